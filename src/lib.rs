@@ -1,0 +1,3 @@
+//! gridproof
+pub mod proto;
+pub mod value;

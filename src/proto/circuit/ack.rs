@@ -1,0 +1,69 @@
+//! Acks owed to the peer, and the memory that tells duplicates.
+
+use super::{Instant, Sequence};
+use std::collections::{HashSet, VecDeque};
+
+/// Numbers to acknowledge.
+#[derive(Debug, Default)]
+pub(super) struct Owed {
+    numbers: VecDeque<Sequence>,
+    since: Option<Instant>,
+}
+
+impl Owed {
+    pub fn push(&mut self, sequence: Sequence, now: Instant) {
+        self.numbers.push_back(sequence);
+        self.since.get_or_insert(now);
+    }
+
+    /// The oldest numbers, at most `most` of them.
+    pub fn take(&mut self, most: usize) -> Vec<Sequence> {
+        let taken = self.numbers.drain(..most.min(self.numbers.len())).collect();
+        if self.numbers.is_empty() {
+            self.since = None;
+        }
+        taken
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
+    /// Since when the oldest has waited.
+    pub fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
+    pub fn clear(&mut self) {
+        self.numbers.clear();
+        self.since = None;
+    }
+}
+
+/// The reliable numbers received last.
+#[derive(Debug)]
+pub(super) struct Seen {
+    order: VecDeque<Sequence>,
+    set: HashSet<Sequence>,
+    memory: usize,
+}
+
+impl Seen {
+    pub fn new(memory: usize) -> Self {
+        Self { order: VecDeque::new(), set: HashSet::new(), memory }
+    }
+
+    /// Whether the number is new; it is remembered either way.
+    pub fn insert(&mut self, sequence: Sequence) -> bool {
+        if !self.set.insert(sequence) {
+            return false;
+        }
+        self.order.push_back(sequence);
+        if self.order.len() > self.memory {
+            if let Some(oldest) = self.order.pop_front() {
+                self.set.remove(&oldest);
+            }
+        }
+        true
+    }
+}

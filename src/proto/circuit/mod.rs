@@ -1,0 +1,356 @@
+//! One end of a circuit: sequence numbers, acknowledging, resending, duplicate suppression, pings
+//! and closing. Both ends, viewer and simulator, are the same machine with other figures.
+
+mod ack;
+mod config;
+mod resend;
+#[cfg(test)]
+mod tests;
+
+pub use config::Config;
+
+use super::message::{EncodeError, Encoder, Field, Flags, Header, MIN_DATAGRAM, Message, Packet};
+use super::template::Template;
+use ack::{Owed, Seen};
+use resend::Unacked;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A point in time, as a duration since whenever the caller's clock started.
+pub type Instant = Duration;
+
+/// A sequence number.
+pub type Sequence = u32;
+
+/// How a message is sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SendOptions {
+    /// Ask for an acknowledgement and resend until it comes.
+    pub reliable: bool,
+    /// Use this number instead of the next one, and do not resend.
+    pub sequence: Option<Sequence>,
+    /// Further flag bits: for probes.
+    pub flags: u8,
+}
+
+impl SendOptions {
+    /// Reliable, with the next number.
+    pub const RELIABLE: Self = Self { reliable: true, sequence: None, flags: 0 };
+    /// Unreliable, with the next number.
+    pub const UNRELIABLE: Self = Self { reliable: false, sequence: None, flags: 0 };
+}
+
+/// What became of a received packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handled {
+    /// New: the application should see it.
+    Deliver,
+    /// A reliable packet seen before: acknowledged again, not to be processed.
+    Duplicate,
+    /// The circuit is closed; nothing was done.
+    Closed,
+}
+
+/// What the application should know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A reliable packet was acknowledged, after this time and this many resends.
+    Acked(Sequence, Duration, u32),
+    /// A reliable packet was never acknowledged; it will not be sent again.
+    GaveUp(Sequence),
+    /// The peer was silent for too long; the circuit is closed.
+    Silent,
+}
+
+/// A datagram to put on the wire.
+#[derive(Clone, Debug)]
+pub struct Transmit {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// The sequence number in them.
+    pub sequence: Sequence,
+}
+
+/// The timers a circuit keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Timer {
+    /// The oldest owed ack has waited long enough for company.
+    Ack,
+    /// The next unacknowledged packet is due.
+    Resend,
+    /// It is time to ping.
+    Ping,
+    /// The peer has been silent for as long as we bear.
+    Silence,
+}
+
+/// One end of a circuit.
+///
+/// Call [`handle`](Self::handle) for every decoded datagram of the peer and
+/// [`send`](Self::send) for every message of one's own; after either, and whenever
+/// [`poll_timeout`](Self::poll_timeout) falls due and [`handle_timeout`](Self::handle_timeout) was
+/// called, drain [`poll_transmit`](Self::poll_transmit) and [`poll_event`](Self::poll_event).
+#[derive(Debug)]
+pub struct Circuit {
+    config: Config,
+    template: Arc<Template>,
+    encoder: Encoder,
+    next: Sequence,
+    last_sent: Sequence,
+    unacked: Unacked,
+    owed: Owed,
+    seen: Seen,
+    ping_due: Instant,
+    ping_id: u8,
+    pings: VecDeque<(u8, Instant)>,
+    round_trip: Option<Duration>,
+    heard: Instant,
+    closed: bool,
+    out: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+}
+
+impl Circuit {
+    /// A new circuit, as of `now`.
+    pub fn new(config: Config, template: Arc<Template>, now: Instant) -> Self {
+        Self {
+            next: config.first_sequence,
+            last_sent: 0,
+            unacked: Unacked::default(),
+            owed: Owed::default(),
+            seen: Seen::new(config.memory),
+            ping_due: now + config.ping_interval,
+            ping_id: 0,
+            pings: VecDeque::new(),
+            round_trip: None,
+            heard: now,
+            closed: false,
+            out: VecDeque::new(),
+            events: VecDeque::new(),
+            encoder: Encoder::new(),
+            config,
+            template,
+        }
+    }
+
+    /// Queues a message and says which number it got.
+    pub fn send(
+        &mut self,
+        now: Instant,
+        message: &Message,
+        options: SendOptions,
+    ) -> Result<Sequence, EncodeError> {
+        let sequence = options.sequence.unwrap_or(self.next);
+        let mut flags = Flags(options.flags & !Flags::ACK.0);
+        if options.reliable {
+            flags = flags.with(Flags::RELIABLE);
+        }
+        if message.def.zerocoded {
+            flags = flags.with(Flags::ZEROCODED);
+        }
+        let header = Header { flags, sequence };
+        let bytes = message.encode(&mut self.encoder, header, &[], true)?.to_vec();
+        if options.sequence.is_none() {
+            self.next = (self.next + 1) & self.config.sequence_mask;
+        }
+        self.last_sent = sequence;
+        if options.reliable && options.sequence.is_none() && !self.closed {
+            self.unacked.insert(sequence, bytes.clone(), now, self.config.resend_first);
+        }
+        self.transmit(now, bytes, sequence, message.name() != "PacketAck");
+        Ok(sequence)
+    }
+
+    /// The number the next message will get.
+    pub fn next_sequence(&self) -> Sequence {
+        self.next
+    }
+
+    /// Goes on from another number.
+    pub fn set_next_sequence(&mut self, next: Sequence) {
+        self.next = next & self.config.sequence_mask;
+    }
+
+    /// Takes a decoded datagram of the peer: notes acks, owes one, answers pings.
+    pub fn handle(&mut self, now: Instant, packet: &Packet<'_>) -> Handled {
+        if self.closed {
+            return Handled::Closed;
+        }
+        self.heard = now;
+        for sequence in packet.acks.iter() {
+            self.acked(now, sequence);
+        }
+        if packet.header.flags.has(Flags::RELIABLE) {
+            if self.config.acks {
+                self.owed.push(packet.header.sequence, now);
+            }
+            if !self.seen.insert(packet.header.sequence) {
+                return Handled::Duplicate;
+            }
+        }
+        match packet.name() {
+            "PacketAck" => self.packet_ack(now, packet),
+            "StartPingCheck" if self.config.pongs => self.pong(now, packet),
+            "CompletePingCheck" => self.pinged(now, packet),
+            _ => {}
+        }
+        Handled::Deliver
+    }
+
+    /// Does what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.closed {
+            return;
+        }
+        if self.due(Timer::Silence).is_some_and(|due| due <= now) {
+            self.close();
+            self.events.push_back(Event::Silent);
+            return;
+        }
+        while let Some((sequence, next)) = self.unacked.due(now, &self.config) {
+            match next {
+                Some(bytes) => self.transmit(now, bytes, sequence, true),
+                None => self.events.push_back(Event::GaveUp(sequence)),
+            }
+        }
+        if self.due(Timer::Ping).is_some_and(|due| due <= now) {
+            self.ping(now);
+        }
+        if self.due(Timer::Ack).is_some_and(|due| due <= now) {
+            self.flush_acks(now);
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) should be called next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [Timer::Ack, Timer::Resend, Timer::Ping, Timer::Silence]
+            .into_iter()
+            .filter_map(|timer| self.due(timer))
+            .min()
+    }
+
+    /// The next datagram for the wire.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.out.pop_front()
+    }
+
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Sends every owed ack at once.
+    pub fn flush_acks(&mut self, now: Instant) {
+        while !self.owed.is_empty() {
+            let mut message = Message::named(&self.template, "PacketAck");
+            for sequence in self.owed.take(self.config.acks_per_packet) {
+                message = message.add("Packets").with("Packets", "ID", Field::U32(sequence));
+            }
+            // A message of our own making always fits its definition.
+            let _ = self.send(now, &message, SendOptions::UNRELIABLE);
+        }
+    }
+
+    /// Pings now, besides the regular pings.
+    pub fn ping(&mut self, now: Instant) {
+        self.ping_due = now + self.config.ping_interval;
+        self.pings.push_back((self.ping_id, now));
+        if self.pings.len() > 16 {
+            self.pings.pop_front();
+        }
+        let oldest = self.unacked.oldest().unwrap_or(self.last_sent);
+        let message = Message::named(&self.template, "StartPingCheck")
+            .with("PingID", "PingID", Field::U8(self.ping_id))
+            .with("PingID", "OldestUnacked", Field::U32(oldest));
+        self.ping_id = self.ping_id.wrapping_add(1);
+        let _ = self.send(now, &message, SendOptions::UNRELIABLE);
+    }
+
+    /// Stops: nothing is sent, resent or acknowledged any more.
+    pub fn close(&mut self) {
+        self.closed = true;
+        self.unacked.clear();
+        self.owed.clear();
+    }
+
+    /// Whether the circuit is closed.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Whether every reliable packet was acknowledged.
+    pub fn is_settled(&self) -> bool {
+        self.unacked.oldest().is_none()
+    }
+
+    /// The last measured round trip of a ping.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
+    /// The figures, to be changed while the circuit runs.
+    pub fn config_mut(&mut self) -> &mut Config {
+        &mut self.config
+    }
+
+    fn due(&self, timer: Timer) -> Option<Instant> {
+        if self.closed {
+            return None;
+        }
+        match timer {
+            Timer::Ack => self.owed.since().map(|since| since + self.config.ack_delay),
+            Timer::Resend => self.unacked.next_due(),
+            Timer::Ping => self.config.pings.then_some(self.ping_due),
+            Timer::Silence => self.config.silence_limit.map(|limit| self.heard + limit),
+        }
+    }
+
+    fn acked(&mut self, now: Instant, sequence: Sequence) {
+        if let Some((since, resends)) = self.unacked.remove(sequence) {
+            self.events.push_back(Event::Acked(sequence, now.saturating_sub(since), resends));
+        }
+    }
+
+    fn packet_ack(&mut self, now: Instant, packet: &Packet<'_>) {
+        for block in packet.blocks() {
+            for instance in block.instances() {
+                if let Some((_, Field::U32(sequence))) = instance.fields().next() {
+                    self.acked(now, sequence);
+                }
+            }
+        }
+    }
+
+    fn pong(&mut self, now: Instant, packet: &Packet<'_>) {
+        let id = packet.u32("PingID", "PingID").unwrap_or_default() as u8;
+        let message = Message::named(&self.template, "CompletePingCheck").with(
+            "PingID",
+            "PingID",
+            Field::U8(id),
+        );
+        let _ = self.send(now, &message, SendOptions::UNRELIABLE);
+    }
+
+    fn pinged(&mut self, now: Instant, packet: &Packet<'_>) {
+        let id = packet.u32("PingID", "PingID").unwrap_or_default() as u8;
+        if let Some(at) = self.pings.iter().position(|(sent, _)| *sent == id) {
+            self.round_trip = self.pings.remove(at).map(|(_, sent)| now.saturating_sub(sent));
+        }
+    }
+
+    /// Puts bytes on the wire, with as many owed acks as fit behind them.
+    fn transmit(&mut self, _now: Instant, mut bytes: Vec<u8>, sequence: Sequence, acks: bool) {
+        if self.closed {
+            return;
+        }
+        let room = self.config.datagram_target.saturating_sub(bytes.len() + 1) / 4;
+        if acks && room > 0 && !self.owed.is_empty() && bytes.len() >= MIN_DATAGRAM {
+            let acks = self.owed.take(room.min(self.config.acks_per_packet));
+            bytes[0] |= Flags::ACK.0;
+            acks.iter().for_each(|ack| bytes.extend_from_slice(&ack.to_be_bytes()));
+            bytes.push(acks.len() as u8);
+        }
+        self.out.push_back(Transmit { bytes, sequence });
+    }
+}

@@ -1,0 +1,139 @@
+//! From fields to a datagram.
+
+use super::{FieldRef, Flags, HEADER_LEN, Header, field, zerocode};
+use crate::proto::template::{BlockDef, FieldDef, MessageDef, Quantity};
+
+/// Why a message cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// A block has the wrong number of instances.
+    #[error("block {block} takes {takes}, not {found}")]
+    Count {
+        /// The block's name.
+        block: Box<str>,
+        /// How many it takes.
+        takes: String,
+        /// How many were given.
+        found: usize,
+    },
+    /// A field holds a value of another type, or one too long.
+    #[error("field {field} takes {takes}, and the value is of another type or too long")]
+    Field {
+        /// The field's name.
+        field: Box<str>,
+        /// The type it takes.
+        takes: String,
+    },
+    /// More than 255 appended acks or extra bytes.
+    #[error("{what}: at most 255, not {found}")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many were given.
+        found: usize,
+    },
+}
+
+/// Writes datagrams one after another, reusing its buffers.
+///
+/// Call [`start`](Self::start), then for every block in order [`block`](Self::block) and its
+/// fields with [`field`](Self::field), then [`finish`](Self::finish).
+#[derive(Debug, Default)]
+pub struct Encoder {
+    plain: Vec<u8>,
+    coded: Vec<u8>,
+}
+
+impl Encoder {
+    /// An encoder with empty buffers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Begins a datagram. `extra` are extra header bytes, which normal traffic never has.
+    #[inline]
+    pub fn start(
+        &mut self,
+        header: Header,
+        extra: &[u8],
+        def: &MessageDef,
+    ) -> Result<(), EncodeError> {
+        if extra.len() > 255 {
+            return Err(EncodeError::TooMany { what: "extra header bytes", found: extra.len() });
+        }
+        self.plain.clear();
+        self.plain.push(header.flags.0);
+        self.plain.extend_from_slice(&header.sequence.to_be_bytes());
+        self.plain.push(extra.len() as u8);
+        self.plain.extend_from_slice(def.wire_number());
+        self.plain.extend_from_slice(extra);
+        Ok(())
+    }
+
+    /// Begins a block of `count` instances.
+    #[inline]
+    pub fn block(&mut self, def: &BlockDef, count: usize) -> Result<(), EncodeError> {
+        let fits = match def.quantity {
+            Quantity::Single => count == 1,
+            Quantity::Multiple(n) => count == usize::from(n),
+            Quantity::Variable => count <= 255,
+        };
+        if !fits {
+            let takes = match def.quantity {
+                Quantity::Single => "1 instance".to_owned(),
+                Quantity::Multiple(n) => format!("{n} instances"),
+                Quantity::Variable => "0 to 255 instances".to_owned(),
+            };
+            return Err(EncodeError::Count { block: def.name.clone(), takes, found: count });
+        }
+        if def.quantity == Quantity::Variable {
+            self.plain.push(count as u8);
+        }
+        Ok(())
+    }
+
+    /// Writes the next field.
+    #[inline]
+    pub fn field(&mut self, def: &FieldDef, value: FieldRef<'_>) -> Result<(), EncodeError> {
+        if field::write(def.kind, value, &mut self.plain) {
+            return Ok(());
+        }
+        Err(EncodeError::Field { field: def.name.clone(), takes: def.kind.to_string() })
+    }
+
+    /// Ends the datagram: zero-codes it if the flag says so and appends the acks.
+    #[inline]
+    pub fn finish(&mut self, acks: &[u32]) -> Result<&[u8], EncodeError> {
+        if acks.len() > 255 {
+            return Err(EncodeError::TooMany { what: "appended acks", found: acks.len() });
+        }
+        let flags = Flags(self.plain[0]);
+        let out = if flags.has(Flags::ZEROCODED) {
+            self.coded.clear();
+            self.coded.extend_from_slice(&self.plain[..HEADER_LEN]);
+            zerocode::compress(&self.plain[HEADER_LEN..], &mut self.coded);
+            &mut self.coded
+        } else {
+            &mut self.plain
+        };
+        if flags.has(Flags::ACK) {
+            acks.iter().for_each(|ack| out.extend_from_slice(&ack.to_be_bytes()));
+            out.push(acks.len() as u8);
+        }
+        Ok(out)
+    }
+
+    /// Like [`finish`](Self::finish), but zero-codes only where that makes the datagram smaller,
+    /// as the viewer does; the flag then says what was done.
+    pub fn finish_smallest(&mut self, acks: &[u32]) -> Result<&[u8], EncodeError> {
+        let flags = Flags(self.plain[0]);
+        if flags.has(Flags::ZEROCODED) {
+            self.coded.clear();
+            zerocode::compress(&self.plain[HEADER_LEN..], &mut self.coded);
+            if self.coded.len() >= self.plain.len() - HEADER_LEN {
+                self.plain[0] = flags.without(Flags::ZEROCODED).0;
+            }
+        }
+        self.finish(acks)
+    }
+}

@@ -1,0 +1,37 @@
+//! The seed capability: a list of names out, a map of names to URLs back.
+
+use super::llsd::{Llsd, LlsdError, from_xml, to_xml};
+
+/// The content type a seed request must carry, to the letter.
+pub const CONTENT_TYPE: &str = "application/llsd+xml";
+
+/// Writes a request.
+pub fn request(names: &[&str]) -> String {
+    to_xml(&Llsd::Array(names.iter().map(|name| Llsd::string(*name)).collect()))
+}
+
+/// Reads a request; members that are not strings are passed over.
+pub fn parse_request(body: &[u8]) -> Result<Vec<String>, LlsdError> {
+    match from_xml(body)? {
+        Llsd::Array(names) => {
+            Ok(names.iter().filter_map(|n| n.as_str().map(str::to_owned)).collect())
+        }
+        _ => Err(LlsdError::Bad { what: "a seed request is an array of names".into(), at: 0 }),
+    }
+}
+
+/// Writes a reply.
+pub fn reply(granted: impl IntoIterator<Item = (String, String)>) -> String {
+    to_xml(&Llsd::map(granted.into_iter().map(|(name, url)| (name, Llsd::String(url)))))
+}
+
+/// Reads a reply: names and URLs in the order given.
+pub fn parse_reply(body: &[u8]) -> Result<Vec<(String, String)>, LlsdError> {
+    match from_xml(body)? {
+        Llsd::Map(members) => Ok(members
+            .into_iter()
+            .filter_map(|(name, url)| url.as_str().map(|u| (name, u.to_owned())))
+            .collect()),
+        _ => Err(LlsdError::Bad { what: "a seed reply is a map of names to URLs".into(), at: 0 }),
+    }
+}
