@@ -158,7 +158,7 @@ impl Circuit {
         if options.reliable && options.sequence.is_none() && !self.closed {
             self.unacked.insert(sequence, bytes.clone(), now, self.config.resend_first);
         }
-        self.transmit(now, bytes, sequence, message.name() != "PacketAck");
+        self.transmit(bytes, sequence, message.name() != "PacketAck");
         Ok(sequence)
     }
 
@@ -210,7 +210,7 @@ impl Circuit {
         }
         while let Some((sequence, next)) = self.unacked.due(now, &self.config) {
             match next {
-                Some(bytes) => self.transmit(now, bytes, sequence, true),
+                Some(bytes) => self.transmit(bytes, sequence, true),
                 None => self.events.push_back(Event::GaveUp(sequence)),
             }
         }
@@ -265,6 +265,13 @@ impl Circuit {
             .with("PingID", "OldestUnacked", Field::U32(oldest));
         self.ping_id = self.ping_id.wrapping_add(1);
         let _ = self.send(now, &message, SendOptions::UNRELIABLE);
+    }
+
+    /// The bytes of one more message of a closed circuit, to be sent past it.
+    pub fn last_word(&mut self, message: &Message) -> Result<Vec<u8>, EncodeError> {
+        let header = Header { flags: Flags::default(), sequence: self.next };
+        self.next = (self.next + 1) & self.config.sequence_mask;
+        Ok(message.encode(&mut self.encoder, header, &[], true)?.to_vec())
     }
 
     /// Stops: nothing is sent, resent or acknowledged any more.
@@ -340,7 +347,7 @@ impl Circuit {
     }
 
     /// Puts bytes on the wire, with as many owed acks as fit behind them.
-    fn transmit(&mut self, _now: Instant, mut bytes: Vec<u8>, sequence: Sequence, acks: bool) {
+    fn transmit(&mut self, mut bytes: Vec<u8>, sequence: Sequence, acks: bool) {
         if self.closed {
             return;
         }

@@ -1,0 +1,65 @@
+//! Capabilities: the seed, and any granted URL.
+
+use super::Viewer;
+use crate::net::Channel;
+use crate::net::http::{HttpError, Reply, Request};
+use crate::proto::seed;
+use std::time::Duration;
+
+/// What a viewer of our kind asks the seed for.
+pub const WANTED: [&str; 12] = [
+    "EventQueueGet",
+    "SimulatorFeatures",
+    "GetDisplayNames",
+    "ViewerAsset",
+    "GetTexture",
+    "FetchInventory2",
+    "FetchInventoryDescendents2",
+    "FetchLib2",
+    "FetchLibDescendents2",
+    "AgentPreferences",
+    "UpdateAgentLanguage",
+    "HomeLocation",
+];
+
+impl Viewer {
+    /// Asks the seed for capabilities and keeps what it grants.
+    pub async fn ask_seed(&mut self, names: &[&str], within: Duration) -> Result<Reply, HttpError> {
+        let url = self.session.as_ref().map(|s| s.seed.clone()).unwrap_or_default();
+        let request = Request::post(url, seed::CONTENT_TYPE, seed::request(names));
+        let reply = self.ask("Seed", request, within).await?;
+        if let Ok(granted) = seed::parse_reply(&reply.body) {
+            for (name, url) in granted {
+                self.learn(&format!("{name} URL"), &url);
+                self.caps.retain(|(n, _)| *n != name);
+                self.caps.push((name, url));
+            }
+        }
+        Ok(reply)
+    }
+
+    /// Any HTTP request, noted under the name of what it asks.
+    pub async fn ask(
+        &self,
+        what: &str,
+        request: Request,
+        within: Duration,
+    ) -> Result<Reply, HttpError> {
+        let method = match (&request.method, &request.body) {
+            (Some(method), _) => method.clone(),
+            (None, Some(_)) => "POST".into(),
+            (None, None) => "GET".into(),
+        };
+        self.timeline.add(&self.name, Channel::Caps, '→', format!("{method} {what}"));
+        let reply = self.common.http.ask(request, within).await;
+        let text = match &reply {
+            Ok(reply) => {
+                let kind = reply.header("content-type").unwrap_or("no content type");
+                format!("{what} {}, {kind}, {} bytes", reply.status, reply.body.len())
+            }
+            Err(error) => format!("{what}: {error}"),
+        };
+        self.timeline.add(&self.name, Channel::Caps, '←', text);
+        reply
+    }
+}

@@ -1,0 +1,186 @@
+//! Circuits, and the whole way from a login reply to an avatar in the world.
+
+use super::caps::WANTED;
+use super::{LoginError, ROOT, Source, Viewer, What};
+use crate::net::udp::{Link, LinkOptions, Seen};
+use crate::proto::circuit::{Config, SendOptions, Sequence};
+use crate::proto::llsd::Llsd;
+use crate::proto::login::Session;
+use crate::proto::message::{Field, FieldValue, Message};
+use crate::proto::template::Template;
+use crate::tamper::{Rule, Tamper};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Where entering the world stopped.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum EnterError {
+    /// The login did not lead to a session.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    /// The seed did not answer as it should.
+    #[error("seed capability: {0}")]
+    Seed(String),
+    /// A socket could not be opened.
+    #[error("opening the circuit: {0}")]
+    Socket(String),
+    /// Something awaited did not come.
+    #[error("waiting for {0}")]
+    Silence(&'static str),
+}
+
+/// A message whose first block carries agent and session.
+pub fn agent_message(template: &Template, name: &str, session: &Session) -> Message {
+    Message::named(template, name).with("AgentData", "AgentID", Field::Uuid(session.agent_id)).with(
+        "AgentData",
+        "SessionID",
+        Field::Uuid(session.session_id),
+    )
+}
+
+impl Viewer {
+    /// Opens a circuit under a name; one of that name is closed.
+    pub async fn open(
+        &mut self,
+        name: &str,
+        remote: SocketAddr,
+        config: Config,
+        handshake: bool,
+    ) -> std::io::Result<()> {
+        let ids = self.session.as_ref().map(|s| (s.agent_id, s.session_id));
+        let rules: Vec<Rule> = self.impair.clone();
+        let options = LinkOptions {
+            remote,
+            config,
+            template: self.common.template.clone(),
+            tamper: (!rules.is_empty()).then(|| Tamper::new(rules, 1)),
+            handshake: ids.filter(|_| handshake),
+            timeline: self.timeline.clone(),
+            actor: self.name.clone(),
+        };
+        let mailbox = self.mailbox.clone();
+        let source = Source::Circuit(name.to_owned());
+        let link = Link::open(options, move |seen| {
+            mailbox.post(source.clone(), What::Udp(Box::new(seen)));
+        })
+        .await?;
+        if let Some(old) = self.links.insert(name.to_owned(), link) {
+            old.close();
+        }
+        Ok(())
+    }
+
+    /// Waits for a message on a circuit without taking it from later steps.
+    pub async fn hear(&self, circuit: &str, name: &str, within: Duration) -> Option<Message> {
+        let deadline = Instant::now() + within;
+        let source = Source::Circuit(circuit.to_owned());
+        let found = self.mailbox.wait(deadline, |heard| {
+            heard.iter().rev().find_map(|o| match &o.what {
+                What::Udp(seen) if o.source == source => match &**seen {
+                    Seen::Message { message, .. } if message.name() == name => {
+                        Some(message.clone())
+                    }
+                    _ => None,
+                },
+                _ => None,
+            })
+        });
+        found.await
+    }
+
+    /// Waits until a number of ours is acknowledged.
+    pub async fn acked(&self, circuit: &str, sequence: Sequence, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        let source = Source::Circuit(circuit.to_owned());
+        let found = self.mailbox.wait(deadline, |heard| {
+            let acked = heard.iter().any(|o| {
+                o.source == source
+                    && matches!(&o.what, What::Udp(s) if matches!(**s, Seen::Ack(n) if n == sequence))
+            });
+            acked.then_some(())
+        });
+        found.await.is_some()
+    }
+
+    /// UseCircuitCode with the session's own values.
+    pub fn use_circuit_code(&self, session: &Session) -> Message {
+        Message::named(&self.common.template, "UseCircuitCode")
+            .with("CircuitCode", "Code", Field::U32(session.circuit_code))
+            .with("CircuitCode", "SessionID", Field::Uuid(session.session_id))
+            .with("CircuitCode", "ID", Field::Uuid(session.agent_id))
+    }
+
+    /// The whole way: login, seed, circuit, movement, handshake, event queue.
+    pub async fn enter(&mut self, start: &str, within: Duration) -> Result<Llsd, EnterError> {
+        let members = self.log_in(start, within).await?;
+        let seed = self.ask_seed(&WANTED, within).await;
+        let seed = seed.map_err(|error| EnterError::Seed(error.to_string()))?;
+        if seed.status != 200 {
+            return Err(EnterError::Seed(format!("status {}", seed.status)));
+        }
+        self.arrive(within).await?;
+        self.start_events();
+        self.entered = true;
+        Ok(members)
+    }
+
+    async fn arrive(&mut self, within: Duration) -> Result<(), EnterError> {
+        let Some(session) = self.session.clone() else {
+            return Err(EnterError::Silence("a session"));
+        };
+        let template = self.common.template.clone();
+        let config = self.circuit_config();
+        let opened = self.open(ROOT, session.simulator.into(), config, true).await;
+        opened.map_err(|error| EnterError::Socket(error.to_string()))?;
+        let code = self.use_circuit_code(&session);
+        let movement = agent_message(&template, "CompleteAgentMovement", &session).with(
+            "AgentData",
+            "CircuitCode",
+            Field::U32(session.circuit_code),
+        );
+        let first = self.tell(ROOT, code, true).await;
+        if !self.acked(ROOT, first, within).await {
+            return Err(EnterError::Silence("the ack of UseCircuitCode"));
+        }
+        self.tell(ROOT, movement, true).await;
+        if self.hear(ROOT, "RegionHandshake", within).await.is_none() {
+            return Err(EnterError::Silence("RegionHandshake"));
+        }
+        if self.hear(ROOT, "AgentMovementComplete", within).await.is_none() {
+            return Err(EnterError::Silence("AgentMovementComplete"));
+        }
+        let throttle = agent_message(&template, "AgentThrottle", &session)
+            .with("AgentData", "CircuitCode", Field::U32(session.circuit_code))
+            .with("Throttle", "Throttles", Field::Variable(throttles()));
+        self.tell(ROOT, throttle, true).await;
+        self.tell(ROOT, agent_update(&template, &session), true).await;
+        Ok(())
+    }
+
+    /// Sends on a circuit; its number, 0 if the circuit is gone.
+    pub async fn tell(&self, circuit: &str, message: Message, reliable: bool) -> Sequence {
+        let options = if reliable { SendOptions::RELIABLE } else { SendOptions::UNRELIABLE };
+        match self.links.get(circuit) {
+            Some(link) => link.send(message, options).await.unwrap_or_default(),
+            None => 0,
+        }
+    }
+}
+
+/// Resend, land, wind, cloud, task, texture, asset in bits per second, as at 1.5 Mbit/s.
+pub fn throttles() -> Vec<u8> {
+    let rates = [207_360.0f32, 165_376.0, 33_075.2, 33_075.2, 682_700.75, 682_700.75, 269_312.0];
+    rates.iter().flat_map(|rate| rate.to_le_bytes()).collect()
+}
+
+/// An avatar that stands still and looks 128 metres far.
+fn agent_update(template: &Template, session: &Session) -> Message {
+    let far: FieldValue = Field::F32(128.0);
+    agent_message(template, "AgentUpdate", session)
+        .with("AgentData", "CameraCenter", Field::Vector3([128.0, 128.0, 26.0]))
+        .with("AgentData", "CameraAtAxis", Field::Vector3([1.0, 0.0, 0.0]))
+        .with("AgentData", "CameraLeftAxis", Field::Vector3([0.0, 1.0, 0.0]))
+        .with("AgentData", "CameraUpAxis", Field::Vector3([0.0, 0.0, 1.0]))
+        .with("AgentData", "Far", far)
+}

@@ -1,0 +1,106 @@
+//! The event queue's poller: polls until it is stopped or the grid ends the queue.
+
+use super::{Mailbox, Source, Viewer, What};
+use crate::net::http::{self, HttpError, Request};
+use crate::net::{Channel, Timeline};
+use crate::proto::event_queue::{PollReply, PollRequest};
+use crate::proto::seed;
+use std::time::Duration;
+
+/// A grid may hold a poll for about a minute; longer than this is silence.
+const HOLD: Duration = Duration::from_secs(120);
+
+/// After this many failures in a row the queue counts as dead.
+const FAILURES: u32 = 10;
+
+struct Poller {
+    url: String,
+    http: http::Client,
+    timeline: Timeline,
+    actor: String,
+    mailbox: Mailbox,
+    time_factor: u32,
+}
+
+impl Viewer {
+    /// Starts polling. False if the capability was not granted.
+    pub fn start_events(&mut self) -> bool {
+        let Some(url) = self.cap("EventQueueGet").map(str::to_owned) else { return false };
+        self.stop_events();
+        let poller = Poller {
+            url,
+            http: self.common.http.clone(),
+            timeline: self.timeline.clone(),
+            actor: self.name.clone(),
+            mailbox: self.mailbox.clone(),
+            time_factor: self.common.time_factor,
+        };
+        self.poller = Some(tokio::spawn(poller.run()));
+        true
+    }
+
+    /// Stops polling.
+    pub fn stop_events(&mut self) {
+        if let Some(poller) = self.poller.take() {
+            poller.abort();
+        }
+    }
+}
+
+impl Poller {
+    async fn run(self) {
+        let mut ack = None;
+        let mut failures = 0;
+        while failures < FAILURES {
+            let body = PollRequest { ack, done: false }.to_xml();
+            let request = Request::post(&self.url, seed::CONTENT_TYPE, body);
+            match self.http.ask(request, HOLD).await {
+                Ok(reply) if reply.status == 200 => match PollReply::parse(&reply.body) {
+                    Ok(reply) => {
+                        failures = 0;
+                        ack = Some(reply.id);
+                        self.hand_out(reply);
+                    }
+                    Err(error) => {
+                        // A reply that cannot be read is passed over; the next may be good.
+                        failures += 1;
+                        self.note(format!("a reply that is not one: {error}"));
+                    }
+                },
+                Ok(reply) if reply.status == 404 || reply.status == 410 => {
+                    return self.end(format!("status {}", reply.status));
+                }
+                // An empty 502 only means that nothing happened: poll again.
+                Ok(reply) if matches!(reply.status, 500 | 502 | 503 | 504) => {
+                    let quick = reply.elapsed < Duration::from_secs(10) / self.time_factor.max(1);
+                    failures = if quick { failures + 1 } else { 0 };
+                    if quick {
+                        tokio::time::sleep(Duration::from_millis(50) * failures).await;
+                    }
+                }
+                Ok(reply) => return self.end(format!("status {}", reply.status)),
+                Err(HttpError::Timeout(_)) => {}
+                Err(error) => return self.end(error.to_string()),
+            }
+        }
+        self.end(format!("{FAILURES} failures in a row"));
+    }
+
+    fn hand_out(&self, reply: PollReply) {
+        let names: Vec<&str> = reply.events.iter().map(|e| e.message.as_str()).collect();
+        let text = format!("{} events: {}", names.len(), names.join(", "));
+        self.timeline.add(&self.actor, Channel::Events, '←', text);
+        for event in reply.events {
+            self.mailbox.post(Source::Events, What::Event(event));
+        }
+    }
+
+    fn note(&self, text: String) {
+        self.timeline.add(&self.actor, Channel::Events, '·', text);
+    }
+
+    fn end(&self, why: String) {
+        self.note(format!("the queue ended: {why}"));
+        self.mailbox.post(Source::Events, What::Ended(why));
+    }
+}

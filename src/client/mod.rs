@@ -1,0 +1,137 @@
+//! A scripted viewer: one file per conversation, one mailbox for everything it hears.
+
+mod caps;
+mod enter;
+mod events;
+mod login;
+mod logout;
+mod mailbox;
+
+pub use enter::{EnterError, agent_message};
+pub use login::{Exchange, Form, LoginError};
+pub use mailbox::{Mailbox, Observed, Source, What};
+
+use crate::net::udp::Link;
+use crate::net::{Timeline, http};
+use crate::proto::circuit::Config;
+use crate::proto::login::Session;
+use crate::proto::template::Template;
+use crate::tamper::Rule;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// The circuit to the region the avatar stands in.
+pub const ROOT: &str = "root";
+
+/// Name and password of an account.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    /// First name.
+    pub first: String,
+    /// Last name.
+    pub last: String,
+    /// The password in clear; it never leaves this program unhashed unless a case says so.
+    pub password: String,
+}
+
+/// What every viewer of a run has in common.
+#[derive(Clone, Debug)]
+pub struct Common {
+    /// Where to log in.
+    pub login_uri: String,
+    /// The HTTP client.
+    pub http: http::Client,
+    /// The UDP messages.
+    pub template: Arc<Template>,
+    /// How much faster than the protocol's figures the grid's timers run.
+    pub time_factor: u32,
+    /// How much longer than usual to wait.
+    pub time_scale: f64,
+}
+
+impl Common {
+    /// The longest to wait for an answer.
+    pub fn patience(&self, within: Duration) -> Duration {
+        within.mul_f64(self.time_scale)
+    }
+
+    /// How long to watch for something that should not come, or to stay silent.
+    pub fn watch(&self, during: Duration) -> Duration {
+        during / self.time_factor.max(1)
+    }
+}
+
+/// A viewer: one avatar's session, or several of the same account one after another.
+#[derive(Debug)]
+pub struct Viewer {
+    /// Its name in the suite.
+    pub name: String,
+    /// Whose avatar.
+    pub credentials: Credentials,
+    /// What it shares with others.
+    pub common: Common,
+    /// Where it writes what happens.
+    pub timeline: Timeline,
+    /// What it hears.
+    pub mailbox: Mailbox,
+    /// The session of the last login that succeeded and was not logged out.
+    pub session: Option<Session>,
+    /// Capabilities granted so far.
+    pub caps: Vec<(String, String)>,
+    /// Circuits by name.
+    pub links: BTreeMap<String, Link>,
+    /// Faults to put on the next circuits.
+    pub impair: Vec<Rule>,
+    /// An avatar stands in the world.
+    pub entered: bool,
+    /// Secrets this viewer was told, for keeping them out of every output.
+    pub secrets: Vec<(String, String)>,
+    poller: Option<JoinHandle<()>>,
+}
+
+impl Viewer {
+    /// A viewer that has done nothing yet.
+    pub fn new(name: &str, credentials: Credentials, common: Common, timeline: Timeline) -> Self {
+        Self {
+            name: name.to_owned(),
+            credentials,
+            common,
+            timeline,
+            mailbox: Mailbox::default(),
+            session: None,
+            caps: Vec::new(),
+            links: BTreeMap::new(),
+            impair: Vec::new(),
+            entered: false,
+            secrets: Vec::new(),
+            poller: None,
+        }
+    }
+
+    /// The URL of a granted capability.
+    pub fn cap(&self, name: &str) -> Option<&str> {
+        self.caps.iter().find(|(n, _)| n == name).map(|(_, url)| url.as_str())
+    }
+
+    /// The figures of a viewer's circuit on this grid.
+    pub fn circuit_config(&self) -> Config {
+        Config::viewer().faster(self.common.time_factor)
+    }
+
+    fn learn(&mut self, name: &str, secret: impl Into<String>) {
+        let secret = secret.into();
+        if !secret.is_empty() {
+            self.secrets.push((name.to_owned(), secret));
+        }
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        if let Some(poller) = self.poller.take() {
+            poller.abort();
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What a grid is made of.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Somebody who may log in.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Account {
+    /// First name.
+    pub first: String,
+    /// Last name.
+    pub last: String,
+    /// The password, in clear: it is announced to whoever started the grid.
+    pub password: String,
+}
+
+impl Account {
+    /// An account.
+    pub fn new(
+        first: impl Into<String>,
+        last: impl Into<String>,
+        password: impl Into<String>,
+    ) -> Self {
+        Self { first: first.into(), last: last.into(), password: password.into() }
+    }
+
+    /// `n` accounts with the names and passwords that `serve` announces.
+    pub fn numbered(n: usize) -> Vec<Self> {
+        const NAMES: [&str; 10] =
+            ["One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten"];
+        let name = |i: usize| NAMES.get(i).map_or(format!("N{}", i + 1), |n| (*n).to_owned());
+        (0..n)
+            .map(|i| {
+                let last = name(i);
+                let password = format!("proof-{}", last.to_lowercase());
+                Self::new("Test", last, password)
+            })
+            .collect()
+    }
+}
+
+/// A region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegionConfig {
+    /// Its name.
+    pub name: String,
+    /// Grid coordinate, in regions of 256 metres.
+    pub x: u32,
+    /// Grid coordinate, in regions of 256 metres.
+    pub y: u32,
+    /// The UDP port, 0 for a free one.
+    pub port: u16,
+}
+
+impl RegionConfig {
+    /// A region on a free port.
+    pub fn new(name: &str, x: u32, y: u32) -> Self {
+        Self { name: name.to_owned(), x, y, port: 0 }
+    }
+}
+
+/// Where a grid writes what it does, one line at a time.
+pub type Log = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// A grid to start.
+#[derive(Clone)]
+pub struct GridConfig {
+    /// Where HTTP listens; port 0 for a free one.
+    pub http: SocketAddr,
+    /// The regions; the first is where avatars arrive.
+    pub regions: Vec<RegionConfig>,
+    /// Who may log in.
+    pub accounts: Vec<Account>,
+    /// How many times faster than the protocol's figures every timer runs.
+    pub time_factor: u32,
+    /// What is told while it runs.
+    pub log: Option<Log>,
+}
+
+impl Default for GridConfig {
+    fn default() -> Self {
+        Self {
+            http: ([127, 0, 0, 1], 0).into(),
+            regions: vec![
+                RegionConfig::new("Alpha", 1000, 1000),
+                RegionConfig::new("Beta", 1001, 1000),
+                RegionConfig::new("Gamma", 1010, 1010),
+            ],
+            accounts: Account::numbered(2),
+            time_factor: 1,
+            log: None,
+        }
+    }
+}
+
+impl GridConfig {
+    /// How long an empty event queue holds a poll: 25 s, as Second Life does.
+    pub(super) fn hold(&self) -> Duration {
+        Duration::from_secs(25) / self.time_factor.max(1)
+    }
+
+    /// How long a session may take to open its circuit.
+    pub(super) fn arrival_limit(&self) -> Duration {
+        Duration::from_secs(60) / self.time_factor.max(1)
+    }
+}

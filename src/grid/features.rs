@@ -1,0 +1,82 @@
+//! The simple capabilities: one request, one answer.
+
+use super::Shared;
+use crate::net::server::{Answer, Request};
+use crate::proto::llsd::{Llsd, from_xml, to_xml};
+use uuid::Uuid;
+
+const LLSD: &str = "application/llsd+xml";
+
+/// Answers a simple capability.
+pub(super) fn answer(shared: &Shared, name: &str, request: &Request) -> Answer {
+    match (name, request.method.as_str()) {
+        ("SimulatorFeatures", "GET") => Answer::ok(LLSD, to_xml(&simulator_features())),
+        ("GetDisplayNames", "GET") => Answer::ok(LLSD, to_xml(&display_names(shared, request))),
+        ("ServerReleaseNotes", "GET") => {
+            let version = env!("CARGO_PKG_VERSION");
+            Answer::ok("text/plain", format!("gridproof reference grid {version}\n"))
+        }
+        ("AgentPreferences" | "UpdateAgentLanguage" | "HomeLocation", "POST") => {
+            echo(name, request)
+        }
+        _ => Answer::status(405),
+    }
+}
+
+fn simulator_features() -> Llsd {
+    Llsd::map([
+        ("MeshRezEnabled", Llsd::Boolean(false)),
+        ("MeshUploadEnabled", Llsd::Boolean(false)),
+        ("PhysicsMaterialsEnabled", Llsd::Boolean(false)),
+        ("DynamicPathfindingEnabled", Llsd::Boolean(false)),
+        ("AvatarHoverHeightEnabled", Llsd::Boolean(false)),
+        ("MaxAgentGroupsBasic", Llsd::Integer(60)),
+        ("MaxAgentGroupsPremium", Llsd::Integer(60)),
+        (
+            "OpenSimExtras",
+            Llsd::map([
+                ("say-range", Llsd::Integer(20)),
+                ("shout-range", Llsd::Integer(100)),
+                ("whisper-range", Llsd::Integer(10)),
+            ]),
+        ),
+    ])
+}
+
+/// `?ids=ID&ids=ID…`: names of accounts, logged in or not; other ids come back as bad.
+fn display_names(shared: &Shared, request: &Request) -> Llsd {
+    let world = shared.world();
+    let mut agents = Vec::new();
+    let mut bad = Vec::new();
+    for id in request.query.split('&').filter_map(|pair| pair.strip_prefix("ids=")) {
+        let parsed = Uuid::try_parse(id).ok();
+        let Some((id, (first, last))) = parsed.and_then(|id| Some((id, world.name_of(id)?))) else {
+            bad.push(Llsd::string(id));
+            continue;
+        };
+        agents.push(Llsd::map([
+            ("id", Llsd::Uuid(id)),
+            ("username", Llsd::String(format!("{first}.{last}").to_lowercase())),
+            ("display_name", Llsd::String(format!("{first} {last}"))),
+            ("display_name_next_update", Llsd::Date(0)),
+            ("legacy_first_name", Llsd::String(first)),
+            ("legacy_last_name", Llsd::String(last)),
+            ("is_display_name_default", Llsd::Boolean(true)),
+        ]));
+    }
+    Llsd::map([("agents", Llsd::Array(agents)), ("bad_ids", Llsd::Array(bad))])
+}
+
+/// Settings are accepted and told back; what is no map is refused.
+fn echo(name: &str, request: &Request) -> Answer {
+    let Ok(map @ Llsd::Map(_)) = from_xml(&request.body) else { return Answer::status(400) };
+    let body = match name {
+        "HomeLocation" => {
+            let location = map.get("HomeLocation").cloned().unwrap_or_default();
+            Llsd::map([("success", Llsd::Boolean(true)), ("HomeLocation", location)])
+        }
+        "AgentPreferences" => map,
+        _ => Llsd::map([("success", Llsd::Boolean(true))]),
+    };
+    Answer::ok(LLSD, to_xml(&body))
+}

@@ -1,0 +1,205 @@
+//! What avatars do in a region: move, talk, ask for names.
+
+use super::region::{Order, Region};
+use super::{messages, world::Presence};
+use crate::proto::message::{Field, FieldValue, Message};
+use std::net::SocketAddr;
+use uuid::Uuid;
+
+/// Handles a message of an avatar. What has no handler is acknowledged and otherwise ignored.
+pub(super) fn dispatch(region: &mut Region, from: SocketAddr, message: &Message, sequence: u32) {
+    let Some(client) = region.circuits.client(from) else { return };
+    let agent = client.agent;
+    match message.name() {
+        "AgentUpdate" => {
+            // One that comes late would turn the avatar back.
+            let newer = client.last_update.is_none_or(|last| sequence > last);
+            if newer {
+                client.last_update = Some(sequence);
+            }
+        }
+        "ChatFromViewer" => chat(region, agent, message),
+        "ImprovedInstantMessage" => instant_message(region, agent, message),
+        "UUIDNameRequest" => names(region, from, message),
+        "AgentDataUpdateRequest" => {
+            let world = region.shared.world();
+            let reply =
+                world.presence(agent).map(|p| messages::agent_data(&region.shared.template, p));
+            drop(world);
+            if let Some(reply) = reply {
+                region.circuits.send(from, &reply, true);
+            }
+        }
+        "MoneyBalanceRequest" => {
+            let reply = Message::named(&region.shared.template, "MoneyBalanceReply")
+                .with("MoneyData", "AgentID", Field::Uuid(agent))
+                .with("MoneyData", "TransactionSuccess", Field::Bool(true));
+            region.circuits.send(from, &reply, true);
+        }
+        "MapBlockRequest" => map_blocks(region, from, agent, message),
+        "AgentPause" => {
+            region.circuits.set_patience(from, 300, region.shared.config.time_factor);
+        }
+        "AgentResume" => {
+            region.circuits.set_patience(from, 60, region.shared.config.time_factor);
+        }
+        _ => {}
+    }
+}
+
+/// How far a voice carries, in metres.
+fn range(kind: u32) -> Option<f32> {
+    match kind {
+        0 => Some(10.0),
+        1 | 4 | 5 => Some(20.0),
+        2 => Some(100.0),
+        _ => None,
+    }
+}
+
+fn chat(region: &mut Region, agent: Uuid, message: &Message) {
+    let kind = message.u32("ChatData", "Type").unwrap_or(1);
+    let channel = message.field("ChatData", "Channel");
+    let Some(range) = range(kind).filter(|_| channel == Some(&Field::S32(0))) else { return };
+    let Some(text) = message.field("ChatData", "Message").cloned() else { return };
+    let world = region.shared.world();
+    let Some(speaker) = world.presence(agent).filter(|p| p.arrived && p.root == region.index)
+    else {
+        return;
+    };
+    let name = format!("{} {}", speaker.first, speaker.last);
+    let said = Message::named(&region.shared.template, "ChatFromSimulator")
+        .with("ChatData", "FromName", FieldValue::text(&name))
+        .with("ChatData", "SourceID", Field::Uuid(agent))
+        .with("ChatData", "OwnerID", Field::Uuid(agent))
+        .with("ChatData", "SourceType", Field::U8(1))
+        .with("ChatData", "ChatType", Field::U8(kind as u8))
+        .with("ChatData", "Audible", Field::U8(1))
+        .with("ChatData", "Position", Field::Vector3(speaker.position))
+        .with("ChatData", "Message", text);
+    let near = |p: &&Presence| distance(p.position, speaker.position) <= range;
+    let mut listeners: Vec<Uuid> =
+        world.others(region.index, agent).filter(near).map(|p| p.agent_id).collect();
+    listeners.push(agent);
+    drop(world);
+    for listener in listeners {
+        if let Some((to, _)) = region.circuits.of(listener) {
+            region.circuits.send(to, &said, true);
+        }
+    }
+}
+
+fn distance(a: [f32; 3], b: [f32; 3]) -> f32 {
+    a.iter().zip(&b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt()
+}
+
+/// Passed on to whoever it names, wherever they are; the sender's name is the grid's to say.
+fn instant_message(region: &mut Region, agent: Uuid, message: &Message) {
+    let Some(to) = message.uuid("MessageBlock", "ToAgentID") else { return };
+    let world = region.shared.world();
+    let sender = world.name_of(agent).map(|(first, last)| format!("{first} {last}"));
+    let target = world.presence(to).map(|p| p.root);
+    drop(world);
+    if let (Some(sender), Some(target)) = (sender, target) {
+        let mut passed = message.clone();
+        passed.blocks.truncate(3);
+        passed = passed.with("AgentData", "SessionID", Field::Uuid(Uuid::nil())).with(
+            "MessageBlock",
+            "FromAgentName",
+            FieldValue::text(&sender),
+        );
+        if passed.blocks.len() < 3 {
+            passed.blocks.push(vec![vec![Field::U32(0)]]);
+        }
+        region.shared.order(target, Order::Deliver(to, Box::new(passed)));
+    }
+}
+
+fn names(region: &mut Region, from: SocketAddr, message: &Message) {
+    let mut reply = Message::named(&region.shared.template, "UUIDNameReply");
+    let world = region.shared.world();
+    for fields in message.blocks.first().into_iter().flatten() {
+        let Some(Field::Uuid(id)) = fields.first() else { continue };
+        if let Some((first, last)) = world.name_of(*id) {
+            reply = reply
+                .add("UUIDNameBlock")
+                .with("UUIDNameBlock", "ID", Field::Uuid(*id))
+                .with("UUIDNameBlock", "FirstName", FieldValue::text(&first))
+                .with("UUIDNameBlock", "LastName", FieldValue::text(&last));
+        }
+    }
+    drop(world);
+    if reply.blocks.first().is_some_and(|block| !block.is_empty()) {
+        region.circuits.send(from, &reply, true);
+    }
+}
+
+fn map_blocks(region: &mut Region, from: SocketAddr, agent: Uuid, message: &Message) {
+    let bound = |name| message.u32("PositionData", name).unwrap_or_default();
+    let (min_x, max_x) = (bound("MinX"), bound("MaxX"));
+    let (min_y, max_y) = (bound("MinY"), bound("MaxY"));
+    let mut reply = Message::named(&region.shared.template, "MapBlockReply").with(
+        "AgentData",
+        "AgentID",
+        Field::Uuid(agent),
+    );
+    let places = region.shared.world().places.clone();
+    for place in places {
+        if (min_x..=max_x).contains(&place.x) && (min_y..=max_y).contains(&place.y) {
+            reply = reply
+                .add("Data")
+                .with("Data", "X", Field::U16(place.x as u16))
+                .with("Data", "Y", Field::U16(place.y as u16))
+                .with("Data", "Name", FieldValue::text(&place.name))
+                .with("Data", "Access", Field::U8(13))
+                .with("Data", "WaterHeight", Field::U8(20));
+        }
+    }
+    region.circuits.send(from, &reply, true);
+}
+
+/// The gate of an agent has opened: it sees the avatars that are here.
+pub(super) fn show_world(region: &mut Region, agent: Uuid) {
+    let Some((to, _)) = region.circuits.of(agent) else { return };
+    let world = region.shared.world();
+    let place = world.places[region.index].clone();
+    let template = &region.shared.template;
+    let avatars: Vec<Message> = world
+        .others(region.index, agent)
+        .map(|presence| messages::avatar(template, presence, &place))
+        .collect();
+    drop(world);
+    avatars.iter().for_each(|avatar| region.circuits.send(to, avatar, true));
+}
+
+/// Shows a new avatar to every agent whose gate is open.
+pub(super) fn tell_others(region: &mut Region, agent: Uuid, avatar: &Message) {
+    for other in region.circuits.agents().into_iter().filter(|other| *other != agent) {
+        let world = region.shared.world();
+        let open = world
+            .presence(other)
+            .and_then(|p| p.agents.get(&region.index))
+            .is_some_and(|here| here.world_open);
+        drop(world);
+        if let (true, Some((to, _))) = (open, region.circuits.of(other)) {
+            region.circuits.send(to, avatar, true);
+        }
+    }
+}
+
+/// Tells every agent here who is where. Bounded, as one message counts to 255.
+pub(super) fn tell_where(region: &mut Region) {
+    let world = region.shared.world();
+    let all: Vec<(Uuid, [f32; 3])> = world
+        .others(region.index, Uuid::nil())
+        .take(60)
+        .map(|p| (p.agent_id, p.position))
+        .collect();
+    drop(world);
+    for (agent, _) in &all {
+        if let Some((to, _)) = region.circuits.of(*agent) {
+            let message = messages::coarse(&region.shared.template, &all, *agent);
+            region.circuits.send(to, &message, false);
+        }
+    }
+}

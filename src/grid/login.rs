@@ -1,0 +1,218 @@
+//! Login: the call checked, the session begun, the reply with every member a viewer reads.
+
+use super::Shared;
+use super::region::Order;
+use super::world::{Presence, World, derived_id};
+use crate::proto::llsd::Llsd;
+use crate::proto::login::{Request, notation_reals};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The members of a refusal: three strings.
+pub(super) fn refusal(reason: &str, message: &str) -> Llsd {
+    let text = |s: &str| Llsd::string(s);
+    Llsd::map([("reason", text(reason)), ("message", text(message)), ("login", text("false"))])
+}
+
+/// Answers a login call.
+pub(super) fn log_in(shared: &std::sync::Arc<Shared>, request: &Request) -> Llsd {
+    let (Some(first), Some(last)) = (request.text("first"), request.text("last")) else {
+        return incomplete();
+    };
+    let passwd = match (request.text("passwd"), request.text("web_login_key")) {
+        (Some(passwd), _) => passwd.to_owned(),
+        (None, Some(key)) if key != Uuid::nil().to_string() => format!("$1${key}"),
+        _ => return incomplete(),
+    };
+    let mut world = shared.world();
+    let agent = match world.authenticate(first, last, &passwd) {
+        Ok(agent) => agent,
+        Err(refused) => return refusal(refused.reason, refused.message),
+    };
+    let start = request.text("start").unwrap_or_default();
+    match world.begin(agent, start) {
+        Err(refused) => {
+            let stale = refused.reason == "presence";
+            let regions = if stale { world.end(agent) } else { Vec::new() };
+            drop(world);
+            for region in regions {
+                let reason = "You logged in from somewhere else.";
+                shared.order(region, Order::Kick(agent, reason.into()));
+            }
+            refusal(refused.reason, refused.message)
+        }
+        Ok((presence, start_location)) => {
+            let session = presence.session_id;
+            let name = format!("{} {}", presence.first, presence.last);
+            let members = success(&world, agent, start_location);
+            let place = world.presence(agent).map(|p| world.places[p.root].name.clone());
+            drop(world);
+            shared.log(&format!("{name} logged in to {}", place.unwrap_or_default()));
+            expect_arrival(shared.clone(), agent, session);
+            members
+        }
+    }
+}
+
+fn incomplete() -> Llsd {
+    refusal("key", "Incomplete login credentials. Check your username and password.")
+}
+
+/// A session that never opens its circuit is ended, so that it does not bar the next login.
+fn expect_arrival(shared: std::sync::Arc<Shared>, agent: Uuid, session: Uuid) {
+    let limit: Duration = shared.config.arrival_limit();
+    tokio::spawn(async move {
+        tokio::time::sleep(limit).await;
+        let mut world = shared.world();
+        let stale = world.presence(agent).is_some_and(|p| p.session_id == session && !p.arrived);
+        let regions = if stale { world.end(agent) } else { Vec::new() };
+        drop(world);
+        regions.into_iter().for_each(|region| shared.order(region, Order::Close(agent)));
+    });
+}
+
+fn success(world: &World, agent: Uuid, start_location: &str) -> Llsd {
+    let Some(presence) = world.presence(agent) else { return incomplete() };
+    let mut members = session_members(world, presence, start_location);
+    members.extend(inventory_members(agent));
+    members.extend(furniture());
+    Llsd::map(members)
+}
+
+type Members = Vec<(&'static str, Llsd)>;
+
+fn session_members(world: &World, presence: &Presence, start_location: &str) -> Members {
+    let text = |s: &str| Llsd::string(s);
+    let int = |n: u32| Llsd::Integer(n as i32);
+    let place = &world.places[presence.root];
+    let (x, y) = place.corner();
+    let seed = presence.agents.get(&presence.root).map(|here| here.seed.as_str());
+    let home = world.places.first().map_or((0, 0), super::world::Place::corner);
+    let home = format!(
+        "{{'region_handle':[r{},r{}], 'position':{}, 'look_at':{}}}",
+        home.0,
+        home.1,
+        notation_reals(&[128.0, 128.0, 25.0]),
+        notation_reals(&[1.0, 0.0, 0.0]),
+    );
+    vec![
+        ("login", text("true")),
+        ("first_name", text(&presence.first)),
+        ("last_name", text(&presence.last)),
+        ("agent_id", Llsd::Uuid(presence.agent_id)),
+        ("session_id", Llsd::Uuid(presence.session_id)),
+        ("secure_session_id", Llsd::Uuid(presence.secure_session_id)),
+        ("real_id", Llsd::Uuid(Uuid::nil())),
+        ("circuit_code", int(presence.circuit_code)),
+        ("sim_ip", text(&place.address.ip().to_string())),
+        ("sim_port", int(u32::from(place.address.port()))),
+        ("http_port", int(0)),
+        ("seed_capability", Llsd::String(format!("{}/", world.url(seed.unwrap_or_default())))),
+        ("region_x", int(x)),
+        ("region_y", int(y)),
+        ("region_size_x", int(256)),
+        ("region_size_y", int(256)),
+        ("look_at", Llsd::String(notation_reals(&[0.99, 0.042, 0.0]))),
+        ("home", Llsd::String(home)),
+        ("start_location", text(start_location)),
+        ("seconds_since_epoch", int(jiff::Timestamp::now().as_second() as u32)),
+        ("message", text("Welcome to the reference grid of gridproof.")),
+        ("agent_access", text("M")),
+        ("agent_access_max", text("A")),
+        ("max-agent-groups", int(60)),
+        ("classified_fee", text("0")),
+    ]
+}
+
+/// Names and types of the folders every account starts with.
+const FOLDERS: [(&str, i32); 12] = [
+    ("Textures", 0),
+    ("Sounds", 1),
+    ("Calling Cards", 2),
+    ("Landmarks", 3),
+    ("Clothing", 5),
+    ("Objects", 6),
+    ("Notecards", 7),
+    ("Scripts", 10),
+    ("Body Parts", 13),
+    ("Trash", 14),
+    ("Animations", 20),
+    ("Gestures", 21),
+];
+
+fn folder(name: &str, id: Uuid, parent: Uuid, kind: i32, version: i32) -> Llsd {
+    Llsd::map([
+        ("name", Llsd::string(name)),
+        ("folder_id", Llsd::String(id.to_string())),
+        ("parent_id", Llsd::String(parent.to_string())),
+        ("type_default", Llsd::Integer(kind)),
+        ("version", Llsd::Integer(version)),
+    ])
+}
+
+fn inventory_members(agent: Uuid) -> Members {
+    const LIBRARY_ROOT: &str = "00000112-000f-0000-0000-000100bba000";
+    const LIBRARY_OWNER: &str = "11111111-1111-0000-0000-000100bba000";
+    let one = |name: &str, id: String| Llsd::Array(vec![Llsd::map([(name, Llsd::String(id))])]);
+    let root = derived_id(&format!("folder root of {agent}"));
+    let mut skeleton = vec![folder("My Inventory", root, Uuid::nil(), 8, 1)];
+    skeleton.extend(FOLDERS.iter().map(|(name, kind)| {
+        folder(name, derived_id(&format!("folder {name} of {agent}")), root, *kind, 1)
+    }));
+    let library = Uuid::try_parse(LIBRARY_ROOT).unwrap_or_default();
+    vec![
+        ("inventory-root", one("folder_id", root.to_string())),
+        ("inventory-skeleton", Llsd::Array(skeleton)),
+        ("inventory-lib-root", one("folder_id", LIBRARY_ROOT.into())),
+        ("inventory-lib-owner", one("agent_id", LIBRARY_OWNER.into())),
+        ("inventory-skel-lib", Llsd::Array(vec![folder("Library", library, Uuid::nil(), 8, 1)])),
+    ]
+}
+
+/// Members that say little but that viewers read.
+fn furniture() -> Members {
+    let text = |s: &str| Llsd::string(s);
+    let one = |members: &[(&str, &str)]| {
+        Llsd::Array(vec![Llsd::map(members.iter().map(|(k, v)| (*k, text(v))))])
+    };
+    const CATEGORIES: [&str; 9] = [
+        "Shopping",
+        "Land Rental",
+        "Property Rental",
+        "Special Attraction",
+        "New Products",
+        "Employment",
+        "Wanted",
+        "Service",
+        "Personal",
+    ];
+    let categories = CATEGORIES.iter().enumerate().map(|(n, name)| {
+        Llsd::map([("category_id", Llsd::Integer(n as i32 + 1)), ("category_name", text(name))])
+    });
+    vec![
+        ("gestures", Llsd::Array(Vec::new())),
+        ("initial-outfit", one(&[("folder_name", "Nightclub Female"), ("gender", "female")])),
+        ("buddy-list", Llsd::Array(Vec::new())),
+        (
+            "login-flags",
+            one(&[
+                ("ever_logged_in", "Y"),
+                ("stipend_since_login", "N"),
+                ("gendered", "Y"),
+                ("daylight_savings", "N"),
+            ]),
+        ),
+        (
+            "global-textures",
+            one(&[
+                ("sun_texture_id", "cce0f112-878f-4586-a2e2-a8f104bba271"),
+                ("cloud_texture_id", "dc4b9f0b-d008-45c6-96a4-01dd947ac621"),
+                ("moon_texture_id", "ec4b9f0b-d008-45c6-96a4-01dd947ac621"),
+            ]),
+        ),
+        ("ui-config", one(&[("allow_first_life", "Y")])),
+        ("event_categories", Llsd::Array(Vec::new())),
+        ("event_notifications", Llsd::Array(Vec::new())),
+        ("classified_categories", Llsd::Array(categories.collect())),
+    ]
+}

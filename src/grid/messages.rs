@@ -1,0 +1,143 @@
+//! The messages a simulator sends, built from the model.
+
+use super::world::{Place, Presence};
+use crate::proto::message::{Field, FieldValue, Message};
+use crate::proto::template::Template;
+use uuid::Uuid;
+
+fn id(id: Uuid) -> FieldValue {
+    Field::Uuid(id)
+}
+
+/// Who the region is and how its ground looks.
+pub(super) fn region_handshake(template: &Template, place: &Place) -> Message {
+    let mut message = Message::named(template, "RegionHandshake")
+        .with("RegionInfo", "SimAccess", Field::U8(13))
+        .with("RegionInfo", "SimName", FieldValue::text(&place.name))
+        .with("RegionInfo", "SimOwner", id(super::world::derived_id("estate owner")))
+        .with("RegionInfo", "WaterHeight", Field::F32(20.0))
+        .with("RegionInfo", "BillableFactor", Field::F32(1.0))
+        .with("RegionInfo", "CacheID", id(super::world::derived_id(&place.name)));
+    for corner in ["00", "01", "10", "11"] {
+        message = message
+            .with("RegionInfo", &format!("TerrainStartHeight{corner}"), Field::F32(10.0))
+            .with("RegionInfo", &format!("TerrainHeightRange{corner}"), Field::F32(60.0));
+    }
+    for n in 0..4 {
+        let texture = super::world::derived_id(&format!("terrain {n}"));
+        message = message.with("RegionInfo", &format!("TerrainDetail{n}"), id(texture));
+    }
+    message
+        .with("RegionInfo2", "RegionID", id(region_id(place)))
+        .with("RegionInfo3", "CPUClassID", Field::S32(9))
+        .with("RegionInfo3", "CPURatio", Field::S32(1))
+        .with("RegionInfo3", "ColoName", FieldValue::text(""))
+        .with("RegionInfo3", "ProductSKU", FieldValue::text(""))
+        .with("RegionInfo3", "ProductName", FieldValue::text("gridproof"))
+        .with("RegionInfo4", "RegionProtocols", Field::U64(1 << 63))
+}
+
+/// A region's own id.
+pub(super) fn region_id(place: &Place) -> Uuid {
+    super::world::derived_id(&format!("region {}", place.name))
+}
+
+/// The avatar has arrived here.
+pub(super) fn movement_complete(
+    template: &Template,
+    presence: &Presence,
+    place: &Place,
+) -> Message {
+    let now = jiff::Timestamp::now().as_second() as u32;
+    Message::named(template, "AgentMovementComplete")
+        .with("AgentData", "AgentID", id(presence.agent_id))
+        .with("AgentData", "SessionID", id(presence.session_id))
+        .with("Data", "Position", Field::Vector3(presence.position))
+        .with("Data", "LookAt", Field::Vector3([0.99, 0.042, 0.0]))
+        .with("Data", "RegionHandle", Field::U64(place.handle()))
+        .with("Data", "Timestamp", Field::U32(now))
+        .with("SimData", "ChannelVersion", FieldValue::text("gridproof reference grid"))
+}
+
+/// The number by which a region's objects are told apart: it follows from the avatar's id.
+pub(super) fn local_id(agent: Uuid) -> u32 {
+    let bytes = agent.as_bytes();
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) | 1
+}
+
+/// An avatar as an object.
+pub(super) fn avatar(template: &Template, presence: &Presence, place: &Place) -> Message {
+    const PCODE_AVATAR: u8 = 47;
+    const MATERIAL_FLESH: u8 = 4;
+    let names = format!(
+        "FirstName STRING RW SV {}\nLastName STRING RW SV {}\nTitle STRING RW SV ",
+        presence.first, presence.last
+    );
+    // Collision plane, position, velocity, acceleration, rotation, angular velocity.
+    let mut motion = Vec::with_capacity(76);
+    let plane = [0.0f32, 0.0, 1.0, 0.0];
+    let still = [0.0f32; 12];
+    for number in plane.iter().chain(&presence.position).chain(&still) {
+        motion.extend_from_slice(&number.to_le_bytes());
+    }
+    Message::named(template, "ObjectUpdate")
+        .with("RegionData", "RegionHandle", Field::U64(place.handle()))
+        .with("RegionData", "TimeDilation", Field::U16(u16::MAX))
+        .with("ObjectData", "ID", Field::U32(local_id(presence.agent_id)))
+        .with("ObjectData", "FullID", id(presence.agent_id))
+        .with("ObjectData", "PCode", Field::U8(PCODE_AVATAR))
+        .with("ObjectData", "Material", Field::U8(MATERIAL_FLESH))
+        .with("ObjectData", "Scale", Field::Vector3([0.45, 0.6, 1.9]))
+        .with("ObjectData", "ObjectData", Field::Variable(motion))
+        .with("ObjectData", "NameValue", FieldValue::text(&names))
+        .with("ObjectData", "ExtraParams", Field::Variable(vec![0]))
+}
+
+/// An avatar has left.
+pub(super) fn kill(template: &Template, agent: Uuid) -> Message {
+    Message::named(template, "KillObject").with("ObjectData", "ID", Field::U32(local_id(agent)))
+}
+
+/// Who is where, coarsely; `You` points at the receiver.
+pub(super) fn coarse(template: &Template, all: &[(Uuid, [f32; 3])], you: Uuid) -> Message {
+    let at = all.iter().position(|(agent, _)| *agent == you);
+    let mut message = Message::named(template, "CoarseLocationUpdate")
+        .with("Index", "You", Field::S16(at.map_or(-1, |n| n as i16)))
+        .with("Index", "Prey", Field::S16(-1));
+    for (agent, [x, y, z]) in all {
+        message = message
+            .add("Location")
+            .with("Location", "X", Field::U8(*x as u8))
+            .with("Location", "Y", Field::U8(*y as u8))
+            .with("Location", "Z", Field::U8((*z / 4.0) as u8))
+            .add("AgentData")
+            .with("AgentData", "AgentID", id(*agent));
+    }
+    message
+}
+
+/// Name, title and group of an avatar: no group here.
+pub(super) fn agent_data(template: &Template, presence: &Presence) -> Message {
+    Message::named(template, "AgentDataUpdate")
+        .with("AgentData", "AgentID", id(presence.agent_id))
+        .with("AgentData", "FirstName", FieldValue::text(&presence.first))
+        .with("AgentData", "LastName", FieldValue::text(&presence.last))
+        .with("AgentData", "GroupTitle", FieldValue::text(""))
+        .with("AgentData", "GroupName", FieldValue::text(""))
+}
+
+/// The answer to a logout, with the dummy item real grids put there.
+pub(super) fn logout_reply(template: &Template, agent: Uuid, session: Uuid) -> Message {
+    Message::named(template, "LogoutReply")
+        .with("AgentData", "AgentID", id(agent))
+        .with("AgentData", "SessionID", id(session))
+        .with("InventoryData", "ItemID", id(Uuid::nil()))
+}
+
+/// Out with you.
+pub(super) fn kick(template: &Template, agent: Uuid, session: Uuid, reason: &str) -> Message {
+    Message::named(template, "KickUser")
+        .with("UserInfo", "AgentID", id(agent))
+        .with("UserInfo", "SessionID", id(session))
+        .with("UserInfo", "Reason", FieldValue::text(reason))
+}

@@ -1,0 +1,173 @@
+//! The reference grid: a real small grid on loopback.
+//!
+//! [`World`](world::World) is a pure model of who is where; the shells around it are the HTTP
+//! [`web`] and one UDP task per [`region`].
+
+mod caps;
+mod circuits;
+mod config;
+mod features;
+mod handshake;
+mod inworld;
+mod login;
+mod messages;
+mod region;
+mod web;
+mod world;
+
+pub use config::{Account, GridConfig, RegionConfig};
+pub use web::TIME_FACTOR_HEADER;
+
+use crate::net::{server, udp};
+use crate::proto::template::Template;
+use region::Order;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use world::World;
+
+/// A running grid. Dropping it stops it.
+#[derive(Debug)]
+pub struct Grid {
+    /// Where to log in.
+    pub login_uri: String,
+    /// The regions, with the ports they got.
+    pub regions: Vec<RunningRegion>,
+    /// Who may log in.
+    pub accounts: Vec<Account>,
+    /// How many times faster than the protocol's figures its timers run.
+    pub time_factor: u32,
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// A region as it runs.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct RunningRegion {
+    /// Its name.
+    pub name: String,
+    /// Grid coordinate, in regions of 256 metres.
+    pub x: u32,
+    /// Grid coordinate, in regions of 256 metres.
+    pub y: u32,
+    /// Where it listens on UDP.
+    pub udp_port: u16,
+}
+
+/// What all shells share.
+pub(crate) struct Shared {
+    world: Mutex<World>,
+    orders: Vec<mpsc::UnboundedSender<Order>>,
+    template: Arc<Template>,
+    config: GridConfig,
+    login_uri: String,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("login_uri", &self.login_uri).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells a region to do something.
+    fn order(&self, region: usize, order: Order) {
+        if let Some(orders) = self.orders.get(region) {
+            let _ = orders.send(order);
+        }
+    }
+
+    fn log(&self, text: &str) {
+        if let Some(log) = &self.config.log {
+            log(text);
+        }
+    }
+}
+
+impl Grid {
+    /// Binds every socket and starts serving.
+    pub async fn start(config: GridConfig) -> std::io::Result<Self> {
+        let listener = server::listen(config.http).await?;
+        let http = listener.local_addr()?;
+        let host = match http.ip() {
+            ip if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        let login_uri = format!("http://{}/", SocketAddr::new(host, http.port()));
+        let mut ports = Vec::new();
+        let mut regions = Vec::new();
+        for region in &config.regions {
+            let port = udp::Port::bind(SocketAddr::new(http.ip(), region.port)).await?;
+            let udp_port = port.address()?.port();
+            regions.push(RunningRegion {
+                name: region.name.clone(),
+                x: region.x,
+                y: region.y,
+                udp_port,
+            });
+            ports.push(port);
+        }
+        let ip = match host {
+            std::net::IpAddr::V4(ip) => ip,
+            std::net::IpAddr::V6(_) => Ipv4Addr::LOCALHOST,
+        };
+        let places = regions.iter().map(|r| world::Place {
+            name: r.name.clone(),
+            x: r.x,
+            y: r.y,
+            address: SocketAddrV4::new(ip, r.udp_port),
+        });
+        let world = World::new(config.accounts.clone(), places.collect(), login_uri.clone());
+        let (orders, receivers): (Vec<_>, Vec<_>) =
+            ports.iter().map(|_| mpsc::unbounded_channel()).unzip();
+        let (stop, stopped) = watch::channel(false);
+        let shared = Arc::new(Shared {
+            world: Mutex::new(world),
+            orders,
+            template: Template::shipped().clone(),
+            login_uri: login_uri.clone(),
+            config,
+        });
+        let mut tasks = Vec::new();
+        for (index, (port, orders)) in ports.into_iter().zip(receivers).enumerate() {
+            let region = region::Region::new(index, port, shared.clone());
+            tasks.push(tokio::spawn(region.run(orders, stopped.clone())));
+        }
+        let web = Arc::new(web::Web(shared.clone()));
+        tasks.push(tokio::spawn(server::serve(listener, web, stopped)));
+        Ok(Self {
+            login_uri,
+            regions,
+            accounts: shared.config.accounts.clone(),
+            time_factor: shared.config.time_factor,
+            shared,
+            stop,
+            tasks,
+        })
+    }
+
+    /// How many avatars are logged in.
+    pub fn population(&self) -> usize {
+        self.shared.world().population()
+    }
+
+    /// Stops serving and waits until every task has ended.
+    pub async fn shutdown(mut self) {
+        let _ = self.stop.send(true);
+        for task in self.tasks.drain(..) {
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Grid {
+    fn drop(&mut self) {
+        let _ = self.stop.send(true);
+    }
+}

@@ -1,0 +1,390 @@
+//! Who is logged in and where: a pure model, changed under one lock.
+
+use super::config::Account;
+use crate::proto::event_queue::{EnableSimulator, EstablishAgentCommunication, Event, PollReply};
+use crate::proto::login::{Start, hash_password};
+use md5::{Digest, Md5};
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddrV4;
+use std::sync::Arc;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+/// A region's name and place.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub name: String,
+    pub x: u32,
+    pub y: u32,
+    pub address: SocketAddrV4,
+}
+
+impl Place {
+    /// The south-west corner in metres.
+    pub fn corner(&self) -> (u32, u32) {
+        (self.x * 256, self.y * 256)
+    }
+
+    pub fn handle(&self) -> u64 {
+        let (x, y) = self.corner();
+        u64::from(x) << 32 | u64::from(y)
+    }
+
+    fn touches(&self, other: &Self) -> bool {
+        (self.x, self.y) != (other.x, other.y)
+            && self.x.abs_diff(other.x) <= 1
+            && self.y.abs_diff(other.y) <= 1
+    }
+}
+
+/// What a capability does.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Purpose {
+    Seed,
+    Named(&'static str),
+}
+
+/// A capability: an id in a URL that stands for one agent in one region.
+#[derive(Clone, Debug)]
+pub(super) struct Cap {
+    pub agent: Uuid,
+    pub region: usize,
+    pub purpose: Purpose,
+}
+
+/// An agent in one region, root or child.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AgentHere {
+    pub seed: String,
+    pub granted: HashMap<&'static str, String>,
+    pub seed_posted: bool,
+    pub handshake_replied: bool,
+    /// The world beyond the own avatar was sent.
+    pub world_open: bool,
+}
+
+/// Somebody logged in.
+#[derive(Debug)]
+pub(super) struct Presence {
+    pub agent_id: Uuid,
+    pub session_id: Uuid,
+    pub secure_session_id: Uuid,
+    pub circuit_code: u32,
+    pub first: String,
+    pub last: String,
+    pub root: usize,
+    pub position: [f32; 3],
+    /// An avatar stands in the root region.
+    pub arrived: bool,
+    pub agents: HashMap<usize, AgentHere>,
+    queue: VecDeque<Event>,
+    next_event: i32,
+    pub wake: Arc<Notify>,
+}
+
+/// A refused login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub reason: &'static str,
+    pub message: &'static str,
+}
+
+/// The model.
+#[derive(Debug)]
+pub(super) struct World {
+    accounts: Vec<Account>,
+    pub places: Vec<Place>,
+    presences: HashMap<Uuid, Presence>,
+    last: HashMap<Uuid, (usize, [f32; 3])>,
+    pub caps: HashMap<String, Cap>,
+    base: String,
+}
+
+const BAD_CREDENTIALS: Refusal = Refusal {
+    reason: "key",
+    message: "Could not authenticate your avatar. Please check your username and password.",
+};
+const BAD_START: Refusal =
+    Refusal { reason: "key", message: "The start location is not one this grid understands." };
+const ALREADY: Refusal = Refusal {
+    reason: "presence",
+    message: "You appear to be already logged in. The other session was ended; please try again.",
+};
+
+/// The middle of a region, above the ground.
+const MIDDLE: [f32; 3] = [128.0, 128.0, 25.0];
+
+/// An id that follows from a text: the same avatar has the same id at every start.
+pub(super) fn derived_id(text: &str) -> Uuid {
+    let digest: [u8; 16] = Md5::digest(text.as_bytes()).into();
+    uuid::Builder::from_md5_bytes(digest).into_uuid()
+}
+
+impl World {
+    pub fn new(accounts: Vec<Account>, places: Vec<Place>, base: String) -> Self {
+        Self {
+            accounts,
+            places,
+            presences: HashMap::new(),
+            last: HashMap::new(),
+            caps: HashMap::new(),
+            base,
+        }
+    }
+
+    pub fn population(&self) -> usize {
+        self.presences.len()
+    }
+
+    pub fn presence(&self, agent: Uuid) -> Option<&Presence> {
+        self.presences.get(&agent)
+    }
+
+    pub fn presence_mut(&mut self, agent: Uuid) -> Option<&mut Presence> {
+        self.presences.get_mut(&agent)
+    }
+
+    /// First and last name of an account, logged in or not.
+    pub fn name_of(&self, agent: Uuid) -> Option<(String, String)> {
+        let account = self.accounts.iter().find(|a| agent_id(a) == agent)?;
+        Some((account.first.clone(), account.last.clone()))
+    }
+
+    /// Checks a name and password. The hash may come with its `$1$` or the password in clear.
+    pub fn authenticate(&self, first: &str, last: &str, passwd: &str) -> Result<Uuid, Refusal> {
+        let hash = match passwd.strip_prefix("$1$") {
+            Some(_) => passwd.to_ascii_lowercase(),
+            None => hash_password(passwd),
+        };
+        let same =
+            |a: &&Account| a.first.eq_ignore_ascii_case(first) && a.last.eq_ignore_ascii_case(last);
+        let account = self.accounts.iter().find(same).ok_or(BAD_CREDENTIALS)?;
+        match hash_password(&account.password) == hash {
+            true => Ok(agent_id(account)),
+            false => Err(BAD_CREDENTIALS),
+        }
+    }
+
+    /// Starts a session. Whoever was logged in as the same avatar must be ended first.
+    pub fn begin(
+        &mut self,
+        agent: Uuid,
+        start: &str,
+    ) -> Result<(&Presence, &'static str), Refusal> {
+        if self.presences.contains_key(&agent) {
+            return Err(ALREADY);
+        }
+        let (root, position, word) = self.destination(agent, start)?;
+        let (first, last) = self.name_of(agent).ok_or(BAD_CREDENTIALS)?;
+        let mut presence = Presence {
+            agent_id: agent,
+            session_id: Uuid::new_v4(),
+            secure_session_id: Uuid::new_v4(),
+            circuit_code: rand::random_range(1..i32::MAX as u32),
+            first,
+            last,
+            root,
+            position,
+            arrived: false,
+            agents: HashMap::new(),
+            queue: VecDeque::new(),
+            next_event: rand::random_range(1..30_000_000),
+            wake: Arc::default(),
+        };
+        let seed = new_seed(&mut self.caps, agent, root);
+        presence.agents.insert(root, AgentHere { seed, ..AgentHere::default() });
+        self.last.insert(agent, (root, position));
+        Ok((self.presences.entry(agent).or_insert(presence), word))
+    }
+
+    fn destination(
+        &self,
+        agent: Uuid,
+        start: &str,
+    ) -> Result<(usize, [f32; 3], &'static str), Refusal> {
+        if start.is_empty() {
+            return Ok((0, MIDDLE, "safe"));
+        }
+        match Start::parse(start).ok_or(BAD_START)? {
+            Start::Home => Ok((0, MIDDLE, "home")),
+            Start::Last => {
+                let (root, position) = self.last.get(&agent).copied().unwrap_or((0, MIDDLE));
+                Ok((root, position, "last"))
+            }
+            Start::Region(name, position) => {
+                let found = self.places.iter().position(|p| p.name.eq_ignore_ascii_case(&name));
+                let [x, y, z] = position;
+                let inside = [x.clamp(0.5, 255.5), y.clamp(0.5, 255.5), z.clamp(0.0, 4096.0)];
+                Ok(found.map_or((0, MIDDLE, "safe"), |root| (root, inside, "url")))
+            }
+        }
+    }
+
+    /// Ends a session: its regions, for closing the circuits there.
+    pub fn end(&mut self, agent: Uuid) -> Vec<usize> {
+        let Some(presence) = self.presences.remove(&agent) else { return Vec::new() };
+        self.last.insert(agent, (presence.root, presence.position));
+        self.caps.retain(|_, cap| cap.agent != agent);
+        presence.wake.notify_waiters();
+        presence.agents.keys().copied().collect()
+    }
+
+    /// Whether these three open a circuit in that region.
+    pub fn admits(&self, region: usize, agent: Uuid, session: Uuid, code: u32) -> bool {
+        self.presences.get(&agent).is_some_and(|p| {
+            p.session_id == session && p.circuit_code == code && p.agents.contains_key(&region)
+        })
+    }
+
+    /// The URL of a capability's id.
+    pub fn url(&self, id: &str) -> String {
+        format!("{}CAPS/{id}", self.base)
+    }
+
+    /// Grants capabilities by name; a name granted before keeps its URL.
+    pub fn grant(
+        &mut self,
+        agent: Uuid,
+        region: usize,
+        names: &[&'static str],
+    ) -> Vec<(String, String)> {
+        let Some(here) = self.presences.get_mut(&agent).and_then(|p| p.agents.get_mut(&region))
+        else {
+            return Vec::new();
+        };
+        here.seed_posted = true;
+        let mut granted = Vec::new();
+        for name in names {
+            let id = here.granted.entry(name).or_insert_with(|| {
+                let id = Uuid::new_v4().to_string();
+                let cap = Cap { agent, region, purpose: Purpose::Named(name) };
+                self.caps.insert(id.clone(), cap);
+                id
+            });
+            granted.push((name.to_string(), format!("{}CAPS/{id}", self.base)));
+        }
+        granted
+    }
+
+    /// If the gate of the root region has just opened, the neighbours are announced, once.
+    pub fn open_world(&mut self, agent: Uuid, region: usize) -> bool {
+        let Some(presence) = self.presences.get_mut(&agent) else { return false };
+        let ready = presence.root != region || presence.arrived;
+        let Some(here) = presence.agents.get_mut(&region) else { return false };
+        if here.world_open || !ready || !here.seed_posted || !here.handshake_replied {
+            return false;
+        }
+        here.world_open = true;
+        if presence.root == region {
+            self.announce_neighbours(agent, region);
+        }
+        true
+    }
+
+    fn announce_neighbours(&mut self, agent: Uuid, region: usize) {
+        let Some(presence) = self.presences.get_mut(&agent) else { return };
+        let here = &self.places[region];
+        for (index, place) in self.places.iter().enumerate().filter(|(_, p)| p.touches(here)) {
+            let caps = &mut self.caps;
+            let child = presence.agents.entry(index).or_insert_with(|| AgentHere {
+                seed: new_seed(caps, agent, index),
+                ..AgentHere::default()
+            });
+            let enable = EnableSimulator {
+                handle: place.handle(),
+                address: place.address,
+                size: (256, 256),
+            };
+            let establish = EstablishAgentCommunication {
+                agent_id: agent,
+                address: place.address,
+                seed: format!("{}CAPS/{}", self.base, child.seed),
+            };
+            presence.queue.push_back(enable.to_event());
+            presence.queue.push_back(establish.to_event());
+        }
+        presence.wake.notify_waiters();
+    }
+
+    /// Everything queued for an agent, as one reply; none if nothing is.
+    pub fn take_events(&mut self, agent: Uuid) -> Option<PollReply> {
+        let presence = self.presences.get_mut(&agent)?;
+        if presence.queue.is_empty() {
+            return None;
+        }
+        let id = presence.next_event;
+        presence.next_event += 1;
+        Some(PollReply { id, events: presence.queue.drain(..).collect() })
+    }
+
+    /// The avatars that stand in a region, but for one.
+    pub fn others(&self, region: usize, but: Uuid) -> impl Iterator<Item = &Presence> {
+        self.presences.values().filter(move |p| p.root == region && p.arrived && p.agent_id != but)
+    }
+}
+
+fn agent_id(account: &Account) -> Uuid {
+    derived_id(&format!("agent {} {}", account.first, account.last).to_lowercase())
+}
+
+/// A seed's id ends in four zeros, as OpenSim's do.
+fn new_seed(caps: &mut HashMap<String, Cap>, agent: Uuid, region: usize) -> String {
+    let id = format!("{}0000", Uuid::new_v4());
+    caps.insert(id.clone(), Cap { agent, region, purpose: Purpose::Seed });
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn world() -> World {
+        let place = |name: &str, x| Place {
+            name: name.into(),
+            x,
+            y: 1000,
+            address: SocketAddrV4::new([127, 0, 0, 1].into(), 9),
+        };
+        let places = vec![place("Alpha", 1000), place("Beta", 1001), place("Gamma", 1010)];
+        World::new(vec![Account::new("Test", "One", "pw")], places, "http://h/".into())
+    }
+
+    #[test]
+    fn only_the_right_password_is_let_in_in_either_form() {
+        let world = world();
+        assert!(world.authenticate("Test", "One", "pw").is_ok());
+        assert!(world.authenticate("test", "one", &hash_password("pw")).is_ok());
+        assert_eq!(world.authenticate("Test", "One", "no"), Err(BAD_CREDENTIALS));
+        assert_eq!(world.authenticate("Test", "Two", "pw"), Err(BAD_CREDENTIALS));
+    }
+
+    #[test]
+    fn a_second_session_is_refused_until_the_first_has_ended() {
+        let mut world = world();
+        let agent = world.authenticate("Test", "One", "pw").unwrap();
+        assert_eq!(world.begin(agent, "last").unwrap().1, "last");
+        assert_eq!(world.begin(agent, "last").unwrap_err(), ALREADY);
+        assert_eq!(world.end(agent), [0]);
+        assert!(world.caps.is_empty());
+        assert!(world.begin(agent, "uri:beta&1&2&3").is_ok());
+        assert_eq!(world.presence(agent).unwrap().root, 1);
+    }
+
+    #[test]
+    fn the_gate_opens_once_and_announces_only_what_touches() {
+        let mut world = world();
+        let agent = world.authenticate("Test", "One", "pw").unwrap();
+        world.begin(agent, "home").unwrap();
+        world.grant(agent, 0, &["EventQueueGet"]);
+        assert!(!world.open_world(agent, 0));
+        let presence = world.presence_mut(agent).unwrap();
+        presence.arrived = true;
+        presence.agents.get_mut(&0).unwrap().handshake_replied = true;
+        assert!(world.open_world(agent, 0));
+        assert!(!world.open_world(agent, 0));
+        let events = world.take_events(agent).unwrap().events;
+        let names: Vec<&str> = events.iter().map(|e| e.message.as_str()).collect();
+        assert_eq!(names, ["EnableSimulator", "EstablishAgentCommunication"]);
+        assert!(world.take_events(agent).is_none());
+    }
+}

@@ -1,0 +1,156 @@
+//! The HTTP client: bounded bodies, bounded times, no redirects followed behind one's back.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// Bodies beyond this are cut off: what grids send stays far below.
+pub const MAX_BODY: usize = 16 << 20;
+
+/// What a server answered.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// Header names in lower case, and values.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// From sending to the last byte.
+    pub elapsed: Duration,
+}
+
+impl Reply {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HttpError {
+    /// Not a URL this client can ask.
+    #[error("not an http(s) URL")]
+    Url,
+    /// Nothing accepted the connection.
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    /// No complete answer in time.
+    #[error("no complete answer within {0:?}")]
+    Timeout(Duration),
+    /// The body is larger than we take.
+    #[error("the body exceeds {MAX_BODY} bytes")]
+    TooLarge,
+    /// The connection broke, or what came is not HTTP.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// A request.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The method; `POST` if there is a body and none is named, else `GET`.
+    pub method: Option<String>,
+    /// The URL.
+    pub url: String,
+    /// Headers.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Option<Vec<u8>>,
+}
+
+impl Request {
+    /// A GET.
+    pub fn get(url: impl Into<String>) -> Self {
+        Self { url: url.into(), ..Self::default() }
+    }
+
+    /// A POST.
+    pub fn post(url: impl Into<String>, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        let headers = vec![("content-type".into(), content_type.into())];
+        Self { method: None, url: url.into(), headers, body: Some(body.into()) }
+    }
+}
+
+/// A client; clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Client(reqwest::Client);
+
+impl Client {
+    /// A client of its own.
+    pub fn new() -> Self {
+        static PROVIDER: OnceLock<()> = OnceLock::new();
+        PROVIDER.get_or_init(|| {
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        });
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .pool_idle_timeout(Duration::from_secs(5))
+            .connect_timeout(Duration::from_secs(10))
+            .user_agent(concat!("gridproof/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Self(client.expect("the TLS provider was installed just above"))
+    }
+
+    /// Asks, and reads the whole answer.
+    pub async fn ask(&self, request: Request, within: Duration) -> Result<Reply, HttpError> {
+        let start = Instant::now();
+        match tokio::time::timeout(within, self.exchange(request, start)).await {
+            Ok(result) => result,
+            Err(_) => Err(HttpError::Timeout(within)),
+        }
+    }
+
+    async fn exchange(&self, request: Request, start: Instant) -> Result<Reply, HttpError> {
+        let url = reqwest::Url::parse(&request.url).map_err(|_| HttpError::Url)?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(HttpError::Url);
+        }
+        let default = if request.body.is_some() { "POST" } else { "GET" };
+        let method = request.method.as_deref().unwrap_or(default);
+        let method = reqwest::Method::from_bytes(method.as_bytes())
+            .map_err(|_| HttpError::Broken(format!("`{method}` is not an HTTP method")))?;
+        let mut builder = self.0.request(method, url);
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        if let Some(body) = request.body {
+            builder = builder.body(body);
+        }
+        let mut response = builder.send().await.map_err(explain)?;
+        let status = response.status().as_u16();
+        let headers = response.headers().iter().map(|(name, value)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        });
+        let headers = headers.collect();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(explain)? {
+            if body.len() + chunk.len() > MAX_BODY {
+                return Err(HttpError::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Reply { status, headers, body, elapsed: start.elapsed() })
+    }
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The innermost cause says what happened; the outer ones repeat the URL, which is a secret.
+fn explain(error: reqwest::Error) -> HttpError {
+    let connect = error.is_connect();
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    match connect {
+        true => HttpError::Connect(cause.to_string()),
+        false => HttpError::Broken(cause.to_string()),
+    }
+}

@@ -1,0 +1,10 @@
+//! Sockets and HTTP: the only room that opens any.
+
+pub mod clock;
+pub mod http;
+pub mod server;
+pub mod timeline;
+pub mod udp;
+
+pub use clock::Clock;
+pub use timeline::{Channel, Entry, Timeline};

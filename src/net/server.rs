@@ -1,0 +1,149 @@
+//! The HTTP server's shell: it reads whole requests, bounded, and writes whole answers.
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// Request bodies beyond this are refused with 413.
+const MAX_BODY: usize = 8 << 20;
+
+/// A request, read whole.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// What follows `?`.
+    pub query: String,
+    /// The content type as sent, if any.
+    pub content_type: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// Who asks.
+    pub peer: SocketAddr,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The content type, none if empty.
+    pub content_type: &'static str,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// An answer without a body.
+    pub fn status(status: u16) -> Self {
+        Self { status, content_type: "", headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// 200 with a body.
+    pub fn ok(content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self { content_type, body: body.into(), ..Self::status(200) }
+    }
+}
+
+/// The future of an answer.
+pub type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// What answers requests.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request.
+    fn answer(&self, request: Request) -> Answering;
+}
+
+/// Binds a listener.
+pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+/// Serves until `stop` says so.
+pub async fn serve(listener: TcpListener, handler: Arc<dyn Handler>, stop: watch::Receiver<bool>) {
+    let mut stopped = stop.clone();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.wait_for(|stop| *stop) => return,
+        };
+        let Ok((stream, peer)) = accepted else { continue };
+        let handler = handler.clone();
+        let mut stop = stop.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request| respond(handler.clone(), request, peer));
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(Duration::from_secs(30))
+                .serve_connection(TokioIo::new(stream), service);
+            tokio::select! {
+                _ = connection => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        });
+    }
+}
+
+async fn respond(
+    handler: Arc<dyn Handler>,
+    request: hyper::Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let header = |name: &str| {
+        let value = parts.headers.get(name)?;
+        Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let content_type = header("content-type");
+    let answer = match Limited::new(body, MAX_BODY).collect().await {
+        Err(_) => Answer::status(413),
+        Ok(body) => match inflate(body.to_bytes().to_vec(), header("content-encoding")) {
+            None => Answer::status(400),
+            Some(body) => {
+                let request = Request {
+                    method: parts.method.to_string(),
+                    path: parts.uri.path().to_owned(),
+                    query: parts.uri.query().unwrap_or_default().to_owned(),
+                    content_type,
+                    body,
+                    peer,
+                };
+                handler.answer(request).await
+            }
+        },
+    };
+    let mut response = hyper::Response::builder().status(answer.status);
+    if !answer.content_type.is_empty() {
+        response = response.header("content-type", answer.content_type);
+    }
+    for (name, value) in answer.headers {
+        response = response.header(name, value);
+    }
+    let built = response.body(Full::new(Bytes::from(answer.body)));
+    Ok(built.unwrap_or_else(|_| hyper::Response::new(Full::default())))
+}
+
+/// A gzip body unpacked, within the same bound.
+fn inflate(body: Vec<u8>, encoding: Option<String>) -> Option<Vec<u8>> {
+    use std::io::Read;
+    if !encoding.is_some_and(|e| e.eq_ignore_ascii_case("gzip")) {
+        return Some(body);
+    }
+    let mut plain = Vec::new();
+    let mut reader = flate2::read::GzDecoder::new(body.as_slice()).take(MAX_BODY as u64 + 1);
+    reader.read_to_end(&mut plain).ok().filter(|n| *n <= MAX_BODY)?;
+    Some(plain)
+}

@@ -1,0 +1,91 @@
+//! One timeline of all channels of a session: login, capabilities, event queue, UDP.
+
+use super::Clock;
+use std::fmt::{Display, Formatter};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Where something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// The login call.
+    Login,
+    /// A capability.
+    Caps,
+    /// The event queue.
+    Events,
+    /// The circuit.
+    Udp,
+    /// Plain HTTP.
+    Http,
+    /// The runner's own remarks.
+    Note,
+}
+
+impl Display for Channel {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Login => "login",
+            Self::Caps => "caps",
+            Self::Events => "events",
+            Self::Udp => "udp",
+            Self::Http => "http",
+            Self::Note => "note",
+        })
+    }
+}
+
+/// One row.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Entry {
+    /// Milliseconds since the case began.
+    pub ms: f64,
+    /// Who acted or saw it.
+    pub actor: String,
+    /// Where.
+    pub channel: Channel,
+    /// `→` from us, `←` to us, `·` neither.
+    pub direction: char,
+    /// What happened.
+    pub text: String,
+}
+
+/// Rows in the order they happened; clones share them.
+#[derive(Clone, Debug)]
+pub struct Timeline {
+    clock: Clock,
+    rows: Arc<Mutex<Vec<Entry>>>,
+}
+
+/// Rows beyond this are not kept: a flood must not fill memory.
+const MOST: usize = 5000;
+
+impl Timeline {
+    /// An empty timeline that starts now.
+    pub fn start() -> Self {
+        Self { clock: Clock::start(), rows: Arc::default() }
+    }
+
+    /// Adds a row.
+    pub fn add(&self, actor: &str, channel: Channel, direction: char, text: impl Into<String>) {
+        let ms = self.clock.now().as_secs_f64() * 1e3;
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = match rows.len() {
+            n if n < MOST => text.into(),
+            MOST => format!("more than {MOST} rows; what follows is not kept"),
+            _ => return,
+        };
+        rows.push(Entry { ms, actor: actor.to_owned(), channel, direction, text });
+    }
+
+    /// The rows so far.
+    pub fn rows(&self) -> Vec<Entry> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The time since the timeline began.
+    pub fn elapsed(&self) -> Duration {
+        self.clock.now()
+    }
+}

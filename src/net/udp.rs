@@ -1,0 +1,402 @@
+//! A UDP socket, and the driver that runs one client circuit on it.
+
+use super::{Channel, Clock, Timeline};
+use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions, Sequence};
+use crate::proto::message::{Decoder, Field, Flags, Header, MAX_DATAGRAM, Message};
+use crate::proto::template::Template;
+use crate::tamper::{Direction, Tamper};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+/// A bound UDP socket.
+#[derive(Debug)]
+pub struct Port(UdpSocket);
+
+impl Port {
+    /// Binds a socket.
+    pub async fn bind(address: SocketAddr) -> std::io::Result<Self> {
+        Ok(Self(UdpSocket::bind(address).await?))
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    /// The next datagram and its sender.
+    pub async fn receive(&self, buffer: &mut [u8]) -> std::io::Result<(usize, SocketAddr)> {
+        self.0.recv_from(buffer).await
+    }
+
+    /// Sends a datagram. A full buffer or a vanished peer loses it, as a wire would.
+    pub async fn send(&self, bytes: &[u8], to: SocketAddr) {
+        let _ = self.0.send_to(bytes, to).await;
+    }
+}
+
+/// What a link saw.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    /// A message, new to the circuit.
+    Message {
+        /// The message.
+        message: Message,
+        /// Flags and sequence number.
+        header: Header,
+        /// The size of the datagram.
+        size: usize,
+        /// A reliable message seen before.
+        duplicate: bool,
+        /// The bytes after the number, for comparing resends.
+        body: Vec<u8>,
+    },
+    /// One of our numbers was acknowledged, by a `PacketAck` or a trailer.
+    Ack(Sequence),
+    /// A message of ours was given up.
+    GaveUp(Sequence),
+    /// A datagram that does not decode.
+    Bad(String),
+    /// The peer was silent for too long.
+    Silent,
+}
+
+/// What a link is told to do.
+enum Command {
+    Send(Box<Message>, SendOptions, oneshot::Sender<Result<Sequence, String>>),
+    Raw(Vec<u8>),
+    NextSequence(Option<Sequence>, oneshot::Sender<Sequence>),
+    Configure(Box<dyn FnOnce(&mut Circuit) + Send>),
+    Close,
+}
+
+/// A hand on a running circuit. Dropping it closes the circuit.
+#[derive(Debug)]
+pub struct Link {
+    commands: mpsc::UnboundedSender<Command>,
+    local: SocketAddr,
+    remote: SocketAddr,
+}
+
+/// How a link is opened.
+pub struct LinkOptions {
+    /// The simulator's address.
+    pub remote: SocketAddr,
+    /// The circuit's figures.
+    pub config: Config,
+    /// The messages.
+    pub template: Arc<Template>,
+    /// Faults on the wire.
+    pub tamper: Option<Tamper>,
+    /// Answer RegionHandshake by itself, as this agent in this session.
+    pub handshake: Option<(Uuid, Uuid)>,
+    /// Rows go here, under this name.
+    pub timeline: Timeline,
+    /// Whose rows they are.
+    pub actor: String,
+}
+
+impl Link {
+    /// Binds a port and starts the circuit; `seen` is called for everything that arrives.
+    pub async fn open(
+        options: LinkOptions,
+        seen: impl Fn(Seen) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let any: SocketAddr = match options.remote.ip().is_loopback() {
+            true => ([127, 0, 0, 1], 0).into(),
+            false => ([0, 0, 0, 0], 0).into(),
+        };
+        let port = Port::bind(any).await?;
+        let local = port.address()?;
+        let remote = options.remote;
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let clock = Clock::start();
+        let circuit = Circuit::new(options.config.clone(), options.template.clone(), clock.now());
+        let driver = Driver {
+            port,
+            clock,
+            circuit,
+            decoder: Decoder::tolerant(),
+            late: BTreeMap::new(),
+            late_count: 0,
+            options,
+            seen: Box::new(seen),
+        };
+        tokio::spawn(driver.run(receiver));
+        Ok(Self { commands, local, remote })
+    }
+
+    /// Our end.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The simulator's end.
+    pub fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Sends a message and tells its number.
+    pub async fn send(&self, message: Message, options: SendOptions) -> Result<Sequence, String> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.commands.send(Command::Send(Box::new(message), options, reply));
+        answer.await.unwrap_or_else(|_| Err("the circuit is closed".into()))
+    }
+
+    /// Puts bytes on the wire as they are.
+    pub fn raw(&self, bytes: Vec<u8>) {
+        let _ = self.commands.send(Command::Raw(bytes));
+    }
+
+    /// The number the next message gets; set first, if one is given.
+    pub async fn next_sequence(&self, set: Option<Sequence>) -> Sequence {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.commands.send(Command::NextSequence(set, reply));
+        answer.await.unwrap_or_default()
+    }
+
+    /// Changes the circuit while it runs.
+    pub fn configure(&self, change: impl FnOnce(&mut Circuit) + Send + 'static) {
+        let _ = self.commands.send(Command::Configure(Box::new(change)));
+    }
+
+    /// Stops the circuit and closes the port.
+    pub fn close(&self) {
+        let _ = self.commands.send(Command::Close);
+    }
+
+    /// Whether the circuit still runs.
+    pub fn is_open(&self) -> bool {
+        !self.commands.is_closed()
+    }
+}
+
+struct Driver {
+    port: Port,
+    clock: Clock,
+    circuit: Circuit,
+    decoder: Decoder,
+    /// Datagrams that a rule holds back, by when they go on.
+    late: BTreeMap<(Duration, u64), (Direction, Vec<u8>)>,
+    late_count: u64,
+    options: LinkOptions,
+    seen: Box<dyn Fn(Seen) + Send>,
+}
+
+impl Driver {
+    async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let mut buffer = vec![0; MAX_DATAGRAM];
+        loop {
+            self.flush().await;
+            if self.circuit.is_closed() {
+                return;
+            }
+            let late = self.late.keys().next().map(|(at, _)| *at);
+            let due = self.circuit.poll_timeout().into_iter().chain(late).min();
+            let due = due.unwrap_or(self.clock.now() + Duration::from_secs(3600));
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(Command::Close) | None => {
+                        self.flush().await;
+                        return;
+                    }
+                    Some(command) => self.obey(command).await,
+                },
+                received = self.port.receive(&mut buffer) => {
+                    if let Ok((len, from)) = received {
+                        if from == self.options.remote {
+                            self.arrive(&buffer[..len]).await;
+                        }
+                    }
+                }
+                () = tokio::time::sleep_until(self.clock.instant(due)) => {
+                    self.circuit.handle_timeout(self.clock.now());
+                    self.deliver_late().await;
+                }
+            }
+        }
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Send(message, options, reply) => {
+                let sent = self.circuit.send(self.clock.now(), &message, options);
+                let _ = reply.send(sent.map_err(|error| error.to_string()));
+            }
+            Command::Raw(bytes) => {
+                let text = format!("raw datagram of {} bytes", bytes.len());
+                self.options.timeline.add(&self.options.actor, Channel::Udp, '→', text);
+                self.port.send(&bytes, self.options.remote).await;
+            }
+            Command::NextSequence(set, reply) => {
+                if let Some(next) = set {
+                    self.circuit.set_next_sequence(next);
+                }
+                let _ = reply.send(self.circuit.next_sequence());
+            }
+            Command::Configure(change) => change(&mut self.circuit),
+            Command::Close => {}
+        }
+    }
+
+    /// Sends what the circuit has to send, tells what it has to tell.
+    async fn flush(&mut self) {
+        while let Some(transmit) = self.circuit.poll_transmit() {
+            let name = self.log(&transmit.bytes, '→');
+            match &mut self.options.tamper {
+                None => self.port.send(&transmit.bytes, self.options.remote).await,
+                Some(tamper) => {
+                    let out = tamper.pass(Direction::Out, &name, transmit.bytes);
+                    self.note_faults(&out, &name, '→');
+                    self.schedule(Direction::Out, out).await;
+                }
+            }
+        }
+        while let Some(event) = self.circuit.poll_event() {
+            match event {
+                Event::Acked(sequence, ..) => (self.seen)(Seen::Ack(sequence)),
+                Event::GaveUp(sequence) => {
+                    let text = format!("gave up #{sequence}: never acked");
+                    self.options.timeline.add(&self.options.actor, Channel::Udp, '·', text);
+                    (self.seen)(Seen::GaveUp(sequence));
+                }
+                Event::Silent => {
+                    let text = "the simulator was silent for too long; circuit closed";
+                    self.options.timeline.add(&self.options.actor, Channel::Udp, '·', text);
+                    (self.seen)(Seen::Silent);
+                }
+            }
+        }
+    }
+
+    async fn arrive(&mut self, bytes: &[u8]) {
+        if self.options.tamper.is_none() {
+            return self.take(bytes);
+        }
+        let name = match self.decoder.decode(&self.options.template, bytes) {
+            Ok(packet) => packet.name().to_owned(),
+            Err(_) => String::new(),
+        };
+        if let Some(tamper) = &mut self.options.tamper {
+            let out = tamper.pass(Direction::In, &name, bytes.to_vec());
+            self.note_faults(&out, &name, '←');
+            self.schedule(Direction::In, out).await;
+        }
+    }
+
+    fn note_faults(&self, out: &[(Duration, Vec<u8>)], name: &str, direction: char) {
+        let text = match out {
+            [] => format!("impaired: {name} held back or dropped"),
+            [(delay, _)] if delay.is_zero() => return,
+            [_] => format!("impaired: {name} delayed"),
+            _ => format!("impaired: {name} doubled or reordered"),
+        };
+        self.options.timeline.add(&self.options.actor, Channel::Note, direction, text);
+    }
+
+    async fn schedule(&mut self, direction: Direction, out: Vec<(Duration, Vec<u8>)>) {
+        for (delay, bytes) in out {
+            if delay.is_zero() {
+                self.pass_on(direction, &bytes).await;
+            } else {
+                self.late_count += 1;
+                self.late.insert((self.clock.now() + delay, self.late_count), (direction, bytes));
+            }
+        }
+    }
+
+    async fn deliver_late(&mut self) {
+        while let Some(entry) = self.late.first_entry() {
+            if entry.key().0 > self.clock.now() {
+                return;
+            }
+            let (direction, bytes) = entry.remove();
+            self.pass_on(direction, &bytes).await;
+        }
+    }
+
+    async fn pass_on(&mut self, direction: Direction, bytes: &[u8]) {
+        match direction {
+            Direction::Out => self.port.send(bytes, self.options.remote).await,
+            Direction::In => self.take(bytes),
+        }
+    }
+
+    /// A datagram has arrived for good.
+    fn take(&mut self, bytes: &[u8]) {
+        self.log(bytes, '←');
+        let now = self.clock.now();
+        let packet = match self.decoder.decode(&self.options.template, bytes) {
+            Ok(packet) => packet,
+            Err(error) => return (self.seen)(Seen::Bad(error.to_string())),
+        };
+        let handled = self.circuit.handle(now, &packet);
+        let acks = packet.acks.iter().chain(body_acks(&packet));
+        acks.for_each(|sequence| (self.seen)(Seen::Ack(sequence)));
+        let message = packet.to_message();
+        if let (Some((agent, session)), "RegionHandshake") = (self.options.handshake, packet.name())
+        {
+            if handled == Handled::Deliver {
+                let reply = handshake_reply(&self.options.template, agent, session);
+                let _ = self.circuit.send(now, &reply, SendOptions::RELIABLE);
+            }
+        }
+        (self.seen)(Seen::Message {
+            header: packet.header,
+            size: bytes.len(),
+            duplicate: handled == Handled::Duplicate,
+            body: packet.body().to_vec(),
+            message,
+        });
+    }
+
+    fn log(&mut self, bytes: &[u8], direction: char) -> String {
+        let (name, text) = match self.decoder.decode(&self.options.template, bytes) {
+            Ok(packet) => (packet.name().to_owned(), describe(&packet)),
+            Err(error) => (String::new(), format!("undecodable, {} bytes: {error}", bytes.len())),
+        };
+        self.options.timeline.add(&self.options.actor, Channel::Udp, direction, text);
+        name
+    }
+}
+
+/// The answer to a RegionHandshake: the viewer's flags with self-appearance.
+pub fn handshake_reply(template: &Template, agent: Uuid, session: Uuid) -> Message {
+    Message::named(template, "RegionHandshakeReply")
+        .with("AgentData", "AgentID", Field::Uuid(agent))
+        .with("AgentData", "SessionID", Field::Uuid(session))
+        .with("RegionInfo", "Flags", Field::U32(4))
+}
+
+fn body_acks<'a>(
+    packet: &crate::proto::message::Packet<'a>,
+) -> impl Iterator<Item = Sequence> + use<'a> {
+    let acks = packet.name() == "PacketAck";
+    packet.blocks().filter(move |_| acks).flat_map(|block| block.instances()).filter_map(
+        |i| match i.fields().next() {
+            Some((_, Field::U32(sequence))) => Some(sequence),
+            _ => None,
+        },
+    )
+}
+
+fn describe(packet: &crate::proto::message::Packet<'_>) -> String {
+    let flags = packet.header.flags;
+    let mut text = format!("#{} {}", packet.header.sequence, packet.name());
+    if flags.has(Flags::RELIABLE) {
+        text.push_str(" reliable");
+    }
+    if flags.has(Flags::RESENT) {
+        text.push_str(" RESENT");
+    }
+    let acks: Vec<String> =
+        packet.acks.iter().chain(body_acks(packet)).map(|n| format!("#{n}")).collect();
+    if !acks.is_empty() {
+        text.push_str(&format!(" acks {}", acks.join(" ")));
+    }
+    text
+}
