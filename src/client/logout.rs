@@ -39,6 +39,7 @@ impl Viewer {
             self.session = None;
         }
         self.entered = false;
+        self.arrival = None;
         self.caps.clear();
         self.close_links();
         answered

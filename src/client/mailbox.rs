@@ -61,6 +61,11 @@ impl Mailbox {
         self.bell.notify_waiters();
     }
 
+    /// Forgets everything: another case begins.
+    pub fn forget(&self) {
+        self.look(Vec::clear);
+    }
+
     /// Looks at everything heard so far.
     pub fn look<T>(&self, look: impl FnOnce(&mut Vec<Observed>) -> T) -> T {
         look(&mut self.heard.lock().unwrap_or_else(PoisonError::into_inner))

@@ -86,6 +86,8 @@ pub struct Viewer {
     pub impair: Vec<Rule>,
     /// An avatar stands in the world.
     pub entered: bool,
+    /// What `session.enter` returned, for cases that share this session.
+    pub arrival: Option<crate::value::Value>,
     /// Secrets this viewer was told, for keeping them out of every output.
     pub secrets: Vec<(String, String)>,
     poller: Option<JoinHandle<()>>,
@@ -105,6 +107,7 @@ impl Viewer {
             links: BTreeMap::new(),
             impair: Vec::new(),
             entered: false,
+            arrival: None,
             secrets: Vec::new(),
             poller: None,
         }
@@ -118,6 +121,11 @@ impl Viewer {
     /// The figures of a viewer's circuit on this grid.
     pub fn circuit_config(&self) -> Config {
         Config::viewer().faster(self.common.time_factor)
+    }
+
+    /// Whether its avatar stands in the world and its circuit runs.
+    pub fn is_alive(&self) -> bool {
+        self.entered && self.links.get(ROOT).is_some_and(Link::is_open)
     }
 
     fn learn(&mut self, name: &str, secret: impl Into<String>) {

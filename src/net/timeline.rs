@@ -3,7 +3,6 @@
 use super::Clock;
 use std::fmt::{Display, Formatter};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 /// Where something happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -53,10 +52,7 @@ pub struct Entry {
 
 /// Rows in the order they happened; clones share them.
 #[derive(Clone, Debug)]
-pub struct Timeline {
-    clock: Clock,
-    rows: Arc<Mutex<Vec<Entry>>>,
-}
+pub struct Timeline(Arc<Mutex<(Clock, Vec<Entry>)>>);
 
 /// Rows beyond this are not kept: a flood must not fill memory.
 const MOST: usize = 5000;
@@ -64,28 +60,32 @@ const MOST: usize = 5000;
 impl Timeline {
     /// An empty timeline that starts now.
     pub fn start() -> Self {
-        Self { clock: Clock::start(), rows: Arc::default() }
+        Self(Arc::new(Mutex::new((Clock::start(), Vec::new()))))
+    }
+
+    fn inner(&self) -> std::sync::MutexGuard<'_, (Clock, Vec<Entry>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Empties it and starts again now, for whoever shares it.
+    pub fn restart(&self) {
+        *self.inner() = (Clock::start(), Vec::new());
     }
 
     /// Adds a row.
     pub fn add(&self, actor: &str, channel: Channel, direction: char, text: impl Into<String>) {
-        let ms = self.clock.now().as_secs_f64() * 1e3;
-        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = match rows.len() {
+        let mut inner = self.inner();
+        let ms = inner.0.now().as_secs_f64() * 1e3;
+        let text = match inner.1.len() {
             n if n < MOST => text.into(),
             MOST => format!("more than {MOST} rows; what follows is not kept"),
             _ => return,
         };
-        rows.push(Entry { ms, actor: actor.to_owned(), channel, direction, text });
+        inner.1.push(Entry { ms, actor: actor.to_owned(), channel, direction, text });
     }
 
     /// The rows so far.
     pub fn rows(&self) -> Vec<Entry> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The time since the timeline began.
-    pub fn elapsed(&self) -> Duration {
-        self.clock.now()
+        self.inner().1.clone()
     }
 }

@@ -1,0 +1,19 @@
+//! The runner: leases accounts, runs cases side by side, cleans up, and keeps the record.
+
+mod case;
+mod credentials;
+mod engine;
+mod judge;
+mod lease;
+mod outcome;
+mod record;
+mod scope;
+mod secrets;
+mod target;
+
+pub use credentials::{Grids, GridsError};
+pub use engine::{Engine, Event, Options};
+pub use outcome::{EXIT, Outcome};
+pub use record::{CaseRecord, FORMAT, Finding, FindingKind, Place, RunRecord, TargetRecord};
+pub use secrets::Redactor;
+pub use target::{Target, probe};

@@ -1,0 +1,159 @@
+//! The run record: what was run, how it ended and why. Reports are made from nothing else.
+
+use super::{Outcome, Redactor};
+use crate::net::Entry;
+use crate::suite::Level;
+
+/// The version of the record's format, raised when a member changes its meaning.
+pub const FORMAT: u32 = 1;
+
+/// A whole run.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct RunRecord {
+    /// The version of this format.
+    pub format: u32,
+    /// The program's version.
+    pub gridproof: String,
+    /// The grid.
+    pub target: TargetRecord,
+    /// When the run began, ISO 8601.
+    pub started: String,
+    /// How long it took, in milliseconds.
+    pub ms: f64,
+    /// The run was stopped before its end.
+    pub interrupted: bool,
+    /// The exit code it led to.
+    pub exit: u8,
+    /// One record per planned case, in the order planned.
+    pub cases: Vec<CaseRecord>,
+}
+
+/// The grid of a run.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct TargetRecord {
+    /// Its name.
+    pub name: String,
+    /// Where to log in.
+    pub login_uri: String,
+    /// It is the embedded reference grid.
+    pub reference: bool,
+    /// The profile applied.
+    pub profile: Option<String>,
+    /// How many accounts there were.
+    pub accounts: usize,
+}
+
+/// One case.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct CaseRecord {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, in a sentence, where the outcome does not say it.
+    pub reason: Option<String>,
+    /// The requirements it cites.
+    pub requirements: Vec<String>,
+    /// The requirements that were judged and held.
+    pub held: Vec<String>,
+    /// What went wrong.
+    pub findings: Vec<Finding>,
+    /// How often it was run.
+    pub attempts: u32,
+    /// How often it passed.
+    pub passes: u32,
+    /// How long the last attempt took, in milliseconds.
+    pub ms: f64,
+    /// What happened, on all channels.
+    pub timeline: Vec<Entry>,
+    /// The command that runs just this case.
+    pub reproduce: String,
+}
+
+/// What kind of thing went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FindingKind {
+    /// A requirement was broken.
+    Broken,
+    /// The case's own footing gave way.
+    Footing,
+    /// A need is not met.
+    Need,
+    /// The harness or the suite is at fault.
+    Harness,
+}
+
+/// One thing that went wrong.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Finding {
+    /// What kind of thing.
+    pub kind: FindingKind,
+    /// The requirement, where one is cited.
+    pub requirement: Option<String>,
+    /// Its level.
+    pub level: Option<Level>,
+    /// Its sentence.
+    pub sentence: Option<String>,
+    /// Where it is written.
+    pub source: Option<String>,
+    /// The step's name.
+    pub step: String,
+    /// Where in what the step returned; empty for the step itself.
+    pub path: String,
+    /// What was expected.
+    pub expected: String,
+    /// What was received.
+    pub received: String,
+    /// What was being waited for, if anything.
+    pub stage: Option<String>,
+    /// What the timeline suggests.
+    pub hint: Option<String>,
+    /// Where in the suite it stands.
+    pub place: Option<Place>,
+}
+
+/// A place in a suite.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Place {
+    /// The file.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1.
+    pub column: usize,
+    /// How many characters it covers on its line.
+    pub width: usize,
+    /// The line's text.
+    pub text: String,
+}
+
+impl CaseRecord {
+    /// The record without secrets.
+    pub fn cleaned(mut self, redactor: &Redactor) -> Self {
+        let clean = |text: &mut String| *text = redactor.clean(text);
+        let clean_some = |text: &mut Option<String>| {
+            if let Some(text) = text {
+                *text = redactor.clean(text);
+            }
+        };
+        clean_some(&mut self.reason);
+        for finding in &mut self.findings {
+            clean(&mut finding.expected);
+            clean(&mut finding.received);
+            clean_some(&mut finding.stage);
+            clean_some(&mut finding.hint);
+        }
+        self.timeline.iter_mut().for_each(|row| clean(&mut row.text));
+        self
+    }
+}
+
+impl RunRecord {
+    /// How many cases ended so.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.cases.iter().filter(|case| case.outcome == outcome).count()
+    }
+}

@@ -1,0 +1,123 @@
+//! What references stand for while a case runs.
+
+use super::Target;
+use crate::client::Credentials;
+use crate::suite::{Node, NodeKind, Piece, pieces};
+use crate::value::Value;
+use std::collections::BTreeMap;
+
+/// The values of a case, or of a procedure it calls.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scope {
+    /// What steps returned, by id.
+    results: BTreeMap<String, Value>,
+    built_in: BTreeMap<&'static str, Value>,
+}
+
+impl Scope {
+    /// A case's scope.
+    pub fn new(case: &str, target: &Target, actors: &[(String, Credentials)]) -> Self {
+        let text = |s: &str| Value::string(s);
+        let account = |c: &Credentials| {
+            let name = format!("{} {}", c.first, c.last);
+            Value::map([("first", text(&c.first)), ("last", text(&c.last)), ("name", text(&name))])
+        };
+        let random = uuid::Uuid::new_v4();
+        let number = rand::random_range(1..i32::MAX);
+        let regions = target.regions.iter().map(|r| text(r)).collect();
+        let region = target.regions.first().map_or(Value::Undef, |r| text(r));
+        let neighbour = target.neighbour.as_deref().map_or(Value::Undef, text);
+        let actors = actors.iter().map(|(name, c)| (name.clone(), account(c)));
+        let built_in = BTreeMap::from([
+            ("case", Value::map([("id", text(case))])),
+            ("actor", Value::Map(actors.collect())),
+            (
+                "random",
+                Value::map([
+                    ("uuid", Value::Uuid(random)),
+                    ("text", Value::String(random.simple().to_string())),
+                    ("integer", Value::integer(number)),
+                ]),
+            ),
+            (
+                "target",
+                Value::map([
+                    ("login_uri", text(&target.login_uri)),
+                    ("regions", Value::Array(regions)),
+                    ("region", region),
+                    ("neighbour", neighbour),
+                ]),
+            ),
+        ]);
+        Self { results: BTreeMap::new(), built_in }
+    }
+
+    /// The scope of a procedure: the same world, its own parameters and results.
+    pub fn inner(&self, params: Value) -> Self {
+        let mut inner = Self { results: BTreeMap::new(), built_in: self.built_in.clone() };
+        inner.built_in.insert("param", params);
+        inner
+    }
+
+    pub fn set_row(&mut self, row: Value) {
+        self.built_in.insert("row", row);
+    }
+
+    /// Whose step comes next.
+    pub fn set_account(&mut self, actor: &str) {
+        let account = self.built_in.get("actor").and_then(|all| all.get(actor)).cloned();
+        self.built_in.insert("account", account.unwrap_or_default());
+        let seconds = jiff::Timestamp::now().as_second();
+        self.built_in.insert("now", Value::map([("seconds", Value::integer(seconds))]));
+    }
+
+    pub fn set(&mut self, id: &str, result: Value) {
+        self.results.insert(id.to_owned(), result);
+    }
+
+    /// The value of a tree, references replaced. A text that is one reference takes its type.
+    pub fn resolve(&self, node: &Node) -> Result<Value, String> {
+        Ok(match &node.kind {
+            NodeKind::Text(text) => self.text(text)?,
+            NodeKind::Array(items) => {
+                Value::Array(items.iter().map(|item| self.resolve(item)).collect::<Result<_, _>>()?)
+            }
+            NodeKind::Table(members) => Value::Map(
+                members
+                    .iter()
+                    .map(|(key, _, node)| Ok((key.clone(), self.resolve(node)?)))
+                    .collect::<Result<_, String>>()?,
+            ),
+            _ => node.value(),
+        })
+    }
+
+    fn text(&self, text: &str) -> Result<Value, String> {
+        if !text.contains("${") {
+            return Ok(Value::string(text));
+        }
+        let pieces = pieces(text);
+        if let [Piece::Reference(name, path)] = pieces.as_slice() {
+            return self.lookup(name, path);
+        }
+        let mut out = String::new();
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Broken(text) => return Err(format!("`{text}` is no reference")),
+                Piece::Reference(name, path) => {
+                    let value = self.lookup(name, &path)?;
+                    let text = value.as_text();
+                    out.push_str(&text.ok_or_else(|| format!("`{name}` has no text form"))?);
+                }
+            }
+        }
+        Ok(Value::String(out))
+    }
+
+    fn lookup(&self, name: &str, path: &crate::value::Path) -> Result<Value, String> {
+        let root = self.built_in.get(name).or_else(|| self.results.get(name));
+        let found = root.and_then(|root| path.find(root));
+        found.ok_or_else(|| format!("`${{{name}.{path}}}`: the grid's answer has no such value"))
+    }
+}

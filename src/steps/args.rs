@@ -1,0 +1,52 @@
+//! A step's keys with every reference resolved.
+
+use super::parse_time;
+use crate::value::Value;
+use std::time::Duration;
+
+/// The keys of one step. The checker has seen to names and types before anything runs.
+#[derive(Clone, Debug, Default)]
+pub struct Args(pub Value);
+
+impl Args {
+    /// A key's value.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
+    }
+
+    /// A key's text.
+    pub fn text(&self, key: &str) -> Option<String> {
+        self.get(key).and_then(Value::as_text)
+    }
+
+    /// A key's integer.
+    pub fn int<T: TryFrom<i128>>(&self, key: &str) -> Option<T> {
+        self.get(key).and_then(Value::as_int)
+    }
+
+    /// A key's flag.
+    pub fn flag(&self, key: &str) -> Option<bool> {
+        match self.get(key) {
+            Some(Value::Boolean(flag)) => Some(*flag),
+            _ => None,
+        }
+    }
+
+    /// A key's time.
+    pub fn time(&self, key: &str) -> Option<Duration> {
+        self.get(key).and_then(Value::as_text).and_then(|text| parse_time(&text))
+    }
+
+    /// A key's texts.
+    pub fn texts(&self, key: &str) -> Option<Vec<String>> {
+        match self.get(key)? {
+            Value::Array(items) => Some(items.iter().filter_map(Value::as_text).collect()),
+            _ => None,
+        }
+    }
+
+    /// The circuit a step works on.
+    pub fn circuit(&self) -> String {
+        self.text("circuit").unwrap_or_else(|| crate::client::ROOT.to_owned())
+    }
+}

@@ -1,0 +1,34 @@
+//! `caps.post`: LLSD to a capability.
+
+use super::{Kind, Returns, StepDef, caps_get::granted, http_result, key, need};
+use crate::net::http::Request;
+use crate::proto::llsd::{Llsd, to_xml};
+use crate::proto::seed::CONTENT_TYPE;
+use std::time::Duration;
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "caps.post",
+    doc: "Posts LLSD to a granted capability. Where the capability was not granted, the case is \
+          impossible here.",
+    keys: &[
+        need("cap", Kind::Text, "the capability's name"),
+        key("body", Kind::Any, "the LLSD value"),
+        key("text", Kind::Text, "a body to the letter, instead of LLSD"),
+    ],
+    returns: Returns::Members(http_result::MEMBERS),
+    within: Duration::from_secs(30),
+    repeatable: true,
+    run: |call| {
+        Box::pin(async move {
+            let (name, url) = granted(&call)?;
+            let body = match call.args.text("text") {
+                Some(text) => text,
+                None => to_xml(&call.args.get("body").map_or(Llsd::Undef, Llsd::from)),
+            };
+            let request = Request::post(url, CONTENT_TYPE, body);
+            let reply = call.viewer.ask(&name, request, call.within).await;
+            let reply = reply.map_err(|error| http_result::unanswered(&name, error))?;
+            Ok(http_result::value(&reply))
+        })
+    },
+};

@@ -1,0 +1,37 @@
+//! `caps.seed`: asks the seed capability.
+
+use super::{Failure, Kind, Returns, StepDef, http_result, key, need};
+use std::time::Duration;
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "caps.seed",
+    doc: "Asks the session's seed capability for capabilities by name; what it grants is there for \
+          `caps.get`, `caps.post` and the event queue.",
+    keys: &[
+        need("names", Kind::Texts, "the names asked for"),
+        key("seed", Kind::Text, "another seed's URL, such as a neighbour's"),
+    ],
+    returns: Returns::Members(http_result::MEMBERS),
+    within: Duration::from_secs(30),
+    repeatable: true,
+    run: |call| {
+        Box::pin(async move {
+            let names = call.args.texts("names").unwrap_or_default();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let viewer = call.viewer;
+            let Some(session) = &mut viewer.session else {
+                return Err(Failure::Error("there is no session, so there is no seed".into()));
+            };
+            let own = session.seed.clone();
+            if let Some(url) = call.args.text("seed") {
+                session.seed = url;
+            }
+            let reply = viewer.ask_seed(&names, call.within).await;
+            if let Some(session) = &mut viewer.session {
+                session.seed = own;
+            }
+            let reply = reply.map_err(|error| http_result::unanswered("the seed", error))?;
+            Ok(http_result::value(&reply))
+        })
+    },
+};

@@ -1,0 +1,35 @@
+//! `eq.poll`: one poll of the event queue.
+
+use super::{Failure, Kind, Returns, StepDef, http_result, key};
+use crate::net::http::Request;
+use crate::proto::event_queue::PollRequest;
+use crate::proto::seed::CONTENT_TYPE;
+use std::time::Duration;
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "eq.poll",
+    doc: "Polls the event queue once and returns the HTTP answer: `body.id` and `body.events` \
+          where something happened, otherwise whatever the grid says when nothing did. The \
+          queue's background polling must not run: see `eq.listen`.",
+    keys: &[
+        key("ack", Kind::Integer, "the id of the last reply"),
+        key("done", Kind::Flag, "this is the last poll"),
+    ],
+    returns: Returns::Members(http_result::MEMBERS),
+    within: Duration::from_secs(90),
+    repeatable: true,
+    run: |call| {
+        Box::pin(async move {
+            call.viewer.stop_events();
+            let Some(url) = call.viewer.cap("EventQueueGet").map(str::to_owned) else {
+                return Err(Failure::Impossible("EventQueueGet was not granted".into()));
+            };
+            let done = call.args.flag("done").unwrap_or(false);
+            let body = PollRequest { ack: call.args.int("ack"), done }.to_xml();
+            let request = Request::post(url, CONTENT_TYPE, body);
+            let reply = call.viewer.ask("EventQueueGet", request, call.within).await;
+            let reply = reply.map_err(|error| http_result::unanswered("EventQueueGet", error))?;
+            Ok(http_result::value(&reply))
+        })
+    },
+};

@@ -1,0 +1,111 @@
+//! Looking through what a viewer heard: filters, counts and what the numbers say.
+
+use crate::client::{Observed, Source, Viewer, What};
+use crate::net::udp::Seen;
+use crate::proto::message::{Flags, Header, Message};
+use crate::value::{Path, Value, message_value};
+use std::collections::BTreeSet;
+
+/// Whether a value has the wanted values at the wanted paths.
+pub(super) fn fits(value: &Value, filter: Option<&Value>) -> bool {
+    let Some(Value::Map(wanted)) = filter else { return true };
+    wanted.iter().all(|(path, want)| {
+        let found = Path::parse(path).ok().and_then(|path| path.find(value));
+        found.is_some_and(|found| found.same(want))
+    })
+}
+
+/// The names of all events heard.
+pub(super) fn events(viewer: &Viewer) -> Vec<String> {
+    viewer.mailbox.look(|heard| {
+        let names = heard.iter().filter_map(|o| match &o.what {
+            What::Event(event) => Some(event.message.clone()),
+            _ => None,
+        });
+        names.collect()
+    })
+}
+
+/// A message as heard.
+pub(super) struct Heard<'a> {
+    pub message: &'a Message,
+    pub header: Header,
+    pub size: usize,
+    pub duplicate: bool,
+    pub body: &'a [u8],
+}
+
+/// The message an observation is, if it is one of that circuit.
+pub(super) fn message<'a>(observed: &'a Observed, circuit: &str) -> Option<Heard<'a>> {
+    let What::Udp(seen) = &observed.what else { return None };
+    if !matches!(&observed.source, Source::Circuit(name) if name == circuit) {
+        return None;
+    }
+    match &**seen {
+        Seen::Message { message, header, size, duplicate, body } => {
+            let (header, size, duplicate) = (*header, *size, *duplicate);
+            Some(Heard { message, header, size, duplicate, body })
+        }
+        _ => None,
+    }
+}
+
+/// A message as a value: its blocks, and `header`.
+pub(super) fn value(heard: &Heard<'_>) -> Value {
+    let flags = heard.header.flags;
+    let header = Value::map([
+        ("sequence", Value::integer(heard.header.sequence)),
+        ("reliable", Value::Boolean(flags.has(Flags::RELIABLE))),
+        ("resent", Value::Boolean(flags.has(Flags::RESENT))),
+        ("zerocoded", Value::Boolean(flags.has(Flags::ZEROCODED))),
+        ("size", Value::integer(heard.size as i64)),
+    ]);
+    let Value::Map(mut members) = message_value(heard.message) else { return header };
+    members.push(("header".into(), header));
+    Value::Map(members)
+}
+
+/// What the sequence numbers say about a message that did not come.
+pub(super) fn hint(viewer: &Viewer, circuit: &str) -> Option<String> {
+    let numbers: BTreeSet<u32> = viewer.mailbox.look(|heard| {
+        heard.iter().filter_map(|o| message(o, circuit)).map(|m| m.header.sequence).collect()
+    });
+    let (first, last) = (numbers.first()?, numbers.last()?);
+    let missing: Vec<String> = (*first..*last)
+        .take(5000)
+        .filter(|n| !numbers.contains(n))
+        .map(|n| format!("#{n}"))
+        .collect();
+    Some(match missing.as_slice() {
+        [] => format!(
+            "never sent: the simulator's numbers #{first} to #{last} all arrived, without a gap"
+        ),
+        [one] => format!("perhaps lost on the wire: {one} never arrived"),
+        many => format!(
+            "perhaps lost on the wire: {} numbers never arrived, first {}",
+            many.len(),
+            many[0]
+        ),
+    })
+}
+
+/// What came on a circuit, counted by name.
+pub(super) fn summary(viewer: &Viewer, circuit: &str) -> String {
+    let mut counts: Vec<(String, u32)> = Vec::new();
+    viewer.mailbox.look(|heard| {
+        for name in heard.iter().filter_map(|o| message(o, circuit)).map(|m| m.message.name()) {
+            match counts.iter_mut().find(|(n, _)| n == name) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((name.to_owned(), 1)),
+            }
+        }
+    });
+    if counts.is_empty() {
+        return "nothing at all on this circuit".into();
+    }
+    let counts: Vec<String> = counts
+        .into_iter()
+        .map(|(name, n)| if n == 1 { name } else { format!("{name} ×{n}") })
+        .collect();
+    format!("only {}", crate::value::cut(&counts.join(", "), 300))
+}

@@ -1,0 +1,59 @@
+//! `http.raw`: any HTTP request.
+
+use super::{Failure, Kind, Returns, StepDef, http_result, key, need};
+use crate::net::http::Request;
+use crate::value::Value;
+use std::time::Duration;
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "http.raw",
+    doc: "Sends any HTTP request, well-formed or not, and returns the answer whatever it is.",
+    keys: &[
+        need("url", Kind::Text, "the URL; `${target.login_uri}` is the grid's login"),
+        key("method", Kind::Text, "the method; POST with a body, else GET, if left out"),
+        key("headers", Kind::Table, "headers by name"),
+        key("text", Kind::Text, "the body as text"),
+        key("hex", Kind::Text, "the body as hex"),
+        key("gzip", Kind::Flag, "compress the body and say so"),
+    ],
+    returns: Returns::Members(http_result::MEMBERS),
+    within: Duration::from_secs(30),
+    repeatable: true,
+    run: |call| {
+        Box::pin(async move {
+            let args = call.args;
+            let mut headers: Vec<(String, String)> = match args.get("headers") {
+                Some(Value::Map(members)) => members
+                    .iter()
+                    .filter_map(|(name, value)| Some((name.clone(), value.as_text()?)))
+                    .collect(),
+                _ => Vec::new(),
+            };
+            let mut body = match (args.text("text"), args.text("hex")) {
+                (Some(text), _) => Some(text.into_bytes()),
+                (None, Some(hex)) => Some(
+                    hex::decode(hex.split_whitespace().collect::<String>())
+                        .map_err(|error| Failure::Error(format!("`hex`: {error}")))?,
+                ),
+                (None, None) => None,
+            };
+            if args.flag("gzip").unwrap_or(false) {
+                headers.push(("content-encoding".into(), "gzip".into()));
+                body = body.map(compress);
+            }
+            let url = args.text("url").unwrap_or_default();
+            let request = Request { method: args.text("method"), url, headers, body };
+            let reply = call.viewer.ask("http.raw", request, call.within).await;
+            let reply = reply.map_err(|error| http_result::unanswered("the request", error))?;
+            Ok(http_result::value(&reply))
+        })
+    },
+};
+
+fn compress(body: Vec<u8>) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    // Writing to a vector does not fail.
+    let _ = encoder.write_all(&body);
+    encoder.finish().unwrap_or_default()
+}

@@ -1,0 +1,51 @@
+//! What every HTTP step returns.
+
+use super::Failure;
+use crate::net::http::{HttpError, Reply};
+use crate::proto::{llsd, xmlrpc};
+use crate::value::Value;
+
+pub(super) const MEMBERS: &[(&str, &str)] = &[
+    ("status", "the HTTP status"),
+    ("content_type", "the content type as sent, or undef"),
+    ("headers", "the headers, names in lower case"),
+    ("body", "the body: LLSD or XML-RPC where it is that, else undef"),
+    ("text", "the body as text, cut at 4096 characters"),
+    ("size", "the body's size in bytes"),
+    ("ms", "from sending to the last byte, in milliseconds"),
+];
+
+/// A reply as a value.
+pub(super) fn value(reply: &Reply) -> Value {
+    let headers = reply.headers.iter().map(|(k, v)| (k.clone(), Value::string(v)));
+    let text: String = String::from_utf8_lossy(&reply.body).chars().take(4096).collect();
+    Value::map([
+        ("status", Value::integer(reply.status)),
+        ("content_type", reply.header("content-type").map_or(Value::Undef, Value::string)),
+        ("headers", Value::map(headers.collect::<Vec<_>>())),
+        ("body", body(&reply.body)),
+        ("text", Value::String(text)),
+        ("size", Value::integer(reply.body.len() as i64)),
+        ("ms", Value::Real(reply.elapsed.as_secs_f64() * 1e3)),
+    ])
+}
+
+fn body(bytes: &[u8]) -> Value {
+    if let Ok(value) = llsd::from_xml(bytes) {
+        return Value::from(&value);
+    }
+    match xmlrpc::parse(bytes) {
+        Ok(xmlrpc::Document::Response(value)) => Value::from(&value),
+        Ok(xmlrpc::Document::Fault { code, message }) => {
+            let code = ("code", Value::integer(code));
+            Value::map([("fault", Value::map([code, ("message", Value::String(message))]))])
+        }
+        _ => Value::Undef,
+    }
+}
+
+/// No answer: what was awaited, and what came instead.
+pub(super) fn unanswered(what: &str, error: HttpError) -> Failure {
+    let stage = format!("waiting for the answer of {what}");
+    Failure::missing(stage, "an HTTP answer", error.to_string())
+}

@@ -1,0 +1,32 @@
+//! `llsd.parse`: reads LLSD that travelled inside a string.
+
+use super::{Failure, Kind, Returns, StepDef, key, need};
+use crate::proto::llsd;
+use crate::value::Value;
+use std::time::Duration;
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "llsd.parse",
+    doc: "Reads LLSD from a text, as notation unless `form` says xml, and returns `value`. Text \
+          that is not LLSD fails the step.",
+    keys: &[need("text", Kind::Text, "the text"), key("form", Kind::Text, "notation or xml")],
+    returns: Returns::Members(&[("value", "what was read")]),
+    within: Duration::ZERO,
+    repeatable: false,
+    run: |call| {
+        Box::pin(async move {
+            let text = call.args.text("text").unwrap_or_default();
+            let parsed = match call.args.text("form").as_deref() {
+                Some("xml") => llsd::from_xml(text.as_bytes()),
+                _ => llsd::from_notation(text.as_bytes()),
+            };
+            match parsed {
+                Ok(value) => Ok(Value::map([("value", Value::from(&value))])),
+                Err(error) => {
+                    let received = format!("{:?}: {error}", crate::value::cut(&text, 80));
+                    Err(Failure::missing("reading LLSD", "LLSD notation", received))
+                }
+            }
+        })
+    },
+};

@@ -1,0 +1,99 @@
+//! `login.xmlrpc`: one login call as XML-RPC.
+
+use super::{Call, Failure, Key, Kind, Returns, Running, StepDef, http_result, key};
+use crate::client::Form;
+use crate::proto::llsd::Llsd;
+use crate::proto::login::{METHOD, Request, hash_password};
+use crate::value::Value;
+use std::time::Duration;
+
+pub(super) const KEYS: &[Key] = &[
+    key("first", Kind::Text, "first name instead of the account's"),
+    key("last", Kind::Text, "last name instead of the account's"),
+    key("password", Kind::Text, "a password instead of the account's; it is hashed"),
+    key(
+        "passwd",
+        Kind::Text,
+        "the member `passwd` to the letter; \"clear\" sends the account's password unhashed, \"upper\" its hash in upper case",
+    ),
+    key("start", Kind::Text, "the start location; `last` if left out"),
+    key("options", Kind::Texts, "the optional members asked for"),
+    key("set", Kind::Table, "further members, or other values"),
+    key("remove", Kind::Texts, "members to leave out"),
+    key("method", Kind::Text, "the XML-RPC method instead of login_to_simulator"),
+];
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "login.xmlrpc",
+    doc: "Makes one login call as XML-RPC and returns the members of the reply, and `http` and, \
+          where the grid answered so, `fault`. A refusal is an answer, not a failure.",
+    keys: KEYS,
+    returns: Returns::Open(
+        "the reply's members, `http` (status, content_type) and `fault` (code, message)",
+    ),
+    within: Duration::from_secs(30),
+    repeatable: true,
+    run: |call| run(call, Form::XmlRpc),
+};
+
+pub(super) fn run(call: Call<'_>, form: Form) -> Running<'_> {
+    Box::pin(async move {
+        let request = request(&call)?;
+        let url = call.viewer.common.login_uri.clone();
+        let method = call.args.text("method").unwrap_or_else(|| METHOD.to_owned());
+        let exchange = call.viewer.login_call(&url, &method, form, &request, call.within).await;
+        let exchange =
+            exchange.map_err(|error| http_result::unanswered("the login call", error))?;
+        let mut members = match &exchange.members {
+            Some(members) => match Value::from(members) {
+                Value::Map(members) => members,
+                other => vec![("body".to_owned(), other)],
+            },
+            None => Vec::new(),
+        };
+        if let Some((code, message)) = &exchange.fault {
+            let code = ("code", Value::integer(*code));
+            let fault = Value::map([code, ("message", Value::string(message))]);
+            members.push(("fault".into(), fault));
+        }
+        let problem = exchange.problem.as_ref().map_or(Value::Undef, Value::string);
+        let kind = exchange.http.header("content-type").map_or(Value::Undef, Value::string);
+        let http = Value::map([
+            ("status", Value::integer(exchange.http.status)),
+            ("content_type", kind),
+            ("problem", problem),
+            ("ms", Value::Real(exchange.http.elapsed.as_secs_f64() * 1e3)),
+        ]);
+        members.push(("http".into(), http));
+        Ok(Value::Map(members))
+    })
+}
+
+fn request(call: &Call<'_>) -> Result<Request, Failure> {
+    let own = &call.viewer.credentials;
+    let args = call.args;
+    let first = args.text("first").unwrap_or_else(|| own.first.clone());
+    let last = args.text("last").unwrap_or_else(|| own.last.clone());
+    let password = args.text("password").unwrap_or_else(|| own.password.clone());
+    let passwd = match args.text("passwd").as_deref() {
+        None => hash_password(&password),
+        Some("clear") => password,
+        Some("upper") => format!("$1${}", hash_password(&password)[3..].to_uppercase()),
+        Some(literal) => literal.to_owned(),
+    };
+    let start = args.text("start").unwrap_or_else(|| "last".into());
+    let mut request = Request::new(&first, &last, &passwd, &start);
+    if let Some(options) = args.texts("options") {
+        let options = options.into_iter().map(Llsd::String).collect();
+        request.set("options", Llsd::Array(options));
+    }
+    if let Some(Value::Map(members)) = args.get("set") {
+        for (name, value) in members {
+            request.set(name, Llsd::from(value));
+        }
+    }
+    for name in args.texts("remove").unwrap_or_default() {
+        request.remove(&name);
+    }
+    Ok(request)
+}

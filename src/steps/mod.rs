@@ -1,0 +1,251 @@
+//! The steps a suite can use: one file each, and one word in [`STEPS`].
+//!
+//! A step's file holds its schema, its documentation and its behaviour. To add one, write the
+//! file and name it below; the checker, `gridproof steps` and the runner learn of it by that.
+
+mod args;
+mod caps_get;
+mod caps_post;
+mod caps_seed;
+mod check;
+mod eq_expect;
+mod eq_listen;
+mod eq_poll;
+mod fields;
+mod heard;
+mod http_raw;
+mod http_result;
+mod llsd_parse;
+mod login_llsd;
+mod login_xmlrpc;
+mod session_enter;
+mod session_logout;
+mod silence;
+mod udp_acked;
+mod udp_close;
+mod udp_configure;
+mod udp_expect;
+mod udp_open;
+mod udp_order;
+mod udp_raw;
+mod udp_resent;
+mod udp_send;
+
+pub use args::Args;
+pub use fields::complaints as field_complaints;
+
+use crate::client::Viewer;
+use crate::value::Value;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// Every step, in the order `gridproof steps` tells them.
+pub const STEPS: &[&StepDef] = &[
+    &login_xmlrpc::STEP,
+    &login_llsd::STEP,
+    &session_enter::STEP,
+    &session_logout::STEP,
+    &caps_seed::STEP,
+    &caps_get::STEP,
+    &caps_post::STEP,
+    &eq_poll::STEP,
+    &eq_listen::STEP,
+    &eq_expect::STEP,
+    &udp_open::STEP,
+    &udp_close::STEP,
+    &udp_configure::STEP,
+    &udp_send::STEP,
+    &udp_raw::STEP,
+    &udp_expect::STEP,
+    &udp_acked::STEP,
+    &udp_order::STEP,
+    &udp_resent::STEP,
+    &silence::STEP,
+    &http_raw::STEP,
+    &llsd_parse::STEP,
+    &check::STEP,
+];
+
+/// The step of a name.
+pub fn find(name: &str) -> Option<&'static StepDef> {
+    STEPS.iter().copied().find(|step| step.name == name)
+}
+
+/// What a key of a step takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    Text,
+    /// An integer.
+    Integer,
+    /// True or false.
+    Flag,
+    /// A time such as `10s` or `250ms`.
+    Time,
+    /// An array of texts.
+    Texts,
+    /// A table.
+    Table,
+    /// The name of a message of the template.
+    Message,
+    /// Anything.
+    Any,
+}
+
+impl Kind {
+    /// What is expected, for error messages.
+    pub fn wants(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "an integer",
+            Self::Flag => "true or false",
+            Self::Time => "a time such as \"10s\" or \"250ms\"",
+            Self::Texts => "an array of texts",
+            Self::Table => "a table",
+            Self::Message => "the name of a message of the template",
+            Self::Any => "a value",
+        }
+    }
+}
+
+/// A key of a step.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// Whether the step cannot do without.
+    pub required: bool,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+/// A key that may be left out.
+const fn key(name: &'static str, kind: Kind, doc: &'static str) -> Key {
+    Key { name, kind, required: false, doc }
+}
+
+/// A key that must be given.
+const fn need(name: &'static str, kind: Kind, doc: &'static str) -> Key {
+    Key { name, kind, required: true, doc }
+}
+
+/// What a step returns.
+#[derive(Clone, Copy, Debug)]
+pub enum Returns {
+    /// A map of these members.
+    Members(&'static [(&'static str, &'static str)]),
+    /// The blocks of the message its `message` names, and `header`.
+    Message,
+    /// A map whose members the grid decides.
+    Open(&'static str),
+}
+
+/// A step: schema, documentation, behaviour.
+pub struct StepDef {
+    /// Its name, as `do` gives it.
+    pub name: &'static str,
+    /// What it does, in a sentence or a few.
+    pub doc: &'static str,
+    /// Its own keys, besides the common ones.
+    pub keys: &'static [Key],
+    /// What it returns.
+    pub returns: Returns,
+    /// How long it waits unless `within` says otherwise; zero if it never waits.
+    pub within: Duration,
+    /// Whether `eventually` may repeat it.
+    pub repeatable: bool,
+    /// What it does.
+    pub run: for<'a> fn(Call<'a>) -> Running<'a>,
+}
+
+impl std::fmt::Debug for StepDef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Keys every step understands.
+pub const COMMON_KEYS: &[Key] = &[
+    need("do", Kind::Text, "the step's name"),
+    key("id", Kind::Text, "the name by which later steps refer to what it returned"),
+    key("as", Kind::Text, "which of the case's actors does it; the first if left out"),
+    key("account", Kind::Text, "the same as `as`"),
+    key("within", Kind::Time, "the longest to wait"),
+    key("expect", Kind::Any, "expectations: an array of tables of a path and predicates"),
+    key(
+        "requirement",
+        Kind::Text,
+        "what the step's own success proves; without it, its failure blocks the case",
+    ),
+    key("level", Kind::Text, "must, should or may, where it differs from the requirement's"),
+    key("stop", Kind::Flag, "a failed expectation ends the case here"),
+    key("eventually", Kind::Flag, "repeat until the expectations hold or the time is over"),
+];
+
+/// One run of a step.
+pub struct Call<'a> {
+    /// Who does it.
+    pub viewer: &'a mut Viewer,
+    /// Its keys, references resolved.
+    pub args: &'a Args,
+    /// How long it may wait, already scaled.
+    pub within: Duration,
+}
+
+/// A running step.
+pub type Running<'a> = Pin<Box<dyn Future<Output = Result<Value, Failure>> + Send + 'a>>;
+
+/// Why a step did not succeed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Failure {
+    /// What it stands for did not happen: judged by its requirement, or blocking the case.
+    Missing {
+        /// What should have happened.
+        expected: String,
+        /// What did.
+        received: String,
+        /// What was being waited for.
+        stage: String,
+        /// What the timeline suggests.
+        hint: Option<String>,
+    },
+    /// A need is not met here.
+    Impossible(String),
+    /// The suite asks for what cannot be done.
+    Error(String),
+}
+
+impl Failure {
+    fn missing(
+        stage: impl Into<String>,
+        expected: impl Into<String>,
+        received: impl Into<String>,
+    ) -> Self {
+        let (expected, received, stage) = (expected.into(), received.into(), stage.into());
+        Self::Missing { expected, received, stage, hint: None }
+    }
+}
+
+/// Reads a time such as `10s`, `250ms` or `2m`.
+pub fn parse_time(text: &str) -> Option<Duration> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let number: f64 = text[..split].parse().ok()?;
+    let unit = match &text[split..] {
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" => 60.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(number * unit).ok().filter(|time| time.as_secs() <= 3600)
+}
+
+/// A time as suites write it.
+pub fn time_text(time: Duration) -> String {
+    match time.as_millis() {
+        ms if ms % 1000 == 0 => format!("{} s", ms / 1000),
+        ms => format!("{ms} ms"),
+    }
+}

@@ -1,0 +1,61 @@
+//! `session.enter`: from nothing to an avatar in the world.
+
+use super::{Failure, Kind, Returns, StepDef, key};
+use crate::client::{EnterError, LoginError, ROOT};
+use crate::net::http::HttpError;
+use crate::value::{Value, message_value};
+use std::time::Duration;
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "session.enter",
+    doc: "Logs in (following `indeterminate`, retrying once past a stale presence), asks the seed, \
+          opens the circuit `root`, completes the movement, answers the handshake and starts the \
+          event queue. Returns the login's members, and `handshake` and `movement`: the messages \
+          RegionHandshake and AgentMovementComplete.",
+    keys: &[key("start", Kind::Text, "the start location; `last` if left out")],
+    returns: Returns::Open("the login's members, `handshake` and `movement`"),
+    within: Duration::from_secs(30),
+    repeatable: false,
+    run: |call| {
+        Box::pin(async move {
+            let viewer = call.viewer;
+            if let (true, Some(arrival)) = (viewer.is_alive(), &viewer.arrival) {
+                // Another case of the same account has left its session to be shared.
+                return Ok(arrival.clone());
+            }
+            let start = call.args.text("start").unwrap_or_else(|| "last".into());
+            let members = viewer.enter(&start, call.within).await.map_err(explain)?;
+            let Value::Map(mut members) = Value::from(&members) else {
+                return Err(Failure::Error("a login reply without members".into()));
+            };
+            let now = Duration::ZERO;
+            for (member, message) in
+                [("handshake", "RegionHandshake"), ("movement", "AgentMovementComplete")]
+            {
+                if let Some(message) = viewer.hear(ROOT, message, now).await {
+                    members.push((member.into(), message_value(&message)));
+                }
+            }
+            let arrival = Value::Map(members);
+            viewer.arrival = Some(arrival.clone());
+            Ok(arrival)
+        })
+    },
+};
+
+fn explain(error: EnterError) -> Failure {
+    let text = error.to_string();
+    match error {
+        EnterError::Login(LoginError::Http(HttpError::Connect(_))) => {
+            Failure::missing("logging in", "a grid that answers", text)
+        }
+        EnterError::Login(_) => Failure::missing("logging in", "a session", text),
+        EnterError::Seed(_) => {
+            Failure::missing("asking the seed capability", "status 200 and a map", text)
+        }
+        EnterError::Socket(_) => Failure::Error(text),
+        EnterError::Silence(what) => {
+            Failure::missing(format!("waiting for {what}"), what, "nothing")
+        }
+    }
+}

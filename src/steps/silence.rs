@@ -1,0 +1,38 @@
+//! `silence`: deliberately says nothing.
+
+use super::{Kind, Returns, StepDef, key, need};
+use crate::value::Value;
+use std::time::Duration;
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "silence",
+    doc: "Says nothing for a while: no pings, no answers to pings, no acks, no resends on any \
+          circuit (or on one). The time is that of a real grid; a grid that runs its timers \
+          faster is given as much less.",
+    keys: &[
+        need("lasts", Kind::Time, "how long"),
+        key("circuit", Kind::Text, "only this circuit is silent"),
+        key("listen", Kind::Flag, "true: go on answering and pinging, just wait"),
+    ],
+    returns: Returns::Members(&[]),
+    within: Duration::ZERO,
+    repeatable: false,
+    run: |call| {
+        Box::pin(async move {
+            let only = call.args.text("circuit");
+            if !call.args.flag("listen").unwrap_or(false) {
+                let chosen = |name: &String| only.as_ref().is_none_or(|only| only == name);
+                for (_, link) in call.viewer.links.iter().filter(|(name, _)| chosen(name)) {
+                    link.configure(|circuit| {
+                        let config = circuit.config_mut();
+                        (config.acks, config.pings, config.pongs) = (false, false, false);
+                        config.resend_tries = 0;
+                    });
+                }
+            }
+            let lasts = call.args.time("lasts").unwrap_or_default();
+            tokio::time::sleep(call.viewer.common.watch(lasts)).await;
+            Ok(Value::Map(Vec::new()))
+        })
+    },
+};

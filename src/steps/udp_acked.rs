@@ -1,0 +1,90 @@
+//! `udp.acked`: waits for an acknowledgement, or watches that none comes.
+
+use super::{Call, Failure, Kind, Returns, StepDef, heard, key, need, time_text};
+use crate::client::{Source, What};
+use crate::net::udp::Seen;
+use crate::value::Value;
+use std::time::Duration;
+use tokio::time::Instant;
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "udp.acked",
+    doc: "Waits until the simulator has acknowledged a number, or each of several, by PacketAck or \
+          appended. With `never`, watches that it does not; with `times`, that it comes so often.",
+    keys: &[
+        need("of", Kind::Any, "a sequence number, or an array of them"),
+        key("circuit", Kind::Text, "the circuit; `root` if left out"),
+        key("never", Kind::Flag, "it must not be acknowledged"),
+        key("times", Kind::Integer, "at least so many acks of each number"),
+    ],
+    returns: Returns::Members(&[("packets", "how many PacketAck messages the circuit has seen")]),
+    within: Duration::from_secs(5),
+    repeatable: false,
+    run: |call| Box::pin(async move { run(&call).await }),
+};
+
+async fn run(call: &Call<'_>) -> Result<Value, Failure> {
+    let numbers = numbers(call)?;
+    let circuit = call.args.circuit();
+    let never = call.args.flag("never").unwrap_or(false);
+    let times: usize = call.args.int("times").unwrap_or(1);
+    let time = if never { call.viewer.common.watch(call.within) } else { call.within };
+    let unacked = |heard: &mut Vec<crate::client::Observed>| -> Vec<u32> {
+        let count = |n: &u32| heard.iter().filter(|o| acks(o, &circuit) == Some(*n)).count();
+        numbers.iter().filter(|n| count(n) < times).copied().collect()
+    };
+    let done = call.viewer.mailbox.wait(Instant::now() + time, |heard| {
+        let left = unacked(heard).len();
+        (left == 0 || (never && left < numbers.len())).then_some(())
+    });
+    let done = done.await.is_some();
+    let named: Vec<String> = numbers.iter().take(8).map(|n| format!("#{n}")).collect();
+    let named = named.join(" ");
+    match (done, never) {
+        (true, true) => {
+            let expected = format!("no ack of {named} within {}", time_text(call.within));
+            Err(Failure::missing(format!("watching for an ack of {named}"), expected, "an ack"))
+        }
+        (false, false) => {
+            let left = call.viewer.mailbox.look(unacked);
+            let left: Vec<String> = left.iter().take(8).map(|n| format!("#{n}")).collect();
+            let expected = match times {
+                1 => format!("acks of {named} within {}", time_text(call.within)),
+                n => format!("{n} acks of {named} within {}", time_text(call.within)),
+            };
+            let received = format!(
+                "not (or too few) of {}; {}",
+                left.join(" "),
+                heard::summary(call.viewer, &circuit)
+            );
+            Err(Failure::missing(format!("waiting for acks of {named}"), expected, received))
+        }
+        _ => {
+            let packets = call.viewer.mailbox.look(|heard| {
+                let messages = heard.iter().filter_map(|o| heard::message(o, &circuit));
+                messages.filter(|m| m.message.name() == "PacketAck").count()
+            });
+            Ok(Value::map([("packets", Value::integer(packets as i64))]))
+        }
+    }
+}
+
+fn acks(observed: &crate::client::Observed, circuit: &str) -> Option<u32> {
+    match (&observed.source, &observed.what) {
+        (Source::Circuit(name), What::Udp(seen)) if name == circuit => match **seen {
+            Seen::Ack(sequence) => Some(sequence),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn numbers(call: &Call<'_>) -> Result<Vec<u32>, Failure> {
+    let of = call.args.get("of").cloned().unwrap_or_default();
+    let items = match of {
+        Value::Array(items) => items,
+        one => vec![one],
+    };
+    let numbers: Option<Vec<u32>> = items.iter().map(Value::as_int).collect();
+    numbers.ok_or_else(|| Failure::Error("`of` takes sequence numbers".into()))
+}

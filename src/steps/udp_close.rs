@@ -1,0 +1,22 @@
+//! `udp.close`: closes a circuit's socket.
+
+use super::{Kind, Returns, StepDef, key};
+use crate::value::Value;
+use std::time::Duration;
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "udp.close",
+    doc: "Closes a circuit's socket without a word to the simulator.",
+    keys: &[key("circuit", Kind::Text, "the circuit; `root` if left out")],
+    returns: Returns::Members(&[]),
+    within: Duration::ZERO,
+    repeatable: false,
+    run: |call| {
+        Box::pin(async move {
+            if let Some(link) = call.viewer.links.remove(&call.args.circuit()) {
+                link.close();
+            }
+            Ok(Value::Map(Vec::new()))
+        })
+    },
+};

@@ -1,0 +1,38 @@
+//! `udp.configure`: changes a circuit while it runs.
+
+use super::{Failure, Kind, Returns, StepDef, key};
+use crate::value::Value;
+use std::time::Duration;
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "udp.configure",
+    doc: "Changes a running circuit: whether it acknowledges, answers pings, pings, and which \
+          number comes next.",
+    keys: &[
+        key("circuit", Kind::Text, "the circuit; `root` if left out"),
+        key("acks", Kind::Flag, "acknowledge reliable packets"),
+        key("pongs", Kind::Flag, "answer pings"),
+        key("pings", Kind::Flag, "send pings"),
+        key("next_sequence", Kind::Integer, "the number of the next datagram"),
+    ],
+    returns: Returns::Members(&[("next_sequence", "the number of the next datagram")]),
+    within: Duration::ZERO,
+    repeatable: false,
+    run: |call| {
+        Box::pin(async move {
+            let args = call.args;
+            let Some(link) = call.viewer.links.get(&args.circuit()) else {
+                return Err(Failure::Error(format!("no circuit `{}` is open", args.circuit())));
+            };
+            let flags = (args.flag("acks"), args.flag("pongs"), args.flag("pings"));
+            link.configure(move |circuit| {
+                let config = circuit.config_mut();
+                config.acks = flags.0.unwrap_or(config.acks);
+                config.pongs = flags.1.unwrap_or(config.pongs);
+                config.pings = flags.2.unwrap_or(config.pings);
+            });
+            let next = link.next_sequence(args.int("next_sequence")).await;
+            Ok(Value::map([("next_sequence", Value::integer(next))]))
+        })
+    },
+};

@@ -1,0 +1,123 @@
+//! `udp.expect`: waits for a message, or watches that it does not come.
+
+use super::{Call, Failure, Kind, Returns, StepDef, heard, key, need, time_text};
+use crate::client::Observed;
+use crate::value::Value;
+use std::time::Duration;
+use tokio::time::Instant;
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "udp.expect",
+    doc: "Waits for a message on a circuit and returns its blocks, and `header` (sequence, \
+          reliable, resent, zerocoded, size). A message is taken by the first step that waits for \
+          it. With `never` it must not come while `within` lasts; with `count` exactly so many \
+          must have come when `within` is over.",
+    keys: &[
+        need("message", Kind::Message, "the message's name"),
+        key("circuit", Kind::Text, "the circuit; `root` if left out"),
+        key("where", Kind::Table, "only a message that has these values at these paths"),
+        key("never", Kind::Flag, "it must not come"),
+        key("count", Kind::Integer, "so many must come, no more and no fewer"),
+        key("duplicates", Kind::Flag, "count repetitions of the same number too"),
+    ],
+    returns: Returns::Message,
+    within: Duration::from_secs(10),
+    repeatable: false,
+    run: |call| {
+        Box::pin(async move {
+            let never = call.args.flag("never").unwrap_or(false);
+            let count: Option<usize> = if never { Some(0) } else { call.args.int("count") };
+            match count {
+                Some(count) => watch(&call, count).await,
+                None => wait(&call).await,
+            }
+        })
+    },
+};
+
+/// What a step looks for.
+struct Wanted {
+    name: String,
+    circuit: String,
+    filter: Option<Value>,
+    duplicates: bool,
+}
+
+impl Wanted {
+    fn of(call: &Call<'_>) -> Self {
+        Self {
+            name: call.args.text("message").unwrap_or_default(),
+            circuit: call.args.circuit(),
+            filter: call.args.get("where").cloned(),
+            duplicates: call.args.flag("duplicates").unwrap_or(false),
+        }
+    }
+
+    fn find(&self, observed: &Observed) -> Option<Value> {
+        if observed.taken {
+            return None;
+        }
+        let heard = heard::message(observed, &self.circuit)?;
+        if heard.message.name() != self.name || (heard.duplicate && !self.duplicates) {
+            return None;
+        }
+        let value = heard::value(&heard);
+        heard::fits(&value, self.filter.as_ref()).then_some(value)
+    }
+
+    fn described(&self) -> String {
+        match &self.filter {
+            Some(filter) => format!("{} with {filter}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
+async fn wait(call: &Call<'_>) -> Result<Value, Failure> {
+    let wanted = Wanted::of(call);
+    let found = call.viewer.mailbox.wait(Instant::now() + call.within, |heard| {
+        heard.iter_mut().find_map(|observed| {
+            let value = wanted.find(observed)?;
+            observed.taken = true;
+            Some(value)
+        })
+    });
+    match found.await {
+        Some(value) => Ok(value),
+        None => Err(Failure::Missing {
+            stage: format!("waiting for {}", wanted.name),
+            expected: format!("{} within {}", wanted.described(), time_text(call.within)),
+            received: heard::summary(call.viewer, &wanted.circuit),
+            hint: heard::hint(call.viewer, &wanted.circuit),
+        }),
+    }
+}
+
+async fn watch(call: &Call<'_>, count: usize) -> Result<Value, Failure> {
+    let wanted = Wanted::of(call);
+    let time = call.viewer.common.watch(call.within);
+    let too_many = call.viewer.mailbox.wait(Instant::now() + time, |heard| {
+        let n = heard.iter().filter(|o| wanted.find(o).is_some()).count();
+        (n > count).then_some(n)
+    });
+    let too_many = too_many.await;
+    let mut found = Vec::new();
+    call.viewer.mailbox.look(|heard| {
+        for observed in heard.iter_mut() {
+            if let Some(value) = wanted.find(observed) {
+                observed.taken = true;
+                found.push(value);
+            }
+        }
+    });
+    if too_many.is_none() && found.len() == count {
+        return Ok(found.pop().unwrap_or_default());
+    }
+    let during = time_text(call.within);
+    let expected = match count {
+        0 => format!("no {} within {during}", wanted.described()),
+        n => format!("{n} × {} within {during}", wanted.described()),
+    };
+    let received = format!("{} of them", found.len());
+    Err(Failure::missing(format!("watching for {}", wanted.name), expected, received))
+}

@@ -1,0 +1,53 @@
+//! `udp.order`: messages came in this order.
+
+use super::{Failure, Kind, Returns, StepDef, heard, key, need};
+use crate::value::Value;
+use std::time::Duration;
+use tokio::time::Instant;
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "udp.order",
+    doc: "Waits until each of these messages has come on a circuit, and checks that the simulator \
+          numbered the first of each in this order.",
+    keys: &[
+        need("messages", Kind::Texts, "message names in the order expected"),
+        key("circuit", Kind::Text, "the circuit; `root` if left out"),
+    ],
+    returns: Returns::Members(&[("sequences", "the number of the first of each")]),
+    within: Duration::from_secs(10),
+    repeatable: false,
+    run: |call| {
+        Box::pin(async move {
+            let names = call.args.texts("messages").unwrap_or_default();
+            let circuit = call.args.circuit();
+            let firsts = |heard: &mut Vec<crate::client::Observed>| -> Vec<Option<u32>> {
+                let first = |name: &String| {
+                    let messages = heard.iter().filter_map(|o| heard::message(o, &circuit));
+                    messages.filter(|m| m.message.name() == name).map(|m| m.header.sequence).min()
+                };
+                names.iter().map(first).collect()
+            };
+            let deadline = Instant::now() + call.within;
+            let all = call.viewer.mailbox.wait(deadline, |heard| {
+                let firsts: Option<Vec<u32>> = firsts(heard).into_iter().collect();
+                firsts
+            });
+            let Some(all) = all.await else {
+                let found = call.viewer.mailbox.look(firsts);
+                let missing = names.iter().zip(found).filter(|(_, n)| n.is_none());
+                let missing: Vec<&str> = missing.map(|(name, _)| name.as_str()).collect();
+                let received = format!("no {}", missing.join(", no "));
+                let stage = format!("waiting for {}", names.join(", "));
+                return Err(Failure::missing(stage, names.join(" before "), received));
+            };
+            if all.is_sorted() {
+                let sequences = all.into_iter().map(Value::integer).collect();
+                return Ok(Value::map([("sequences", Value::Array(sequences))]));
+            }
+            let mut found: Vec<(u32, &String)> = all.into_iter().zip(&names).collect();
+            found.sort_unstable();
+            let found: Vec<String> = found.iter().map(|(n, name)| format!("#{n} {name}")).collect();
+            Err(Failure::missing("comparing the order", names.join(" before "), found.join(", ")))
+        })
+    },
+};

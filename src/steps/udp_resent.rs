@@ -1,0 +1,81 @@
+//! `udp.resent`: the simulator sends a packet again.
+
+use super::{Failure, Kind, Returns, StepDef, heard, key, time_text};
+use crate::value::Value;
+use std::time::Duration;
+use tokio::time::Instant;
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "udp.resent",
+    doc: "Waits until the simulator has sent a number a second time on a circuit that withholds \
+          its acks, and compares the two datagrams. With `never`, watches from now on that none of \
+          its numbers comes again.",
+    keys: &[
+        key("circuit", Kind::Text, "the circuit; `root` if left out"),
+        key("never", Kind::Flag, "nothing must be sent again from now on"),
+    ],
+    returns: Returns::Members(&[
+        ("sequence", "the number"),
+        ("message", "the message's name"),
+        ("flagged", "the repetition has the RESENT flag"),
+        ("reliable", "both have the RELIABLE flag"),
+        ("same_body", "both carry the same bytes after the number"),
+        ("after_ms", "milliseconds from the first to the second"),
+    ]),
+    within: Duration::from_secs(6),
+    repeatable: false,
+    run: |call| {
+        Box::pin(async move {
+            let circuit = call.args.circuit();
+            let never = call.args.flag("never").unwrap_or(false);
+            let time = if never { call.viewer.common.watch(call.within) } else { call.within };
+            let from = Instant::now();
+            let factor = call.viewer.common.time_factor.max(1);
+            let found = call.viewer.mailbox.wait(Instant::now() + time, |heard| {
+                for (n, second) in heard.iter().enumerate() {
+                    let Some(again) = heard::message(second, &circuit).filter(|m| m.duplicate)
+                    else {
+                        continue;
+                    };
+                    if never && second.at < from {
+                        continue;
+                    }
+                    let first = heard[..n].iter().find_map(|o| {
+                        let first = heard::message(o, &circuit)?;
+                        (first.header.sequence == again.header.sequence).then_some((o.at, first))
+                    });
+                    if let Some((at, first)) = first {
+                        return Some(compare(&first, &again, (second.at - at) * factor));
+                    }
+                }
+                None
+            });
+            match (found.await, never) {
+                (Some(value), false) => Ok(value),
+                (None, true) => Ok(Value::Undef),
+                (Some(value), true) => {
+                    let expected = format!("nothing sent again within {}", time_text(call.within));
+                    Err(Failure::missing("watching for resends", expected, value.to_string()))
+                }
+                (None, false) => {
+                    let expected = format!("a packet sent again within {}", time_text(call.within));
+                    let received = heard::summary(call.viewer, &circuit);
+                    Err(Failure::missing("waiting for a resend", expected, received))
+                }
+            }
+        })
+    },
+};
+
+fn compare(first: &heard::Heard<'_>, again: &heard::Heard<'_>, after: Duration) -> Value {
+    use crate::proto::message::Flags;
+    let reliable = |m: &heard::Heard<'_>| m.header.flags.has(Flags::RELIABLE);
+    Value::map([
+        ("sequence", Value::integer(again.header.sequence)),
+        ("message", Value::string(again.message.name())),
+        ("flagged", Value::Boolean(again.header.flags.has(Flags::RESENT))),
+        ("reliable", Value::Boolean(reliable(first) && reliable(again))),
+        ("same_body", Value::Boolean(first.body == again.body)),
+        ("after_ms", Value::Real(after.as_secs_f64() * 1e3)),
+    ])
+}

@@ -1,0 +1,75 @@
+//! `udp.send`: sends any message of the template, field by field.
+
+use super::{Call, Failure, Kind, Returns, StepDef, fields, key, need};
+use crate::proto::circuit::SendOptions;
+use crate::proto::message::{Flags, Message};
+use crate::value::Value;
+use std::time::Duration;
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "udp.send",
+    doc: "Sends a message on a circuit. Fields that `blocks` does not name are zero; AgentID and \
+          SessionID side by side are the session's own. Returns the sequence number, for \
+          `udp.acked`.",
+    keys: &[
+        need("message", Kind::Message, "the message's name"),
+        key("circuit", Kind::Text, "the circuit; `root` if left out"),
+        key("blocks", Kind::Table, "blocks by name: a table of fields, or an array of such tables"),
+        key("reliable", Kind::Flag, "ask for an ack and resend until it comes; true if left out"),
+        key("sequence", Kind::Integer, "this number instead of the next one, without resending"),
+        key("flags", Kind::Texts, "further flag bits: RESENT, RELIABLE, or `0x0F`-style"),
+        key("times", Kind::Integer, "this many messages, each with its own number"),
+        key("ids", Kind::Flag, "false leaves AgentID and SessionID null"),
+    ],
+    returns: Returns::Members(&[
+        ("sequence", "the number of the last message sent"),
+        ("sequences", "the numbers of all of them"),
+    ]),
+    within: Duration::ZERO,
+    repeatable: false,
+    run: |call| {
+        Box::pin(async move {
+            let message = build(&call)?;
+            let args = call.args;
+            let Some(link) = call.viewer.links.get(&args.circuit()) else {
+                return Err(Failure::Error(format!("no circuit `{}` is open", args.circuit())));
+            };
+            let options = SendOptions {
+                reliable: args.flag("reliable").unwrap_or(true),
+                sequence: args.int("sequence"),
+                flags: flags(&args.texts("flags").unwrap_or_default())?,
+            };
+            let mut sequences = Vec::new();
+            for _ in 0..args.int("times").unwrap_or(1u32).min(1000) {
+                let sequence = link.send(message.clone(), options).await;
+                sequences.push(Value::integer(sequence.map_err(Failure::Error)?));
+            }
+            let last = sequences.last().cloned().unwrap_or_default();
+            Ok(Value::map([("sequence", last), ("sequences", Value::Array(sequences))]))
+        })
+    },
+};
+
+fn build(call: &Call<'_>) -> Result<Message, Failure> {
+    let name = call.args.text("message").unwrap_or_default();
+    let template = &call.viewer.common.template;
+    let Some(def) = template.message(&name) else {
+        return Err(Failure::Error(format!("the template has no message {name}")));
+    };
+    let session = call.viewer.session.as_ref().map(|s| (s.agent_id, s.session_id));
+    let ids = session.filter(|_| call.args.flag("ids").unwrap_or(true));
+    fields::build(def, call.args.get("blocks"), ids).map_err(Failure::Error)
+}
+
+fn flags(names: &[String]) -> Result<u8, Failure> {
+    let mut bits = 0;
+    for name in names {
+        let known = Flags::NAMES.iter().find(|(n, _)| n == name).map(|(_, flag)| flag.0);
+        let hex = name.strip_prefix("0x").and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let Some(flag) = known.or(hex) else {
+            return Err(Failure::Error(format!("`{name}` is no flag")));
+        };
+        bits |= flag;
+    }
+    Ok(bits)
+}

@@ -1,0 +1,61 @@
+//! A mistake in a file: where it stands, drawn with a caret.
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, renderer::DecorStyle};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A file's path and text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The path as people know it.
+    pub path: String,
+    /// The text.
+    pub text: String,
+}
+
+impl Source {
+    /// Line and column of an offset, from 1.
+    pub fn position(&self, at: usize) -> (usize, usize) {
+        let before = &self.text[..at.min(self.text.len())];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        (line, column)
+    }
+
+    /// The text of the line an offset is in.
+    pub fn line(&self, at: usize) -> &str {
+        let at = at.min(self.text.len());
+        let start = self.text[..at].rfind('\n').map_or(0, |n| n + 1);
+        self.text[start..].lines().next().unwrap_or_default()
+    }
+}
+
+/// One mistake.
+#[derive(Clone, Debug)]
+pub struct Diagnostic {
+    /// The file.
+    pub source: Arc<Source>,
+    /// The place.
+    pub span: Range<usize>,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+impl Diagnostic {
+    /// A mistake at a place.
+    pub fn new(source: &Arc<Source>, span: Range<usize>, message: impl Into<String>) -> Self {
+        Self { source: source.clone(), span, message: message.into() }
+    }
+
+    /// File, line and column, the line and a caret under the place.
+    pub fn render(&self, colour: bool) -> String {
+        let end = self.source.text.len();
+        let span = self.span.start.min(end)..self.span.end.clamp(self.span.start, end).min(end);
+        let snippet = Snippet::source(&self.source.text)
+            .path(&self.source.path)
+            .annotation(AnnotationKind::Primary.span(span));
+        let report = [Level::ERROR.primary_title(self.message.clone()).element(snippet)];
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        renderer.decor_style(DecorStyle::Ascii).render(&report).to_string()
+    }
+}

@@ -1,0 +1,362 @@
+//! From a TOML tree to suites, cases and steps. Mistakes are collected, never the end.
+
+use super::model::{Action, Case, Effects, Expectation, Procedure, SessionUse, Step, Suite};
+use super::{Diagnostic, Level, Node, NodeKind, Source, rows};
+use crate::steps::{self, COMMON_KEYS, parse_time};
+use crate::tamper::{Action as Fault, Direction, Rule};
+use crate::value::{PREDICATES, Path, Predicate, unknown};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Reads one file, keeping every mistake.
+pub(super) struct Reader<'a> {
+    pub source: &'a Arc<Source>,
+    pub mistakes: &'a mut Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    pub fn wrong(&mut self, span: Range<usize>, what: impl Into<String>) {
+        self.mistakes.push(Diagnostic::new(self.source, span, what));
+    }
+
+    /// Tells of every key that is not among the known ones.
+    pub fn known(&mut self, table: &Node, what: &str, known: &[&str]) {
+        for (key, span, _) in table.members() {
+            if !known.contains(&key.as_str()) {
+                let message = format!("{} of {what}", unknown("key", key, known.iter().copied()));
+                self.wrong(span.clone(), message);
+            }
+        }
+    }
+
+    pub fn text(&mut self, table: &Node, key: &str) -> Option<String> {
+        let node = table.get(key)?;
+        if node.text().is_none() {
+            self.wrong(node.span.clone(), format!("`{key}` takes text"));
+        }
+        node.text().map(str::to_owned)
+    }
+
+    fn required(&mut self, table: &Node, key: &str, of: &str) -> String {
+        if table.get(key).is_none() {
+            self.wrong(table.span.clone(), format!("{of} needs `{key}`"));
+        }
+        self.text(table, key).unwrap_or_default()
+    }
+
+    fn texts(&mut self, table: &Node, key: &str) -> Vec<String> {
+        let Some(node) = table.get(key) else { return Vec::new() };
+        let texts: Option<Vec<String>> =
+            node.items().iter().map(|item| item.text().map(str::to_owned)).collect();
+        match (texts, &node.kind) {
+            (Some(texts), NodeKind::Array(_)) => texts,
+            _ => {
+                self.wrong(node.span.clone(), format!("`{key}` takes an array of texts"));
+                Vec::new()
+            }
+        }
+    }
+
+    fn time(&mut self, table: &Node, key: &str) -> Option<Duration> {
+        let node = table.get(key)?;
+        let time = node.text().and_then(parse_time);
+        if time.is_none() {
+            let what =
+                format!("`{key}` takes a time such as \"10s\" or \"250ms\", at most an hour");
+            self.wrong(node.span.clone(), what);
+        }
+        time
+    }
+
+    fn flag(&mut self, table: &Node, key: &str) -> bool {
+        let Some(node) = table.get(key) else { return false };
+        if node.flag().is_none() {
+            self.wrong(node.span.clone(), format!("`{key}` takes true or false"));
+        }
+        node.flag().unwrap_or(false)
+    }
+
+    fn level(&mut self, table: &Node) -> Option<Level> {
+        let text = self.text(table, "level")?;
+        match text.parse() {
+            Ok(level) => Some(level),
+            Err(what) => {
+                self.wrong(table.place(&["level".into()]), what);
+                None
+            }
+        }
+    }
+
+    /// One of a few words.
+    fn word<T: Copy>(&mut self, table: &Node, key: &str, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text(table, key)?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let what = unknown(key, &text, words.iter().map(|(word, _)| *word));
+            self.wrong(table.place(&[key.to_owned()]), what);
+        }
+        found
+    }
+}
+
+/// Reads a file of cases.
+pub(super) fn suite(source: &Arc<Source>, mistakes: &mut Vec<Diagnostic>) -> Option<Suite> {
+    let root = Node::parse(source, mistakes)?;
+    let mut reader = Reader { source, mistakes };
+    reader.known(&root, "a suite", &["title", "tags", "needs", "case"]);
+    let title = reader.required(&root, "title", "a suite");
+    let tags = reader.texts(&root, "tags");
+    let needs = reader.texts(&root, "needs");
+    let path = source.path.trim_end_matches(".toml");
+    let id = path.rsplit_once("suites/").map_or(path, |(_, id)| id).to_owned();
+    let mut cases = Vec::new();
+    let tables = root.get("case").map(Node::items).unwrap_or_default();
+    if tables.is_empty() {
+        reader.wrong(root.span.start..root.span.start, "a suite needs at least one `[[case]]`");
+    }
+    for table in tables {
+        cases.extend(case(&mut reader, table, &id, &tags, &needs).into_iter().map(Arc::new));
+    }
+    for (n, case) in cases.iter().enumerate() {
+        if cases[..n].iter().any(|other| other.id == case.id) {
+            reader.wrong(case.span.clone(), format!("case `{}` is defined twice", case.id));
+        }
+    }
+    Some(Suite { id, title, cases })
+}
+
+const CASE_KEYS: &[&str] = &[
+    "id", "title", "tags", "needs", "effects", "session", "actors", "impair", "for_each", "within",
+    "step", "always", "note",
+];
+
+fn case(
+    reader: &mut Reader<'_>,
+    table: &Node,
+    suite: &str,
+    tags: &[String],
+    needs: &[String],
+) -> Vec<Case> {
+    reader.known(table, "a case", CASE_KEYS);
+    let id = reader.required(table, "id", "a case");
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !id.chars().all(plain) {
+        let place = table.get("id").map_or(table.span.clone(), |n| n.span.clone());
+        reader.wrong(place, "a case's id has letters, digits, `-`, `_` and `.` only");
+    }
+    let title = reader.required(table, "title", "a case");
+    let effects =
+        [("read", Effects::Read), ("write", Effects::Write), ("disrupt", Effects::Disrupt)];
+    let sessions = [("shared", SessionUse::Shared), ("fresh", SessionUse::Fresh)];
+    let effects = reader.word(table, "effects", &effects).unwrap_or(Effects::Read);
+    let session = reader.word(table, "session", &sessions).unwrap_or(SessionUse::Fresh);
+    let mut actors = reader.texts(table, "actors");
+    if actors.is_empty() {
+        actors.push("primary".into());
+    }
+    let impair = table.get("impair").map(|node| impair(reader, node)).unwrap_or_default();
+    let within = reader.time(table, "within").unwrap_or(Duration::from_secs(180));
+    let steps = steps(reader, table, "step");
+    if steps.is_empty() {
+        reader.wrong(table.span.clone(), "a case needs at least one `[[case.step]]`");
+    }
+    let always = self::steps(reader, table, "always");
+    let rows = rows::read(reader, table);
+    let all = |own: Vec<String>, inherited: &[String]| {
+        let mut all = inherited.to_vec();
+        all.extend(own);
+        all
+    };
+    let tags = all(reader.texts(table, "tags"), tags);
+    let needs = all(reader.texts(table, "needs"), needs);
+    rows.into_iter()
+        .map(|(suffix, row)| Case {
+            id: match &suffix {
+                Some(suffix) => format!("{suite}/{id}[{suffix}]"),
+                None => format!("{suite}/{id}"),
+            },
+            title: title.clone(),
+            tags: tags.clone(),
+            needs: needs.clone(),
+            effects,
+            session,
+            actors: actors.clone(),
+            impair: impair.clone(),
+            row,
+            within,
+            requirements: citations(steps.iter().chain(&always)),
+            steps: steps.clone(),
+            always: always.clone(),
+            source: reader.source.clone(),
+            span: table.span.clone(),
+        })
+        .collect()
+}
+
+fn citations<'a>(steps: impl Iterator<Item = &'a Step>) -> Vec<String> {
+    let mut cited: Vec<String> = Vec::new();
+    for step in steps {
+        let own = step.requirement.iter();
+        let all = own.chain(step.expect.iter().filter_map(|e| e.requirement.as_ref()));
+        for id in all {
+            if !cited.contains(id) {
+                cited.push(id.clone());
+            }
+        }
+    }
+    cited
+}
+
+/// Reads a procedure.
+pub(super) fn procedure(source: &Arc<Source>, mistakes: &mut Vec<Diagnostic>) -> Option<Procedure> {
+    let root = Node::parse(source, mistakes)?;
+    let mut reader = Reader { source, mistakes };
+    reader.known(&root, "a procedure", &["title", "params", "defaults", "outputs", "step"]);
+    let title = reader.required(&root, "title", "a procedure");
+    let params = reader.texts(&root, "params");
+    let defaults = root.get("defaults");
+    let params = params.into_iter().map(|name| {
+        let default = defaults.and_then(|d| d.get(&name)).cloned();
+        (name, default)
+    });
+    let params = params.collect();
+    let outputs = root.get("outputs").map(Node::members).unwrap_or_default();
+    let name = source.path.rsplit(['/', '\\']).next().unwrap_or_default();
+    Some(Procedure {
+        name: name.trim_end_matches(".toml").to_owned(),
+        title,
+        params,
+        outputs: outputs.iter().map(|(name, _, node)| (name.clone(), node.clone())).collect(),
+        steps: steps(&mut reader, &root, "step"),
+        source: source.clone(),
+    })
+}
+
+fn steps(reader: &mut Reader<'_>, table: &Node, key: &str) -> Vec<Step> {
+    let Some(node) = table.get(key) else { return Vec::new() };
+    node.items().iter().filter_map(|step| self::step(reader, step)).collect()
+}
+
+fn step(reader: &mut Reader<'_>, table: &Node) -> Option<Step> {
+    let name = reader.required(table, "do", "a step");
+    let place = table.get("do").map_or(table.span.clone(), |n| n.span.clone());
+    let common: Vec<&str> = COMMON_KEYS.iter().map(|k| k.name).collect();
+    let action = match (name.as_str(), steps::find(&name)) {
+        ("call", _) => {
+            let known = [&common[..], &["procedure", "with"]].concat();
+            reader.known(table, "step `call`", &known);
+            Action::Call(reader.required(table, "procedure", "step `call`"))
+        }
+        (_, Some(def)) => {
+            let own: Vec<&str> = def.keys.iter().map(|k| k.name).collect();
+            reader.known(table, &format!("step `{name}`"), &[&common[..], &own].concat());
+            for key in def.keys.iter().filter(|key| key.required && table.get(key.name).is_none()) {
+                let what = format!("step `{name}` needs `{}`: {}", key.name, key.doc);
+                reader.wrong(place.clone(), what);
+            }
+            Action::Step(def)
+        }
+        (_, None) => {
+            let names = steps::STEPS.iter().map(|s| s.name).chain(["call"]);
+            reader.wrong(place, unknown("step", &name, names));
+            return None;
+        }
+    };
+    let id = reader.text(table, "id");
+    let actor = reader.text(table, "as").or_else(|| reader.text(table, "account"));
+    Some(Step {
+        id,
+        actor,
+        within: reader.time(table, "within"),
+        requirement: reader.text(table, "requirement"),
+        level: reader.level(table),
+        stop: reader.flag(table, "stop"),
+        eventually: reader.flag(table, "eventually"),
+        expect: expectations(reader, table),
+        args: own_keys(table, &common),
+        action,
+        source: reader.source.clone(),
+        span: table.get("do").map_or(table.span.clone(), |n| n.span.clone()),
+    })
+}
+
+fn own_keys(table: &Node, common: &[&str]) -> Node {
+    let members = table.members().iter().filter(|(k, ..)| !common.contains(&k.as_str()));
+    Node { span: table.span.clone(), kind: NodeKind::Table(members.cloned().collect()) }
+}
+
+fn expectations(reader: &mut Reader<'_>, table: &Node) -> Vec<Expectation> {
+    let Some(node) = table.get("expect") else { return Vec::new() };
+    if !matches!(node.kind, NodeKind::Array(_)) {
+        reader.wrong(node.span.clone(), "`expect` takes an array of tables");
+    }
+    node.items().iter().map(|table| expectation(reader, table)).collect()
+}
+
+fn expectation(reader: &mut Reader<'_>, table: &Node) -> Expectation {
+    let text = reader.text(table, "path").unwrap_or_default();
+    let path = Path::parse(&text).unwrap_or_else(|error| {
+        reader.wrong(table.place(&["path".into()]), error.to_string());
+        Path::default()
+    });
+    let requirement = reader.text(table, "requirement");
+    let level = reader.level(table);
+    let mut predicates = Vec::new();
+    for (key, span, operand) in table.members() {
+        if matches!(key.as_str(), "path" | "requirement" | "level" | "note") {
+            continue;
+        }
+        match key.parse::<Predicate>() {
+            Ok(predicate) => predicates.push((predicate, operand.clone())),
+            Err(()) => {
+                let known = PREDICATES.iter().map(|p| p.0).chain(["path", "requirement", "level"]);
+                reader.wrong(span.clone(), unknown("predicate", key, known));
+            }
+        }
+    }
+    if predicates.is_empty() {
+        reader.wrong(table.span.clone(), "an expectation without a predicate cannot fail");
+    }
+    Expectation { path, predicates, requirement, level, span: table.span.clone() }
+}
+
+fn impair(reader: &mut Reader<'_>, node: &Node) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for table in node.items() {
+        reader.known(
+            table,
+            "a rule of `impair`",
+            &["drop", "delay", "double", "reorder", "corrupt", "by", "nth", "chance", "direction"],
+        );
+        let by = reader.time(table, "by").unwrap_or(Duration::from_millis(500));
+        let faults = [
+            ("drop", Fault::Drop),
+            ("delay", Fault::Delay(by)),
+            ("double", Fault::Double),
+            ("reorder", Fault::Reorder),
+            ("corrupt", Fault::Corrupt),
+        ];
+        let named: Vec<_> = faults.iter().filter(|(key, _)| table.get(key).is_some()).collect();
+        let [(key, action)] = named.as_slice() else {
+            let what = "a rule names one fault: drop, delay, double, reorder or corrupt";
+            reader.wrong(table.span.clone(), what);
+            continue;
+        };
+        let message = reader.text(table, key).filter(|name| name != "*");
+        let directions = [("in", Direction::In), ("out", Direction::Out)];
+        let number = |key: &str| match table.get(key).map(|n| &n.kind) {
+            Some(NodeKind::Integer(n)) => Some(*n as f64),
+            Some(NodeKind::Real(r)) => Some(*r),
+            _ => None,
+        };
+        rules.push(Rule {
+            action: *action,
+            message,
+            direction: reader.word(table, "direction", &directions),
+            nth: number("nth").map(|n| n as u32),
+            chance: number("chance").unwrap_or(1.0).clamp(0.0, 1.0),
+        });
+    }
+    rules
+}

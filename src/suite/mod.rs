@@ -1,0 +1,74 @@
+//! Suites: TOML in, a checked plan out, every mistake at once and each with its place.
+
+mod check;
+mod diagnostic;
+mod files;
+mod load;
+mod model;
+mod node;
+mod profile;
+mod references;
+mod requirement;
+mod rows;
+mod select;
+mod template_check;
+
+pub use diagnostic::{Diagnostic, Source};
+pub use files::{Files, shipped_profile};
+pub use model::{Action, Case, Effects, Expectation, Procedure, SessionUse, Step, Suite, Tag};
+pub use node::{Node, NodeKind};
+pub use profile::{Known, Profile};
+pub use references::{Piece, pieces};
+pub use requirement::{Catalogue, Level, Requirement};
+pub use select::Selection;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Everything a run can choose from.
+#[derive(Debug, Default)]
+pub struct Library {
+    /// The requirements.
+    pub catalogue: Catalogue,
+    /// Procedures by name.
+    pub procedures: BTreeMap<String, Arc<Procedure>>,
+    /// Suites by path.
+    pub suites: Vec<Suite>,
+}
+
+impl Library {
+    /// Loads and checks files. Every mistake in all of them comes back at once.
+    pub fn load(
+        files: &Files,
+        template: &crate::proto::template::Template,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let mut mistakes = Vec::new();
+        let mut library = Self::default();
+        for source in &files.requirements {
+            library.catalogue.read(source, &mut mistakes);
+        }
+        for source in &files.procedures {
+            if let Some(procedure) = load::procedure(source, &mut mistakes) {
+                library.procedures.insert(procedure.name.clone(), Arc::new(procedure));
+            }
+        }
+        for source in &files.suites {
+            if let Some(suite) = load::suite(source, &mut mistakes) {
+                library.suites.push(suite);
+            }
+        }
+        check::library(&library, template, &mut mistakes);
+        match mistakes.is_empty() {
+            true => Ok(library),
+            false => {
+                mistakes.sort_by_key(|m| (m.source.path.clone(), m.span.start));
+                Err(mistakes)
+            }
+        }
+    }
+
+    /// Every case, in order of suite and place.
+    pub fn cases(&self) -> impl Iterator<Item = &Arc<Case>> {
+        self.suites.iter().flat_map(|suite| &suite.cases)
+    }
+}

@@ -1,0 +1,93 @@
+//! Profiles: what is known to be broken on a kind of grid, and why.
+
+use super::{Diagnostic, Library, Node, Source};
+use crate::value::unknown;
+use std::sync::Arc;
+
+/// One known failure.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The case that shows it.
+    pub case: String,
+    /// The requirement that is broken.
+    pub requirement: String,
+    /// Why it is as it is.
+    pub reason: String,
+    /// Where that can be seen.
+    pub source: String,
+    /// What the failure says: a part of what was received. Another failure still fails.
+    pub signature: String,
+}
+
+/// What is known of a kind of grid.
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    /// Its title.
+    pub title: String,
+    /// Its known failures.
+    pub known: Vec<Known>,
+}
+
+const KEYS: [&str; 5] = ["case", "requirement", "reason", "source", "signature"];
+
+impl Profile {
+    /// Reads a profile and holds it against the library.
+    pub fn read(source: &Arc<Source>, library: &Library) -> Result<Self, Vec<Diagnostic>> {
+        let mut mistakes = Vec::new();
+        let Some(root) = Node::parse(source, &mut mistakes) else { return Err(mistakes) };
+        let mut profile = Self::default();
+        for (key, span, node) in root.members() {
+            match key.as_str() {
+                "title" => profile.title = node.text().unwrap_or_default().to_owned(),
+                "known" => {
+                    for entry in node.items() {
+                        match known(entry, library) {
+                            Ok(known) => profile.known.push(known),
+                            Err((key, what)) => {
+                                let place = entry.place(&[key.to_owned()]);
+                                mistakes.push(Diagnostic::new(source, place, what));
+                            }
+                        }
+                    }
+                }
+                other => {
+                    let what = unknown("key", other, ["title", "known"]);
+                    mistakes.push(Diagnostic::new(source, span.clone(), what));
+                }
+            }
+        }
+        if mistakes.is_empty() { Ok(profile) } else { Err(mistakes) }
+    }
+}
+
+fn known(entry: &Node, library: &Library) -> Result<Known, (String, String)> {
+    for (key, ..) in entry.members() {
+        if !KEYS.contains(&key.as_str()) {
+            return Err((key.clone(), unknown("key", key, KEYS)));
+        }
+    }
+    let text = |key: &str| {
+        entry
+            .get(key)
+            .and_then(Node::text)
+            .map(str::to_owned)
+            .ok_or_else(|| (key.to_owned(), format!("a known failure needs `{key}` as text")))
+    };
+    let case = text("case")?;
+    if !library.cases().any(|c| c.id == case) {
+        let what = unknown("case", &case, library.cases().map(|c| c.id.as_str()));
+        return Err(("case".into(), what));
+    }
+    let requirement = text("requirement")?;
+    if library.catalogue.get(&requirement).is_none() {
+        let ids = library.catalogue.all.keys().map(String::as_str);
+        return Err(("requirement".into(), unknown("requirement", &requirement, ids)));
+    }
+    Ok(Known {
+        case,
+        requirement,
+        reason: text("reason")?,
+        source: text("source")?,
+        signature: text("signature")?,
+    })
+}
