@@ -15,7 +15,7 @@ mod region;
 mod web;
 mod world;
 
-pub use config::{Account, GridConfig, RegionConfig};
+pub use config::{Account, GridConfig, Log, RegionConfig};
 pub use web::TIME_FACTOR_HEADER;
 
 use crate::net::{server, udp};
@@ -26,6 +26,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use world::World;
+
+/// Messages that circuits, viewer and simulator build by themselves: a template without one of
+/// them cannot carry a session.
+pub const NEEDED_MESSAGES: &[&str] = &[
+    "PacketAck",
+    "StartPingCheck",
+    "CompletePingCheck",
+    "UseCircuitCode",
+    "CompleteAgentMovement",
+    "RegionHandshakeReply",
+    "AgentThrottle",
+    "AgentUpdate",
+    "LogoutRequest",
+];
 
 /// A running grid. Dropping it stops it.
 #[derive(Debug)]

@@ -150,6 +150,8 @@ impl Stage<'_> {
             let call = Call { viewer: &mut *viewer, args: &args, within };
             let result = (def.run)(call).await;
             let verdict = match &result {
+                // An optional message that did not come is nothing to judge.
+                Ok(Value::Undef) if args.flag("optional") == Some(true) => Default::default(),
                 Ok(value) => judge::expectations(step, value, scope, &self.library.catalogue),
                 Err(_) => judge::Verdict::default(),
             };

@@ -65,6 +65,7 @@ pub(super) fn run(call: Call<'_>, form: Form) -> Running<'_> {
             ("ms", Value::Real(exchange.http.elapsed.as_secs_f64() * 1e3)),
         ]);
         members.push(("http".into(), http));
+        members.push(("derived".into(), derived(&members)));
         Ok(Value::Map(members))
     })
 }
@@ -96,4 +97,18 @@ fn request(call: &Call<'_>) -> Result<Request, Failure> {
         request.remove(&name);
     }
     Ok(request)
+}
+
+/// What follows from a reply's members: the handle of its region.
+pub(super) fn derived(members: &[(String, Value)]) -> Value {
+    let metres = |name: &str| {
+        members.iter().find(|(n, _)| n == name).and_then(|(_, value)| value.as_int::<u32>())
+    };
+    match (metres("region_x"), metres("region_y")) {
+        (Some(x), Some(y)) => {
+            let handle = u64::from(x) << 32 | u64::from(y);
+            Value::map([("region_handle", Value::integer(handle))])
+        }
+        _ => Value::Map(Vec::new()),
+    }
 }

@@ -25,6 +25,7 @@ mod udp_acked;
 mod udp_close;
 mod udp_configure;
 mod udp_expect;
+mod udp_numbers;
 mod udp_open;
 mod udp_order;
 mod udp_raw;
@@ -60,6 +61,7 @@ pub const STEPS: &[&StepDef] = &[
     &udp_expect::STEP,
     &udp_acked::STEP,
     &udp_order::STEP,
+    &udp_numbers::STEP,
     &udp_resent::STEP,
     &silence::STEP,
     &http_raw::STEP,

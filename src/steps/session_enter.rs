@@ -36,6 +36,7 @@ pub(super) static STEP: StepDef = StepDef {
                     members.push((member.into(), message_value(&message)));
                 }
             }
+            members.push(("derived".into(), super::login_xmlrpc::derived(&members)));
             let arrival = Value::Map(members);
             viewer.arrival = Some(arrival.clone());
             Ok(arrival)

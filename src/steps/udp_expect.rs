@@ -18,6 +18,7 @@ pub(super) static STEP: StepDef = StepDef {
         key("where", Kind::Table, "only a message that has these values at these paths"),
         key("never", Kind::Flag, "it must not come"),
         key("count", Kind::Integer, "so many must come, no more and no fewer"),
+        key("optional", Kind::Flag, "it may be missing; then nothing is expected of it"),
         key("duplicates", Kind::Flag, "count repetitions of the same number too"),
     ],
     returns: Returns::Message,
@@ -84,6 +85,7 @@ async fn wait(call: &Call<'_>) -> Result<Value, Failure> {
     });
     match found.await {
         Some(value) => Ok(value),
+        None if call.args.flag("optional").unwrap_or(false) => Ok(Value::Undef),
         None => Err(Failure::Missing {
             stage: format!("waiting for {}", wanted.name),
             expected: format!("{} within {}", wanted.described(), time_text(call.within)),

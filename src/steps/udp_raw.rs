@@ -10,6 +10,8 @@ pub(super) static STEP: StepDef = StepDef {
           sequence number that its own will not meet.",
     keys: &[
         need("hex", Kind::Text, "the bytes in hex; blanks are ignored"),
+        key("tail", Kind::Text, "further bytes in hex, repeated `tail_times`"),
+        key("tail_times", Kind::Integer, "how often the tail is repeated; once if left out"),
         key("circuit", Kind::Text, "the circuit; `root` if left out"),
     ],
     returns: Returns::Members(&[("size", "the datagram's size")]),
@@ -17,10 +19,10 @@ pub(super) static STEP: StepDef = StepDef {
     repeatable: false,
     run: |call| {
         Box::pin(async move {
-            let text = call.args.text("hex").unwrap_or_default();
-            let compact: String = text.split_whitespace().collect::<String>().replace('-', "");
-            let bytes =
-                hex::decode(&compact).map_err(|error| Failure::Error(format!("`hex`: {error}")))?;
+            let mut bytes = bytes_of(call.args.text("hex"))?;
+            let tail = bytes_of(call.args.text("tail"))?;
+            let times: usize = call.args.int("tail_times").unwrap_or(1);
+            bytes.extend(tail.repeat(times.min(60_000)));
             let Some(link) = call.viewer.links.get(&call.args.circuit()) else {
                 let name = call.args.circuit();
                 return Err(Failure::Error(format!("no circuit `{name}` is open")));
@@ -31,3 +33,10 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+/// Hex as bytes; blanks and the hyphens of ids are ignored.
+fn bytes_of(text: Option<String>) -> Result<Vec<u8>, Failure> {
+    let text = text.unwrap_or_default();
+    let compact: String = text.split_whitespace().collect::<String>().replace('-', "");
+    hex::decode(&compact).map_err(|error| Failure::Error(format!("hex: {error}")))
+}

@@ -145,6 +145,7 @@ pub fn field_from_value(kind: FieldKind, value: &Value) -> Option<FieldValue> {
         }
         FieldKind::IpPort => Field::IpPort(value.as_int()?),
         FieldKind::Fixed(n) => match value {
+            Value::Map(_) => Field::Fixed(hex_of(value).filter(|b| b.len() == usize::from(n))?),
             Value::Binary(bytes) if bytes.len() == usize::from(n) => Field::Fixed(bytes.clone()),
             Value::String(text) => {
                 Field::Fixed(hex::decode(text).ok().filter(|b| b.len() == usize::from(n))?)
@@ -153,10 +154,17 @@ pub fn field_from_value(kind: FieldKind, value: &Value) -> Option<FieldValue> {
         },
         FieldKind::Variable1 | FieldKind::Variable2 => match value {
             Value::Binary(bytes) => Field::Variable(bytes.clone()),
+            Value::Map(_) => Field::Variable(hex_of(value)?),
             Value::String(text) | Value::Uri(text) => FieldValue::text(text),
             _ => return None,
         },
     })
+}
+
+/// Bytes as suites write them: `{ hex = "00 FF" }`.
+fn hex_of(value: &Value) -> Option<Vec<u8>> {
+    let text = value.get("hex")?.as_text()?;
+    hex::decode(text.split_whitespace().collect::<String>().replace('-', "")).ok()
 }
 
 fn reals<const N: usize>(value: &Value) -> Option<[f32; N]> {

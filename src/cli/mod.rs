@@ -1,0 +1,184 @@
+//! The command line: one file per subcommand.
+
+mod check;
+mod decode;
+mod explain;
+mod list;
+mod run;
+mod serve;
+mod steps;
+mod target;
+
+use crate::proto::template::Template;
+use crate::report::Paint;
+use crate::suite::{Diagnostic, Files, Library};
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What the process knows of the world outside.
+pub struct World {
+    /// The arguments, the program's name first.
+    pub args: Vec<OsString>,
+    /// The environment.
+    pub env: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    /// Standard output is a terminal.
+    pub stdout_is_terminal: bool,
+    /// Standard error is a terminal.
+    pub stderr_is_terminal: bool,
+}
+
+impl World {
+    /// Whether text for people is coloured: on a terminal, unless NO_COLOR is set.
+    fn paint(&self) -> Paint {
+        let no_color = (self.env)("NO_COLOR").is_some_and(|v| !v.is_empty());
+        Paint { colour: self.stdout_is_terminal && !no_color }
+    }
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  conformant
+   1  not conformant
+   2  usage, or a mistake in a suite, profile or credentials file
+   3  the grid cannot be reached, or no account can log in
+   4  nothing was selected, or nothing ran
+   5  the profile is stale: what it says is broken holds now
+   6  interrupted, or the record is incomplete
+  70  internal error";
+
+#[derive(Parser, Debug)]
+#[command(name = "gridproof", version, about = "Proves whether a virtual-world grid speaks its protocols", after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run suites against a grid; without a grid, against the embedded reference grid
+    #[command(after_help = EXIT_CODES)]
+    Run(run::RunArgs),
+    /// List cases
+    List(list::ListArgs),
+    /// Check suites and run nothing
+    Check(check::CheckArgs),
+    /// Serve the reference grid for other clients
+    Serve(serve::ServeArgs),
+    /// Explain a case, a requirement, a step, or: types, predicates, outcomes, record
+    Explain(explain::ExplainArgs),
+    /// List the steps a suite can use, with their keys
+    Steps(steps::StepsArgs),
+    /// Decode hex documents from standard input, one JSON object a line
+    Decode(decode::DecodeArgs),
+    /// Encode JSON documents from standard input, one hex document a line
+    Encode(decode::DecodeArgs),
+}
+
+/// What several subcommands take.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct TemplateArgs {
+    /// Use this message template instead of the shipped one
+    #[arg(long, value_name = "FILE")]
+    template: Option<PathBuf>,
+}
+
+/// A message for the user and the exit code.
+type Failed = (u8, String);
+
+/// Runs the program; its exit code.
+pub fn main(world: &World) -> u8 {
+    let cli = match Cli::try_parse_from(&world.args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output and are no mistake.
+            let _ = error.print();
+            return if error.use_stderr() { 2 } else { 0 };
+        }
+    };
+    let done = match cli.command {
+        Command::Run(args) => run::run(world, args),
+        Command::List(args) => list::run(args),
+        Command::Check(args) => check::run(world, args),
+        Command::Serve(args) => serve::run(args),
+        Command::Explain(args) => explain::run(world, args),
+        Command::Steps(args) => steps::run(args),
+        Command::Decode(args) => decode::decode(args),
+        Command::Encode(args) => decode::encode(args),
+    };
+    match done {
+        Ok(code) => code,
+        Err((code, message)) => {
+            if !message.is_empty() {
+                complain(&message);
+            }
+            code
+        }
+    }
+}
+
+/// Writes to standard output. A reader that has gone away ends nothing.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes());
+    let _ = out.flush();
+}
+
+/// Writes to standard error.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "gridproof: {text}");
+}
+
+fn template(args: &TemplateArgs) -> Result<Arc<Template>, Failed> {
+    let Some(path) = &args.template else { return Ok(Template::shipped().clone()) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| (2, format!("{}: {error}", path.display())))?;
+    let template =
+        Template::parse(&text).map_err(|error| (2, format!("{}: {error}", path.display())))?;
+    // The protocol core builds these itself; a template without them cannot carry a circuit.
+    for name in crate::grid::NEEDED_MESSAGES {
+        if template.message(name).is_none() {
+            return Err((
+                2,
+                format!("{}: no message {name}, which every circuit needs", path.display()),
+            ));
+        }
+    }
+    Ok(Arc::new(template))
+}
+
+/// The shipped library, and files and folders of the user's.
+fn library(paths: &[PathBuf], template: &Template, colour: bool) -> Result<Arc<Library>, Failed> {
+    let mut files = Files::shipped();
+    for path in paths {
+        files = files.with_path(path).map_err(|error| (2, error))?;
+    }
+    match Library::load(&files, template) {
+        Ok(library) => Ok(Arc::new(library)),
+        Err(mistakes) => Err((2, mistakes_text(&mistakes, colour))),
+    }
+}
+
+fn mistakes_text(mistakes: &[Diagnostic], colour: bool) -> String {
+    let mut text = match mistakes.len() {
+        1 => "1 mistake, nothing was run\n\n".to_owned(),
+        n => format!("{n} mistakes, nothing was run\n\n"),
+    };
+    for mistake in mistakes {
+        text.push_str(&mistake.render(colour));
+        text.push_str("\n\n");
+    }
+    text.trim_end().to_owned()
+}
+
+/// Splits a selection into names and paths on disk.
+fn split_selection(selection: &[String]) -> (Vec<String>, Vec<PathBuf>) {
+    let is_path = |text: &&String| {
+        let looks = text.ends_with(".toml") || text.starts_with(['.', '/']);
+        looks && Path::new(text.as_str()).exists()
+    };
+    let paths: Vec<PathBuf> = selection.iter().filter(is_path).map(PathBuf::from).collect();
+    (selection.to_vec(), paths)
+}

@@ -1,0 +1,249 @@
+//! `gridproof run`.
+
+use super::list::SelectArgs;
+use super::target::{TargetArgs, target};
+use super::{Failed, TemplateArgs, World, complain, library, say, split_selection, template};
+use crate::harness;
+use crate::report::{self, Progress};
+use crate::runner::{Engine, Options, RunRecord, Target, probe};
+use crate::suite::{Case, Effects, Library, Profile, Source, shipped_profile};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What also fails a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// A broken SHOULD
+    Should,
+    /// A need that is not met
+    Impossible,
+}
+
+/// What cases may do to a grid that is not on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Allow {
+    /// Only look
+    Read,
+    /// Change what belongs to the accounts named
+    Write,
+    /// Send malformed packets, end sessions, be silent
+    Disrupt,
+}
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    #[command(flatten)]
+    select: SelectArgs,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    template: TemplateArgs,
+    /// Cases at once; as many as there are accounts if left out
+    #[arg(long, short, value_name = "N", default_value_t = 0)]
+    jobs: usize,
+    /// Further attempts of a case that went wrong; an outcome after retries says so
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    retries: u32,
+    /// Begin no further case after one has failed
+    #[arg(long)]
+    fail_fast: bool,
+    /// What also fails the run (repeatable)
+    #[arg(long, value_enum, value_name = "WHAT")]
+    fail_on: Vec<FailOn>,
+    /// The most a case may do to a grid that is not on this machine
+    #[arg(long, value_enum, default_value = "write")]
+    allow: Allow,
+    /// Write JUnit XML to this file
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write the run record to this file (see `explain record`)
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// List passing cases on a terminal too
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+/// How long to wait for a sign of life of a grid.
+const PROBE: Duration = Duration::from_secs(12);
+
+pub(super) fn run(world: &World, args: RunArgs) -> Result<u8, Failed> {
+    let template = template(&args.template)?;
+    let (_, paths) = split_selection(&args.select.selection);
+    let library = library(&paths, &template, world.stderr_is_terminal && world.paint().colour)?;
+    let target = target(world, &args.target)?;
+    let profile = profile(&args, target.as_ref(), &library, world)?;
+    for path in [&args.junit, &args.json].into_iter().flatten() {
+        writable(path)?;
+    }
+    let cases = args.select.selection(&paths).choose(&library);
+    if cases.is_empty() {
+        return Err((4, "the selection matches no case; `gridproof list` shows them all".into()));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| (70, format!("cannot start: {error}")))?;
+    runtime.block_on(async {
+        let (target, grid) = match target {
+            Some(mut target) => {
+                let answer = probe(&target.login_uri, target_patience(&target)).await;
+                target.time_factor = answer.map_err(|error| {
+                    (3, format!("{} does not answer: {error}", target.login_uri))
+                })?;
+                (target, None)
+            }
+            None => {
+                let (mut target, grid) = harness::reference_grid(REFERENCE_ACCOUNTS)
+                    .await
+                    .map_err(|error| (70, format!("cannot start the reference grid: {error}")))?;
+                target.time_scale = args.target.time_scale.unwrap_or(target.time_scale);
+                (target, Some(grid))
+            }
+        };
+        let record = execute(world, &args, target, library, profile, template, cases).await;
+        if let Some(grid) = grid {
+            grid.shutdown().await;
+        }
+        write_reports(&args, &record)?;
+        say(&report::closing(&record, world.paint()));
+        Ok(record.exit)
+    })
+}
+
+/// Accounts of the embedded grid: enough for every core to be busy.
+const REFERENCE_ACCOUNTS: usize = 24;
+
+fn target_patience(target: &Target) -> Duration {
+    PROBE.mul_f64(target.time_scale.clamp(0.1, 1.2))
+}
+
+async fn execute(
+    world: &World,
+    args: &RunArgs,
+    target: Target,
+    library: Arc<Library>,
+    profile: Profile,
+    template: Arc<crate::proto::template::Template>,
+    cases: Vec<Arc<Case>>,
+) -> RunRecord {
+    let jobs = if args.jobs == 0 { target.accounts.len() } else { args.jobs };
+    let name = format!("{} ({})", target.name, target.login_uri);
+    let accounts = target.accounts.len();
+    say(&report::opening(&name, target.reference, cases.len(), accounts, jobs));
+    let options = Options {
+        jobs,
+        retries: args.retries,
+        fail_fast: args.fail_fast,
+        allow: match args.allow {
+            Allow::Read => Effects::Read,
+            Allow::Write => Effects::Write,
+            Allow::Disrupt => Effects::Disrupt,
+        },
+        fail_on_should: args.fail_on.contains(&FailOn::Should),
+        fail_on_impossible: args.fail_on.contains(&FailOn::Impossible),
+        reproduce: reproduce(args),
+    };
+    let live = world.stdout_is_terminal && world.stderr_is_terminal;
+    let progress = Progress::new(world.paint(), live, args.verbose);
+    let engine = Engine::new(target, library, profile, template, options);
+    let (stop, stopped) = watch::channel(false);
+    let watcher = tokio::spawn(watch_signals(stop));
+    let record = engine.run(&cases, stopped, &|event| progress.tell(event)).await;
+    watcher.abort();
+    progress.finish();
+    record
+}
+
+/// The first Ctrl-C or SIGTERM stops the run, the second ends the process.
+async fn watch_signals(stop: watch::Sender<bool>) {
+    signal().await;
+    complain("stopping: sessions are being logged out; once more to force");
+    let _ = stop.send(true);
+    signal().await;
+    std::process::exit(6);
+}
+
+#[cfg(unix)]
+pub(super) async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) async fn signal() {
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// What follows `gridproof run ID` to get to the same grid.
+fn reproduce(args: &RunArgs) -> String {
+    let target = &args.target;
+    let mut text = String::new();
+    if let Some(grid) = &target.grid {
+        text.push_str(&format!(" --grid {grid}"));
+    } else if let Some(uri) = &target.login_uri {
+        text.push_str(&format!(" --login-uri {uri}"));
+    }
+    for path in args.select.selection.iter().filter(|s| s.ends_with(".toml")) {
+        text.push_str(&format!(" {path}"));
+    }
+    text
+}
+
+fn profile(
+    args: &RunArgs,
+    target: Option<&Target>,
+    library: &Library,
+    world: &World,
+) -> Result<Profile, Failed> {
+    let name = match target {
+        Some(target) => target.profile.clone(),
+        None => args.target.profile.clone(),
+    };
+    let Some(name) = name else { return Ok(Profile::default()) };
+    let source = if name.ends_with(".toml") {
+        let text =
+            std::fs::read_to_string(&name).map_err(|error| (2, format!("{name}: {error}")))?;
+        Arc::new(Source { path: name, text })
+    } else {
+        let (found, names) = shipped_profile(&name);
+        found.ok_or_else(|| {
+            (2, crate::value::unknown("profile", &name, names.iter().map(String::as_str)))
+        })?
+    };
+    let colour = world.stderr_is_terminal && world.paint().colour;
+    Profile::read(&source, library).map_err(|mistakes| (2, super::mistakes_text(&mistakes, colour)))
+}
+
+/// Told before anything runs: a report that cannot be written is of no use afterwards.
+fn writable(path: &std::path::Path) -> Result<(), Failed> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let folder = folder.unwrap_or(std::path::Path::new("."));
+    if !folder.is_dir() {
+        return Err((2, format!("{}: no such folder: {}", path.display(), folder.display())));
+    }
+    if path.is_dir() {
+        return Err((2, format!("{} is a folder", path.display())));
+    }
+    Ok(())
+}
+
+fn write_reports(args: &RunArgs, record: &RunRecord) -> Result<(), Failed> {
+    let write = |path: &Option<PathBuf>, content: &dyn Fn() -> Vec<u8>| match path {
+        None => Ok(()),
+        Some(path) => report::write(path, &content())
+            .map_err(|error| (6, format!("{}: {error}", path.display()))),
+    };
+    write(&args.junit, &|| report::junit(record))?;
+    write(&args.json, &|| report::json(record))
+}

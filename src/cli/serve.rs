@@ -1,0 +1,132 @@
+//! `gridproof serve`.
+
+use super::{Failed, say};
+use crate::grid::{Account, Grid, GridConfig, RegionConfig};
+use clap::Args;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Arguments of `serve`.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// Where HTTP listens; a free port of loopback if left out
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    http: SocketAddr,
+    /// Adds an account (repeatable); without any there are Test One and Test Two
+    #[arg(long, value_name = "First Last:password", value_parser = account)]
+    account: Vec<Account>,
+    /// Replaces the regions Alpha, Beta and Gamma (repeatable)
+    #[arg(long, value_name = "NAME@X,Y[:PORT]", value_parser = region)]
+    region: Vec<RegionConfig>,
+    /// Announce in one JSON object: login_uri, regions, accounts, time_factor
+    #[arg(long)]
+    json: bool,
+    /// Run the protocol's timers this many times faster
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    time_factor: u32,
+    /// Tell who logs in and out
+    #[arg(long)]
+    log: bool,
+}
+
+fn account(text: &str) -> Result<Account, String> {
+    let wrong = || "expected \"First Last:password\"".to_owned();
+    let (name, password) = text.split_once(':').ok_or_else(wrong)?;
+    let (first, last) = name.trim().split_once(' ').ok_or_else(wrong)?;
+    if password.is_empty() || last.trim().is_empty() {
+        return Err(wrong());
+    }
+    Ok(Account::new(first, last.trim(), password))
+}
+
+fn region(text: &str) -> Result<RegionConfig, String> {
+    let wrong = || "expected NAME@X,Y or NAME@X,Y:PORT, with X and Y from 1 to 65535".to_owned();
+    let (name, place) = text.rsplit_once('@').ok_or_else(wrong)?;
+    let (place, port) = match place.split_once(':') {
+        Some((place, port)) => (place, port.parse().map_err(|_| wrong())?),
+        None => (place, 0),
+    };
+    let (x, y) = place.split_once(',').ok_or_else(wrong)?;
+    let coordinate = |text: &str| match text.trim().parse::<u16>() {
+        Ok(n) if n > 0 => Ok(u32::from(n)),
+        _ => Err(wrong()),
+    };
+    if name.is_empty() {
+        return Err(wrong());
+    }
+    Ok(RegionConfig { name: name.to_owned(), x: coordinate(x)?, y: coordinate(y)?, port })
+}
+
+pub(super) fn run(args: ServeArgs) -> Result<u8, Failed> {
+    if args.time_factor == 0 || args.time_factor > 1000 {
+        return Err((2, "--time-factor takes a number from 1 to 1000".into()));
+    }
+    let mut config = GridConfig {
+        http: args.http,
+        time_factor: args.time_factor,
+        log: args.log.then(|| {
+            let log: crate::grid::Log = Arc::new(|text: &str| say(&format!("{text}\n")));
+            log
+        }),
+        ..GridConfig::default()
+    };
+    if !args.account.is_empty() {
+        config.accounts = args.account.clone();
+    }
+    if !args.region.is_empty() {
+        config.regions = args.region.clone();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| (70, format!("cannot start: {error}")))?;
+    runtime.block_on(async {
+        let grid = Grid::start(config).await;
+        let grid = grid.map_err(|error| (2, format!("cannot listen: {error}")))?;
+        say(&announce(&grid, args.json));
+        super::run::signal().await;
+        grid.shutdown().await;
+        Ok(0)
+    })
+}
+
+fn announce(grid: &Grid, as_json: bool) -> String {
+    if as_json {
+        let object = json!({
+            "login_uri": grid.login_uri,
+            "regions": grid.regions,
+            "accounts": grid.accounts,
+            "time_factor": grid.time_factor,
+        });
+        return format!("{object}\n");
+    }
+    let regions: Vec<String> = grid
+        .regions
+        .iter()
+        .map(|r| format!("{} ({},{}) udp {}", r.name, r.x, r.y, r.udp_port))
+        .collect();
+    let accounts: Vec<String> =
+        grid.accounts.iter().map(|a| format!("{} {}:{}", a.first, a.last, a.password)).collect();
+    format!(
+        "serving {} | regions {} | accounts {} | Ctrl-C ends\n",
+        grid.login_uri,
+        regions.join(", "),
+        accounts.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_and_regions_are_read_as_they_are_announced() {
+        assert_eq!(account("Jane Doe:a:b"), Ok(Account::new("Jane", "Doe", "a:b")));
+        assert!(account("Jane:pw").is_err());
+        assert!(account("Jane Doe:").is_err());
+        let place = RegionConfig { name: "My Land".into(), x: 7, y: 8, port: 9 };
+        assert_eq!(region("My Land@7,8:9"), Ok(place));
+        assert!(region("A@7").is_err());
+        assert!(region("@7,8").is_err());
+        assert!(region("A@0,8").is_err());
+    }
+}

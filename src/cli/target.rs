@@ -1,0 +1,103 @@
+//! Which grid is meant, and how its accounts are found.
+
+use super::{Failed, World, complain};
+use crate::client::Credentials;
+use crate::runner::{Grids, Target};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Arguments that name a grid.
+#[derive(Args, Debug, Clone)]
+pub struct TargetArgs {
+    /// A grid of the credentials file
+    #[arg(long, value_name = "NAME", conflicts_with = "login_uri")]
+    pub grid: Option<String>,
+    /// A grid by its login URI; accounts come from GRIDPROOF_ACCOUNT_1="First Last",
+    /// GRIDPROOF_PASSWORD_1, and so on (GRIDPROOF_LOGIN_URI stands in for this flag)
+    #[arg(long, value_name = "URI")]
+    pub login_uri: Option<String>,
+    /// The credentials file
+    #[arg(long, value_name = "FILE", default_value = "credentials.toml")]
+    pub credentials: PathBuf,
+    /// Name of a region of the grid, the first being where cases go (repeatable)
+    #[arg(long, value_name = "NAME")]
+    pub region: Vec<String>,
+    /// Name of a region beside the first
+    #[arg(long, value_name = "NAME")]
+    pub neighbour: Option<String>,
+    /// Known failures: a profile's name or file
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Option<String>,
+    /// Wait this many times longer than usual
+    #[arg(long, value_name = "FACTOR")]
+    pub time_scale: Option<f64>,
+}
+
+/// The grid meant; none is the reference grid.
+pub(super) fn target(world: &World, args: &TargetArgs) -> Result<Option<Target>, Failed> {
+    if args.time_scale.is_some_and(|scale| !(0.1..=100.0).contains(&scale)) {
+        return Err((2, "--time-scale takes a factor from 0.1 to 100".into()));
+    }
+    let mut target = match (&args.grid, login_uri(world, args)) {
+        (Some(name), _) => named(world, args, name)?,
+        (None, Some(uri)) => by_uri(world, uri)?,
+        (None, None) => return Ok(None),
+    };
+    if !target.login_uri.starts_with("http://") && !target.login_uri.starts_with("https://") {
+        return Err((2, format!("`{}` is not an http(s) URI", target.login_uri)));
+    }
+    if !args.region.is_empty() {
+        target.regions = args.region.clone();
+    }
+    target.neighbour = args.neighbour.clone().or(target.neighbour);
+    target.profile = args.profile.clone().or(target.profile);
+    target.time_scale = args.time_scale.unwrap_or(target.time_scale);
+    Ok(Some(target))
+}
+
+fn login_uri(world: &World, args: &TargetArgs) -> Option<String> {
+    args.login_uri.clone().or_else(|| (world.env)("GRIDPROOF_LOGIN_URI").filter(|u| !u.is_empty()))
+}
+
+fn named(world: &World, args: &TargetArgs, name: &str) -> Result<Target, Failed> {
+    let path = &args.credentials;
+    let grids = Grids::read(path).map_err(|error| (2, error.to_string()))?;
+    if Grids::is_readable_by_others(path) {
+        let path = path.display();
+        complain(&format!("warning: {path} is readable by others; chmod 600 {path}"));
+    }
+    grids.target(name, path, &world.env).map_err(|error| (2, error.to_string()))
+}
+
+fn by_uri(world: &World, uri: String) -> Result<Target, Failed> {
+    let mut accounts = Vec::new();
+    for n in 1.. {
+        let Some(name) = (world.env)(&format!("GRIDPROOF_ACCOUNT_{n}")) else { break };
+        let Some(password) = (world.env)(&format!("GRIDPROOF_PASSWORD_{n}")) else {
+            return Err((
+                2,
+                format!("GRIDPROOF_ACCOUNT_{n} is set, GRIDPROOF_PASSWORD_{n} is not"),
+            ));
+        };
+        let (first, last) = name.trim().split_once(' ').unwrap_or((name.trim(), "Resident"));
+        let (first, last) = (first.to_owned(), last.trim().to_owned());
+        accounts.push(Credentials { first, last, password });
+    }
+    if accounts.is_empty() {
+        let what = "no account: set GRIDPROOF_ACCOUNT_1=\"First Last\" and GRIDPROOF_PASSWORD_1, \
+                    or name the grid in a credentials file and use --grid";
+        return Err((2, what.into()));
+    }
+    Ok(Target {
+        name: uri.clone(),
+        login_uri: uri,
+        accounts,
+        regions: Vec::new(),
+        neighbour: None,
+        llsd_login: true,
+        profile: None,
+        time_scale: 1.0,
+        time_factor: 1,
+        reference: false,
+    })
+}

@@ -1,0 +1,168 @@
+//! One failure, told so that no second tool is needed: what broke, what was expected and
+//! received, where the suite says so, what happened on every channel, how to run it again.
+
+use super::paint::{Paint, wrap};
+use crate::net::Entry;
+use crate::runner::{CaseRecord, Finding, FindingKind, Place};
+use crate::value::cut;
+
+/// The most lines a failure takes.
+const MOST: usize = 40;
+/// The width of the page.
+const WIDTH: usize = 80;
+/// Findings beyond these are only counted.
+const FINDINGS: usize = 3;
+
+/// A failure as text.
+pub fn failure(record: &CaseRecord, paint: Paint) -> String {
+    let mut lines = Vec::new();
+    let word = record.outcome.word().to_uppercase();
+    let word = paint.outcome(record.outcome, &word);
+    lines.push(format!("{word} {}", paint.bold(&record.id)));
+    lines.extend(wrap(&record.title, WIDTH - 2).iter().map(|line| format!("  {line}")));
+    if record.attempts > 1 {
+        lines.push(format!("  passed {} of {} attempts", record.passes, record.attempts));
+    }
+    if record.findings.is_empty() {
+        if let Some(reason) = &record.reason {
+            lines.extend(wrap(reason, WIDTH - 2).iter().map(|line| format!("  {line}")));
+        }
+    }
+    for finding in record.findings.iter().take(FINDINGS) {
+        lines.push(String::new());
+        lines.extend(self::finding(finding, paint));
+    }
+    if record.findings.len() > FINDINGS {
+        lines.push(format!("  and {} more of the kind", record.findings.len() - FINDINGS));
+    }
+    let tail = tail(record, paint);
+    let room = MOST.saturating_sub(lines.len() + tail.len() + 2).max(5);
+    let rows = timeline(record, room, paint);
+    if !rows.is_empty() {
+        lines.push(String::new());
+        lines.push(paint.dim("  ms since the case began, who, channel, what:"));
+        lines.extend(rows);
+    }
+    lines.extend(tail);
+    lines.join("\n") + "\n"
+}
+
+fn finding(finding: &Finding, paint: Paint) -> Vec<String> {
+    let mut lines = Vec::new();
+    match (&finding.requirement, finding.level, &finding.sentence) {
+        (Some(id), Some(level), Some(sentence)) => {
+            lines.push(format!("  {} {level}", paint.bold(id)));
+            lines.extend(wrap(sentence, WIDTH - 4).iter().map(|line| format!("    {line}")));
+            if let Some(source) = &finding.source {
+                let source = cut(&format!("source: {source}"), WIDTH - 6);
+                lines.push(paint.dim(&format!("    {source}")));
+            }
+        }
+        _ => {
+            let what = match finding.kind {
+                FindingKind::Footing => "the case could not reach the state it tests in",
+                FindingKind::Need => "a need is not met",
+                _ => "the suite or this program is at fault",
+            };
+            lines.push(format!("  {}", paint.bold(what)));
+        }
+    }
+    if let Some(stage) = &finding.stage {
+        lines.push(format!("  stage     {}", cut(stage, WIDTH - 14)));
+    }
+    let place =
+        if finding.path.is_empty() { String::new() } else { format!("  at {}", finding.path) };
+    if !finding.expected.is_empty() {
+        lines.extend(told("expected", &finding.expected, 2));
+    }
+    let received = told("received", &format!("{}{place}", finding.received), 3);
+    lines.extend(received.into_iter().map(|line| paint.red(&line)));
+    if let Some(place) = &finding.place {
+        lines.extend(caret(place, paint));
+    }
+    lines
+}
+
+/// A labelled text on a few lines.
+fn told(label: &str, text: &str, most: usize) -> Vec<String> {
+    let wrapped = wrap(text, WIDTH - 12);
+    let more = wrapped.len() > most;
+    let mut lines: Vec<String> = wrapped.into_iter().take(most).collect();
+    if let (true, Some(last)) = (more, lines.last_mut()) {
+        *last = format!("{}…", cut(last, WIDTH - 14).trim_end_matches('…'));
+    }
+    let indent = |n: usize| if n == 0 { format!("  {label:<10}") } else { " ".repeat(12) };
+    lines.iter().enumerate().map(|(n, line)| format!("{}{line}", indent(n))).collect()
+}
+
+/// The line of the suite, with a caret under the place. A long line is shown around the place.
+fn caret(place: &Place, paint: Paint) -> Vec<String> {
+    let number = place.line.to_string();
+    let room = WIDTH - number.len() - 6;
+    let characters: Vec<char> = place.text.chars().collect();
+    let column = place.column.saturating_sub(1).min(characters.len());
+    let start = if characters.len() <= room { 0 } else { column.saturating_sub(4) };
+    let shown: String = characters.iter().skip(start).take(room).collect();
+    let width = place.width.min(room.saturating_sub(column - start)).max(1);
+    let gutter = " ".repeat(number.len());
+    vec![
+        paint.dim(&format!("  {gutter}--> {}:{}:{}", place.file, place.line, place.column)),
+        format!("  {} {shown}", paint.dim(&format!("{number} |"))),
+        format!(
+            "  {} {}{}",
+            paint.dim(&format!("{gutter} |")),
+            " ".repeat(column - start),
+            paint.red(&"^".repeat(width))
+        ),
+    ]
+}
+
+/// The last rows of the timeline, and a row for what did not come.
+fn timeline(record: &CaseRecord, room: usize, paint: Paint) -> Vec<String> {
+    let actors: std::collections::BTreeSet<&str> =
+        record.timeline.iter().map(|row| row.actor.as_str()).collect();
+    let several = actors.iter().filter(|a| !a.is_empty()).count() > 1;
+    let row = |row: &Entry| {
+        let who = if several { format!("{:<8} ", cut(&row.actor, 7)) } else { String::new() };
+        let text =
+            format!("{:>8.1} {who}{:<6} {} {}", row.ms, row.channel, row.direction, row.text);
+        format!("  {}", cut(&text, WIDTH - 4))
+    };
+    let missing: Vec<String> = record
+        .findings
+        .iter()
+        .filter_map(|f| f.stage.as_deref()?.strip_prefix("waiting for "))
+        .take(1)
+        .map(|what| {
+            paint.red(&cut(&format!("         — {:<6} ← {what}: did not come", ""), WIDTH - 2))
+        })
+        .collect();
+    let room = room.saturating_sub(missing.len());
+    let rows = &record.timeline;
+    let mut lines = Vec::new();
+    if rows.len() <= room {
+        lines.extend(rows.iter().map(row));
+    } else {
+        // The beginning says who and where, the end what went wrong.
+        let head = (room / 3).min(4);
+        let tail = room.saturating_sub(head + 1);
+        lines.extend(rows[..head].iter().map(row));
+        let left_out = rows.len() - head - tail;
+        lines.push(
+            paint.dim(&format!("           … {left_out} rows left out; --json has them all")),
+        );
+        lines.extend(rows[rows.len() - tail..].iter().map(row));
+    }
+    lines.extend(missing);
+    lines
+}
+
+fn tail(record: &CaseRecord, paint: Paint) -> Vec<String> {
+    let hint = record.findings.iter().find_map(|f| f.hint.as_ref());
+    let mut lines = vec![String::new()];
+    if let Some(hint) = hint {
+        lines.extend(told("hint", hint, 2));
+    }
+    lines.push(paint.dim(&format!("  reproduce {}", record.reproduce)));
+    lines
+}

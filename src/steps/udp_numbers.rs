@@ -1,0 +1,53 @@
+//! `udp.numbers`: what the simulator's sequence numbers and headers say.
+
+use super::{Kind, Returns, StepDef, heard, key};
+use crate::proto::message::Flags;
+use crate::value::Value;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "udp.numbers",
+    doc: "Looks through everything the simulator has sent on a circuit so far and returns what its \
+          sequence numbers and headers say.",
+    keys: &[key("circuit", Kind::Text, "the circuit; `root` if left out")],
+    returns: Returns::Members(&[
+        ("count", "how many datagrams arrived"),
+        ("first", "the lowest number"),
+        ("missing", "how many numbers between the lowest and the highest never arrived"),
+        ("repeated", "how many came again without the RESENT flag, number 0 left out"),
+        ("reserved_bits", "the flag bits 0x0F of all of them, or-ed"),
+        ("largest", "the size of the largest datagram"),
+    ]),
+    within: Duration::ZERO,
+    repeatable: false,
+    run: |call| {
+        Box::pin(async move {
+            let circuit = call.args.circuit();
+            Ok(call.viewer.mailbox.look(|all| {
+                let mut numbers = BTreeSet::new();
+                let (mut count, mut repeated, mut reserved, mut largest) = (0, 0, 0, 0);
+                for heard in all.iter().filter_map(|o| heard::message(o, &circuit)) {
+                    let header = heard.header;
+                    count += 1;
+                    largest = largest.max(heard.size);
+                    reserved |= header.flags.0 & 0x0F;
+                    let new = numbers.insert(header.sequence);
+                    let excused = header.flags.has(Flags::RESENT) || header.sequence == 0;
+                    repeated += i32::from(!new && !excused);
+                }
+                let first = numbers.first().copied().unwrap_or_default();
+                let last = numbers.last().copied().unwrap_or_default();
+                let missing = i64::from(last - first) + 1 - numbers.len() as i64;
+                Value::map([
+                    ("count", Value::integer(count)),
+                    ("first", Value::integer(first)),
+                    ("missing", Value::integer(missing.max(0))),
+                    ("repeated", Value::integer(repeated)),
+                    ("reserved_bits", Value::integer(reserved)),
+                    ("largest", Value::integer(largest as i64)),
+                ])
+            }))
+        })
+    },
+};
