@@ -100,6 +100,7 @@ impl Viewer {
         }
         if let Ok(Reply::Success(session)) = Reply::parse(members) {
             self.session = Some(*session);
+            self.entered = false;
             self.caps.clear();
         }
     }

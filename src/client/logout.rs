@@ -2,8 +2,12 @@
 
 use super::{ROOT, Viewer, agent_message};
 use crate::net::Channel;
-use crate::proto::circuit::Config;
+use crate::net::http::Request;
+use crate::proto::circuit::{Config, Sequence};
+use crate::proto::login::Session;
+use crate::proto::seed;
 use std::time::Duration;
+use tokio::time::Instant;
 
 impl Viewer {
     /// Ends the session and closes every circuit. A LogoutReply is waited for, not insisted on:
@@ -14,7 +18,7 @@ impl Viewer {
             self.close_links();
             return true;
         };
-        let patience = self.common.patience(Duration::from_secs(2));
+        let patience = self.common.patience(Duration::from_secs(5));
         let mut answered = false;
         if self.entered && self.links.get(ROOT).is_some_and(crate::net::udp::Link::is_open) {
             let config = Config::viewer();
@@ -22,7 +26,7 @@ impl Viewer {
                 // A case may have told the circuit to withhold acks.
                 link.configure(move |circuit| circuit.config_mut().acks = config.acks);
             }
-            answered = self.ask_to_leave(ROOT, &session, patience).await;
+            answered = self.ask_to_leave(ROOT, &session, patience).await.is_some();
         }
         if !answered {
             // A circuit of its own takes over whatever the case left behind.
@@ -33,7 +37,7 @@ impl Viewer {
                 let code = self.use_circuit_code(&session);
                 let sent = self.tell("logout", code, true).await;
                 if self.acked("logout", sent, patience).await {
-                    answered = self.ask_to_leave("logout", &session, patience).await;
+                    answered = self.ask_to_leave("logout", &session, patience).await.is_some();
                 }
             }
             self.session = None;
@@ -45,18 +49,50 @@ impl Viewer {
         answered
     }
 
-    async fn ask_to_leave(
+    /// Sends LogoutRequest and waits for a sign that the session has ended: LogoutReply, the ack
+    /// of the request, or, because real grids lose both, a seed capability that is gone.
+    pub async fn ask_to_leave(
         &self,
         circuit: &str,
-        session: &crate::proto::login::Session,
+        session: &Session,
         patience: Duration,
-    ) -> bool {
+    ) -> Option<(Sequence, &'static str)> {
         let request = agent_message(&self.common.template, "LogoutRequest", session);
         let sent = self.tell(circuit, request, true).await;
-        let answered = self.acked(circuit, sent, patience).await;
-        let text = if answered { "logged out" } else { "the grid did not answer the logout" };
+        let deadline = Instant::now() + patience;
+        let look = self.common.watch(Duration::from_secs(1)).max(Duration::from_millis(100));
+        let mut sign = None;
+        while sign.is_none() && Instant::now() < deadline {
+            sign = self.farewell(circuit, sent, look).await;
+            if sign.is_none() && self.seed_is_gone(session).await {
+                sign = Some("seed");
+            }
+        }
+        let text = match sign {
+            Some(sign) => format!("logged out, as told by {sign}"),
+            None => "the grid did not answer the logout".to_owned(),
+        };
         self.timeline.add(&self.name, Channel::Note, '·', text);
-        answered
+        sign.map(|sign| (sent, sign))
+    }
+
+    /// LogoutReply or the ack of the request, whichever comes first.
+    async fn farewell(
+        &self,
+        circuit: &str,
+        sent: Sequence,
+        within: Duration,
+    ) -> Option<&'static str> {
+        tokio::select! {
+            acked = self.acked(circuit, sent, within) => acked.then_some("ack"),
+            reply = self.hear(circuit, "LogoutReply", within) => reply.map(|_| "reply"),
+        }
+    }
+
+    async fn seed_is_gone(&self, session: &Session) -> bool {
+        let request = Request::post(&session.seed, seed::CONTENT_TYPE, seed::request(&[]));
+        let reply = self.common.http.ask(request, Duration::from_secs(5)).await;
+        reply.is_ok_and(|reply| matches!(reply.status, 403 | 404 | 410))
     }
 
     /// Closes every circuit.

@@ -77,7 +77,8 @@ impl Timeline {
         let mut inner = self.inner();
         let ms = inner.0.now().as_secs_f64() * 1e3;
         let text = match inner.1.len() {
-            n if n < MOST => text.into(),
+            // A grid's text may hold line ends; a row is one line.
+            n if n < MOST => text.into().replace(['\n', '\r'], " "),
             MOST => format!("more than {MOST} rows; what follows is not kept"),
             _ => return,
         };

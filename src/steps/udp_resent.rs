@@ -31,19 +31,20 @@ pub(super) static STEP: StepDef = StepDef {
             let time = if never { call.viewer.common.watch(call.within) } else { call.within };
             let from = Instant::now();
             let factor = call.viewer.common.time_factor.max(1);
+            let factor_second = call.viewer.common.watch(Duration::from_secs(1));
             let found = call.viewer.mailbox.wait(Instant::now() + time, |heard| {
                 for (n, second) in heard.iter().enumerate() {
                     let Some(again) = heard::message(second, &circuit).filter(|m| m.duplicate)
                     else {
                         continue;
                     };
-                    if never && second.at < from {
-                        continue;
-                    }
                     let first = heard[..n].iter().find_map(|o| {
                         let first = heard::message(o, &circuit)?;
                         (first.header.sequence == again.header.sequence).then_some((o.at, first))
                     });
+                    // Watching, only what was there to be acknowledged a second ago counts.
+                    let young = |at: Instant| at + factor_second > from || second.at < from;
+                    let first = first.filter(|(at, _)| !(never && young(*at)));
                     if let Some((at, first)) = first {
                         return Some(compare(&first, &again, (second.at - at) * factor));
                     }
