@@ -18,12 +18,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Looks up a variable of the environment.
+pub type Env = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// What the process knows of the world outside.
 pub struct World {
     /// The arguments, the program's name first.
     pub args: Vec<OsString>,
     /// The environment.
-    pub env: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub env: Env,
     /// Standard output is a terminal.
     pub stdout_is_terminal: bool,
     /// Standard error is a terminal.
@@ -60,7 +63,7 @@ struct Cli {
 enum Command {
     /// Run suites against a grid; without a grid, against the embedded reference grid
     #[command(after_help = EXIT_CODES)]
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// List cases
     List(list::ListArgs),
     /// Check suites and run nothing
@@ -99,7 +102,7 @@ pub fn main(world: &World) -> u8 {
         }
     };
     let done = match cli.command {
-        Command::Run(args) => run::run(world, args),
+        Command::Run(args) => run::run(world, *args),
         Command::List(args) => list::run(args),
         Command::Check(args) => check::run(world, args),
         Command::Serve(args) => serve::run(args),

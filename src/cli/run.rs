@@ -3,9 +3,8 @@
 use super::list::SelectArgs;
 use super::target::{TargetArgs, target};
 use super::{Failed, TemplateArgs, World, complain, library, say, split_selection, template};
-use crate::harness;
 use crate::report::{self, Progress};
-use crate::runner::{Engine, Options, RunRecord, Target, probe};
+use crate::runner::{Engine, Options, RunRecord, Target, probe, reference_grid};
 use crate::suite::{Case, Effects, Library, Profile, Source, shipped_profile};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -96,7 +95,7 @@ pub(super) fn run(world: &World, args: RunArgs) -> Result<u8, Failed> {
                 (target, None)
             }
             None => {
-                let (mut target, grid) = harness::reference_grid(REFERENCE_ACCOUNTS)
+                let (mut target, grid) = reference_grid(REFERENCE_ACCOUNTS)
                     .await
                     .map_err(|error| (70, format!("cannot start the reference grid: {error}")))?;
                 target.time_scale = args.target.time_scale.unwrap_or(target.time_scale);

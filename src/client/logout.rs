@@ -3,6 +3,7 @@
 use super::{ROOT, Viewer, agent_message};
 use crate::net::Channel;
 use crate::net::http::Request;
+use crate::net::udp::Link;
 use crate::proto::circuit::{Config, Sequence};
 use crate::proto::login::Session;
 use crate::proto::seed;
@@ -14,13 +15,13 @@ impl Viewer {
     /// real grids lose it; the ack of the request is enough. Whether the grid answered.
     pub async fn log_out(&mut self) -> bool {
         self.stop_events();
-        let Some(session) = self.session.take() else {
+        let Some(session) = self.session.clone() else {
             self.close_links();
             return true;
         };
         let patience = self.common.patience(Duration::from_secs(5));
         let mut answered = false;
-        if self.entered && self.links.get(ROOT).is_some_and(crate::net::udp::Link::is_open) {
+        if self.stands_here().await {
             let config = Config::viewer();
             if let Some(link) = self.links.get(ROOT) {
                 // A case may have told the circuit to withhold acks.
@@ -31,7 +32,6 @@ impl Viewer {
         if !answered {
             // A circuit of its own takes over whatever the case left behind.
             self.impair.clear();
-            self.session = Some(session.clone());
             let config = self.circuit_config();
             if self.open("logout", session.simulator.into(), config, false).await.is_ok() {
                 let code = self.use_circuit_code(&session);
@@ -40,13 +40,24 @@ impl Viewer {
                     answered = self.ask_to_leave("logout", &session, patience).await.is_some();
                 }
             }
-            self.session = None;
         }
+        self.session = None;
         self.entered = false;
         self.arrival = None;
         self.caps.clear();
         self.close_links();
         answered
+    }
+
+    /// Whether the avatar arrived on the circuit to its region, and that circuit runs.
+    async fn stands_here(&self) -> bool {
+        let open = self.links.get(ROOT).is_some_and(Link::is_open);
+        let arrived = self.entered || {
+            let heard = self.hear(ROOT, "AgentMovementComplete", Duration::ZERO).await;
+            let session = self.session.as_ref().map(|s| s.session_id);
+            heard.is_some_and(|m| m.uuid("AgentData", "SessionID") == session)
+        };
+        open && arrived
     }
 
     /// Sends LogoutRequest and waits for a sign that the session has ended: LogoutReply, the ack

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// What the seed grants, in the order it is told.
-pub(super) const GRANTED: [&str; 7] = [
+pub(super) const GRANTED: [&str; 8] = [
     "EventQueueGet",
     "SimulatorFeatures",
     "GetDisplayNames",
+    "FetchInventoryDescendents2",
     "AgentPreferences",
     "UpdateAgentLanguage",
     "HomeLocation",
@@ -25,7 +26,7 @@ pub(super) async fn answer(shared: &Arc<Shared>, id: &str, request: Request) -> 
     match cap.purpose {
         Purpose::Seed => seed(shared, cap.agent, cap.region, &request),
         Purpose::Named("EventQueueGet") => event_queue(shared, cap.agent, &request).await,
-        Purpose::Named(name) => features::answer(shared, name, &request),
+        Purpose::Named(name) => features::answer(shared, name, cap.agent, &request),
     }
 }
 

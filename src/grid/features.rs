@@ -1,6 +1,6 @@
 //! The simple capabilities: one request, one answer.
 
-use super::Shared;
+use super::{Shared, inventory};
 use crate::net::server::{Answer, Request};
 use crate::proto::llsd::{Llsd, from_xml, to_xml};
 use uuid::Uuid;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 const LLSD: &str = "application/llsd+xml";
 
 /// Answers a simple capability.
-pub(super) fn answer(shared: &Shared, name: &str, request: &Request) -> Answer {
+pub(super) fn answer(shared: &Shared, name: &str, agent: Uuid, request: &Request) -> Answer {
     match (name, request.method.as_str()) {
         ("SimulatorFeatures", "GET") => Answer::ok(LLSD, to_xml(&simulator_features())),
         ("GetDisplayNames", "GET") => Answer::ok(LLSD, to_xml(&display_names(shared, request))),
@@ -16,6 +16,7 @@ pub(super) fn answer(shared: &Shared, name: &str, request: &Request) -> Answer {
             let version = env!("CARGO_PKG_VERSION");
             Answer::ok("text/plain", format!("gridproof reference grid {version}\n"))
         }
+        ("FetchInventoryDescendents2", "POST") => descendents(agent, request),
         ("AgentPreferences" | "UpdateAgentLanguage" | "HomeLocation", "POST") => {
             echo(name, request)
         }
@@ -79,4 +80,29 @@ fn echo(name: &str, request: &Request) -> Answer {
         _ => Llsd::map([("success", Llsd::Boolean(true))]),
     };
     Answer::ok(LLSD, to_xml(&body))
+}
+
+/// Every folder asked for, and under `bad_folders` those that are not the agent's.
+fn descendents(agent: Uuid, request: &Request) -> Answer {
+    let asked = from_xml(&request.body).ok();
+    let Some(Llsd::Array(asked)) = asked.as_ref().and_then(|map| map.get("folders")) else {
+        return Answer::status(400);
+    };
+    let mut folders = Vec::new();
+    let mut bad = Vec::new();
+    for folder in asked {
+        let id = folder.get("folder_id").and_then(Llsd::as_uuid).unwrap_or_default();
+        match inventory::descendents(agent, id) {
+            Some(folder) => folders.push(folder),
+            None => bad.push(Llsd::map([
+                ("folder_id", Llsd::Uuid(id)),
+                ("error", Llsd::string("no such folder")),
+            ])),
+        }
+    }
+    let mut reply = vec![("folders", Llsd::Array(folders))];
+    if !bad.is_empty() {
+        reply.push(("bad_folders", Llsd::Array(bad)));
+    }
+    Answer::ok(LLSD, to_xml(&Llsd::map(reply)))
 }

@@ -1,7 +1,8 @@
 //! What avatars do in a region: move, talk, ask for names.
 
+use super::messages;
 use super::region::{Order, Region};
-use super::{messages, world::Presence};
+use super::world::{Place, Presence};
 use crate::proto::message::{Field, FieldValue, Message};
 use std::net::SocketAddr;
 use uuid::Uuid;
@@ -36,7 +37,24 @@ pub(super) fn dispatch(region: &mut Region, from: SocketAddr, message: &Message,
                 .with("MoneyData", "TransactionSuccess", Field::Bool(true));
             region.circuits.send(from, &reply, true);
         }
-        "MapBlockRequest" => map_blocks(region, from, agent, message),
+        "MapBlockRequest" => {
+            let bound = |name| message.u32("PositionData", name).unwrap_or_default();
+            let (x, y) = (bound("MinX")..=bound("MaxX"), bound("MinY")..=bound("MaxY"));
+            map_blocks(region, from, agent, |place| x.contains(&place.x) && y.contains(&place.y));
+        }
+        "MapNameRequest" => {
+            let name = message.text("NameData", "Name").unwrap_or_default().to_lowercase();
+            map_blocks(region, from, agent, |place| place.name.to_lowercase().starts_with(&name));
+        }
+        "AgentWearablesRequest" => {
+            let session = client.session;
+            let reply = Message::named(&region.shared.template, "AgentWearablesUpdate")
+                .with("AgentData", "AgentID", Field::Uuid(agent))
+                .with("AgentData", "SessionID", Field::Uuid(session))
+                .with("AgentData", "SerialNum", Field::U32(1));
+            region.circuits.send(from, &reply, true);
+        }
+        "RequestRegionInfo" => region_info(region, from),
         "AgentPause" => {
             region.circuits.set_patience(from, 300, region.shared.config.time_factor);
         }
@@ -122,7 +140,7 @@ fn names(region: &mut Region, from: SocketAddr, message: &Message) {
         let Some(Field::Uuid(id)) = fields.first() else { continue };
         if let Some((first, last)) = world.name_of(*id) {
             reply = reply
-                .add("UUIDNameBlock")
+                .with_block("UUIDNameBlock")
                 .with("UUIDNameBlock", "ID", Field::Uuid(*id))
                 .with("UUIDNameBlock", "FirstName", FieldValue::text(&first))
                 .with("UUIDNameBlock", "LastName", FieldValue::text(&last));
@@ -134,27 +152,40 @@ fn names(region: &mut Region, from: SocketAddr, message: &Message) {
     }
 }
 
-fn map_blocks(region: &mut Region, from: SocketAddr, agent: Uuid, message: &Message) {
-    let bound = |name| message.u32("PositionData", name).unwrap_or_default();
-    let (min_x, max_x) = (bound("MinX"), bound("MaxX"));
-    let (min_y, max_y) = (bound("MinY"), bound("MaxY"));
+fn map_blocks(region: &mut Region, from: SocketAddr, agent: Uuid, wanted: impl Fn(&Place) -> bool) {
     let mut reply = Message::named(&region.shared.template, "MapBlockReply").with(
         "AgentData",
         "AgentID",
         Field::Uuid(agent),
     );
     let places = region.shared.world().places.clone();
-    for place in places {
-        if (min_x..=max_x).contains(&place.x) && (min_y..=max_y).contains(&place.y) {
-            reply = reply
-                .add("Data")
-                .with("Data", "X", Field::U16(place.x as u16))
-                .with("Data", "Y", Field::U16(place.y as u16))
-                .with("Data", "Name", FieldValue::text(&place.name))
-                .with("Data", "Access", Field::U8(13))
-                .with("Data", "WaterHeight", Field::U8(20));
-        }
+    for place in places.iter().filter(|place| wanted(place)) {
+        reply = reply
+            .with_block("Data")
+            .with("Data", "X", Field::U16(place.x as u16))
+            .with("Data", "Y", Field::U16(place.y as u16))
+            .with("Data", "Name", FieldValue::text(&place.name))
+            .with("Data", "Access", Field::U8(13))
+            .with("Data", "WaterHeight", Field::U8(20));
     }
+    region.circuits.send(from, &reply, true);
+}
+
+fn region_info(region: &mut Region, from: SocketAddr) {
+    let Some(client) = region.circuits.client(from) else { return };
+    let (agent, session) = (client.agent, client.session);
+    let place = region.shared.world().places[region.index].clone();
+    let reply = Message::named(&region.shared.template, "RegionInfo")
+        .with("AgentData", "AgentID", Field::Uuid(agent))
+        .with("AgentData", "SessionID", Field::Uuid(session))
+        .with("RegionInfo", "SimName", FieldValue::text(&place.name))
+        .with("RegionInfo", "EstateID", Field::U32(1))
+        .with("RegionInfo", "SimAccess", Field::U8(13))
+        .with("RegionInfo", "MaxAgents", Field::U8(100))
+        .with("RegionInfo", "BillableFactor", Field::F32(1.0))
+        .with("RegionInfo", "ObjectBonusFactor", Field::F32(1.0))
+        .with("RegionInfo", "WaterHeight", Field::F32(20.0))
+        .with("RegionInfo2", "ProductName", FieldValue::text("gridproof"));
     region.circuits.send(from, &reply, true);
 }
 

@@ -1,8 +1,8 @@
 //! Login: the call checked, the session begun, the reply with every member a viewer reads.
 
-use super::Shared;
 use super::region::Order;
-use super::world::{Presence, World, derived_id};
+use super::world::{Presence, World};
+use super::{Shared, inventory};
 use crate::proto::llsd::Llsd;
 use crate::proto::login::{Request, notation_reals};
 use std::time::Duration;
@@ -74,7 +74,7 @@ fn expect_arrival(shared: std::sync::Arc<Shared>, agent: Uuid, session: Uuid) {
 fn success(world: &World, agent: Uuid, start_location: &str) -> Llsd {
     let Some(presence) = world.presence(agent) else { return incomplete() };
     let mut members = session_members(world, presence, start_location);
-    members.extend(inventory_members(agent));
+    members.extend(inventory::login_members(agent));
     members.extend(furniture());
     Llsd::map(members)
 }
@@ -121,51 +121,6 @@ fn session_members(world: &World, presence: &Presence, start_location: &str) -> 
         ("agent_access_max", text("A")),
         ("max-agent-groups", int(60)),
         ("classified_fee", text("0")),
-    ]
-}
-
-/// Names and types of the folders every account starts with.
-const FOLDERS: [(&str, i32); 12] = [
-    ("Textures", 0),
-    ("Sounds", 1),
-    ("Calling Cards", 2),
-    ("Landmarks", 3),
-    ("Clothing", 5),
-    ("Objects", 6),
-    ("Notecards", 7),
-    ("Scripts", 10),
-    ("Body Parts", 13),
-    ("Trash", 14),
-    ("Animations", 20),
-    ("Gestures", 21),
-];
-
-fn folder(name: &str, id: Uuid, parent: Uuid, kind: i32, version: i32) -> Llsd {
-    Llsd::map([
-        ("name", Llsd::string(name)),
-        ("folder_id", Llsd::String(id.to_string())),
-        ("parent_id", Llsd::String(parent.to_string())),
-        ("type_default", Llsd::Integer(kind)),
-        ("version", Llsd::Integer(version)),
-    ])
-}
-
-fn inventory_members(agent: Uuid) -> Members {
-    const LIBRARY_ROOT: &str = "00000112-000f-0000-0000-000100bba000";
-    const LIBRARY_OWNER: &str = "11111111-1111-0000-0000-000100bba000";
-    let one = |name: &str, id: String| Llsd::Array(vec![Llsd::map([(name, Llsd::String(id))])]);
-    let root = derived_id(&format!("folder root of {agent}"));
-    let mut skeleton = vec![folder("My Inventory", root, Uuid::nil(), 8, 1)];
-    skeleton.extend(FOLDERS.iter().map(|(name, kind)| {
-        folder(name, derived_id(&format!("folder {name} of {agent}")), root, *kind, 1)
-    }));
-    let library = Uuid::try_parse(LIBRARY_ROOT).unwrap_or_default();
-    vec![
-        ("inventory-root", one("folder_id", root.to_string())),
-        ("inventory-skeleton", Llsd::Array(skeleton)),
-        ("inventory-lib-root", one("folder_id", LIBRARY_ROOT.into())),
-        ("inventory-lib-owner", one("agent_id", LIBRARY_OWNER.into())),
-        ("inventory-skel-lib", Llsd::Array(vec![folder("Library", library, Uuid::nil(), 8, 1)])),
     ]
 }
 

@@ -106,11 +106,11 @@ pub(super) fn coarse(template: &Template, all: &[(Uuid, [f32; 3])], you: Uuid) -
         .with("Index", "Prey", Field::S16(-1));
     for (agent, [x, y, z]) in all {
         message = message
-            .add("Location")
+            .with_block("Location")
             .with("Location", "X", Field::U8(*x as u8))
             .with("Location", "Y", Field::U8(*y as u8))
             .with("Location", "Z", Field::U8((*z / 4.0) as u8))
-            .add("AgentData")
+            .with_block("AgentData")
             .with("AgentData", "AgentID", id(*agent));
     }
     message

@@ -8,6 +8,7 @@ mod circuits;
 mod config;
 mod features;
 mod handshake;
+mod inventory;
 mod inworld;
 mod login;
 mod messages;

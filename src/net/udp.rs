@@ -207,11 +207,10 @@ impl Driver {
                     Some(command) => self.obey(command).await,
                 },
                 received = self.port.receive(&mut buffer) => {
-                    if let Ok((len, from)) = received {
-                        if from == self.options.remote {
+                    if let Ok((len, from)) = received
+                        && from == self.options.remote {
                             self.arrive(&buffer[..len]).await;
                         }
-                    }
                 }
                 () = tokio::time::sleep_until(self.clock.instant(due)) => {
                     self.circuit.handle_timeout(self.clock.now());
@@ -339,11 +338,10 @@ impl Driver {
         acks.for_each(|sequence| (self.seen)(Seen::Ack(sequence)));
         let message = packet.to_message();
         if let (Some((agent, session)), "RegionHandshake") = (self.options.handshake, packet.name())
+            && handled == Handled::Deliver
         {
-            if handled == Handled::Deliver {
-                let reply = handshake_reply(&self.options.template, agent, session);
-                let _ = self.circuit.send(now, &reply, SendOptions::RELIABLE);
-            }
+            let reply = handshake_reply(&self.options.template, agent, session);
+            let _ = self.circuit.send(now, &reply, SendOptions::RELIABLE);
         }
         (self.seen)(Seen::Message {
             header: packet.header,

@@ -2,8 +2,7 @@
 //! received, where the suite says so, what happened on every channel, how to run it again.
 
 use super::paint::{Paint, wrap};
-use crate::net::Entry;
-use crate::runner::{CaseRecord, Finding, FindingKind, Place};
+use crate::runner::{CaseRecord, Entry, Finding, FindingKind, Place};
 use crate::value::cut;
 
 /// The most lines a failure takes.
@@ -23,10 +22,10 @@ pub fn failure(record: &CaseRecord, paint: Paint) -> String {
     if record.attempts > 1 {
         lines.push(format!("  passed {} of {} attempts", record.passes, record.attempts));
     }
-    if record.findings.is_empty() {
-        if let Some(reason) = &record.reason {
-            lines.extend(wrap(reason, WIDTH - 2).iter().map(|line| format!("  {line}")));
-        }
+    if record.findings.is_empty()
+        && let Some(reason) = &record.reason
+    {
+        lines.extend(wrap(reason, WIDTH - 2).iter().map(|line| format!("  {line}")));
     }
     for finding in record.findings.iter().take(FINDINGS) {
         lines.push(String::new());

@@ -116,16 +116,13 @@ impl<'a> Check<'a> {
     }
 
     fn step(&mut self, step: &'a Step) {
-        if let Some(actor) = &step.actor {
-            if self.params.is_none() && !self.actors.contains(actor) {
-                let actors: Vec<&str> = self.actors.iter().map(String::as_str).collect();
-                let what = unknown("actor", actor, actors);
-                self.wrong(
-                    step,
-                    step.span.clone(),
-                    format!("{what}; the case's `actors` name them"),
-                );
-            }
+        if let Some(actor) = &step.actor
+            && self.params.is_none()
+            && !self.actors.contains(actor)
+        {
+            let actors: Vec<&str> = self.actors.iter().map(String::as_str).collect();
+            let what = unknown("actor", actor, actors);
+            self.wrong(step, step.span.clone(), format!("{what}; the case's `actors` name them"));
         }
         self.citations(step);
         let expects = step.expect.iter().flat_map(|e| e.predicates.iter().map(|(_, node)| node));
@@ -230,12 +227,12 @@ impl<'a> Check<'a> {
             let mut found = Vec::new();
             node.texts(&mut |text, span| {
                 for piece in pieces(text) {
-                    if let Piece::Reference(name, _) = piece {
-                        if !self.known.iter().any(|(id, _)| id == name) && !BUILT_IN.contains(&name)
-                        {
-                            let known = self.known.iter().map(|(id, _)| id.as_str());
-                            found.push((span.clone(), unknown("reference", name, known)));
-                        }
+                    if let Piece::Reference(name, _) = piece
+                        && !self.known.iter().any(|(id, _)| id == name)
+                        && !BUILT_IN.contains(&name)
+                    {
+                        let known = self.known.iter().map(|(id, _)| id.as_str());
+                        found.push((span.clone(), unknown("reference", name, known)));
                     }
                 }
             });

@@ -83,10 +83,10 @@ fn walk(dir: &Dir<'_>, visit: &mut impl FnMut(&str, &str)) {
     let mut files: Vec<_> = dir.files().collect();
     files.sort_by_key(|file| file.path());
     for file in files {
-        if let (Some(path), Some(text)) = (file.path().to_str(), file.contents_utf8()) {
-            if path.ends_with(".toml") {
-                visit(path, text);
-            }
+        if let (Some(path), Some(text)) = (file.path().to_str(), file.contents_utf8())
+            && path.ends_with(".toml")
+        {
+            visit(path, text);
         }
     }
     dir.dirs().for_each(|dir| walk(dir, visit));

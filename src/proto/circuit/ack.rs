@@ -59,10 +59,10 @@ impl Seen {
             return false;
         }
         self.order.push_back(sequence);
-        if self.order.len() > self.memory {
-            if let Some(oldest) = self.order.pop_front() {
-                self.set.remove(&oldest);
-            }
+        if self.order.len() > self.memory
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.set.remove(&oldest);
         }
         true
     }

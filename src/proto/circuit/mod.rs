@@ -245,7 +245,7 @@ impl Circuit {
         while !self.owed.is_empty() {
             let mut message = Message::named(&self.template, "PacketAck");
             for sequence in self.owed.take(self.config.acks_per_packet) {
-                message = message.add("Packets").with("Packets", "ID", Field::U32(sequence));
+                message = message.with_block("Packets").with("Packets", "ID", Field::U32(sequence));
             }
             // A message of our own making always fits its definition.
             let _ = self.send(now, &message, SendOptions::UNRELIABLE);

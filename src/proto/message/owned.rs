@@ -47,7 +47,7 @@ impl Message {
         let at = self.def.blocks.iter().position(|b| &*b.name == block);
         let at = at.unwrap_or_else(|| panic!("{} has no block {block}", self.def.name));
         if self.blocks[at].is_empty() {
-            self = self.add(block);
+            self = self.with_block(block);
         }
         let index = self.def.blocks[at].fields.iter().position(|f| &*f.name == field);
         let index = index.unwrap_or_else(|| panic!("{block} has no field {field}"));
@@ -58,7 +58,7 @@ impl Message {
     }
 
     /// Adds an instance of zeros to a block.
-    pub fn add(mut self, block: &str) -> Self {
+    pub fn with_block(mut self, block: &str) -> Self {
         if let Some(at) = self.def.blocks.iter().position(|b| &*b.name == block) {
             let zero = self.def.blocks[at].fields.iter().map(|f| FieldValue::zero(f.kind));
             self.blocks[at].push(zero.collect());

@@ -1,0 +1,48 @@
+//! The embedded reference grid as a target.
+
+use super::Target;
+use crate::client::Credentials;
+use crate::grid::{Account, Grid, GridConfig};
+
+/// How many times faster than the protocol's figures the embedded grid's timers run: fast enough
+/// for cases that wait for a minute's silence, slow enough for a loaded machine.
+pub const TIME_FACTOR: u32 = 40;
+
+/// Starts a reference grid with this many accounts; the target that stands for it.
+pub async fn reference_grid(accounts: usize) -> std::io::Result<(Target, Grid)> {
+    let config = GridConfig {
+        accounts: Account::numbered(accounts),
+        time_factor: TIME_FACTOR,
+        ..GridConfig::default()
+    };
+    let grid = Grid::start(config).await?;
+    Ok((reference_target(&grid), grid))
+}
+
+/// A running reference grid as a target.
+pub fn reference_target(grid: &Grid) -> Target {
+    let credentials = grid.accounts.iter().map(|a| Credentials {
+        first: a.first.clone(),
+        last: a.last.clone(),
+        password: a.password.clone(),
+    });
+    let first = grid.regions.first();
+    let beside = first.and_then(|first| {
+        grid.regions
+            .iter()
+            .skip(1)
+            .find(|r| r.x.abs_diff(first.x) <= 1 && r.y.abs_diff(first.y) <= 1)
+    });
+    Target {
+        name: "reference grid".into(),
+        login_uri: grid.login_uri.clone(),
+        accounts: credentials.collect(),
+        regions: grid.regions.iter().map(|r| r.name.clone()).collect(),
+        neighbour: beside.map(|r| r.name.clone()),
+        llsd_login: true,
+        profile: None,
+        time_scale: 1.0,
+        time_factor: grid.time_factor,
+        reference: true,
+    }
+}
