@@ -129,7 +129,10 @@ async fn execute(
     cases: Vec<Arc<Case>>,
 ) -> RunRecord {
     let jobs = if args.jobs == 0 { target.accounts.len() } else { args.jobs };
-    let name = format!("{} ({})", target.name, target.login_uri);
+    let name = match target.name == target.login_uri {
+        true => target.login_uri.clone(),
+        false => format!("{} at {}", target.name, target.login_uri),
+    };
     let accounts = target.accounts.len();
     say(&report::opening(&name, target.reference, cases.len(), accounts, jobs));
     let options = Options {

@@ -1,7 +1,7 @@
 //! The reference grid: a real small grid on loopback.
 //!
-//! [`World`](world::World) is a pure model of who is where; the shells around it are the HTTP
-//! [`web`] and one UDP task per [`region`].
+//! `world` is a pure model of who is where; the shells around it are the HTTP side, `web`, and one
+//! UDP task per region.
 
 mod caps;
 mod circuits;

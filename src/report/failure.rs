@@ -2,7 +2,7 @@
 //! received, where the suite says so, what happened on every channel, how to run it again.
 
 use super::paint::{Paint, wrap};
-use crate::runner::{CaseRecord, Entry, Finding, FindingKind, Place};
+use crate::runner::{CLEAN_UP, CaseRecord, Entry, Finding, FindingKind, Place};
 use crate::value::cut;
 
 /// The most lines a failure takes.
@@ -137,20 +137,26 @@ fn timeline(record: &CaseRecord, room: usize, paint: Paint) -> Vec<String> {
         })
         .collect();
     let room = room.saturating_sub(missing.len());
-    let rows = &record.timeline;
+    // What came after the case's own steps is clean-up, and pings are seldom the matter.
+    let end = record.timeline.iter().position(|row| row.text == CLEAN_UP);
+    let steps = &record.timeline[..end.unwrap_or(record.timeline.len())];
+    let about_pings = record.findings.iter().any(|f| f.expected.contains("Ping"));
+    let is_ping = |row: &&Entry| row.text.contains("PingCheck") && !row.text.contains("acks");
+    let quiet = |row: &&Entry| about_pings || steps.len() <= room || !is_ping(row);
+    let rows: Vec<&Entry> = steps.iter().filter(quiet).collect();
     let mut lines = Vec::new();
     if rows.len() <= room {
-        lines.extend(rows.iter().map(row));
+        lines.extend(rows.iter().map(|r| row(r)));
     } else {
         // The beginning says who and where, the end what went wrong.
         let head = (room / 3).min(4);
         let tail = room.saturating_sub(head + 1);
-        lines.extend(rows[..head].iter().map(row));
-        let left_out = rows.len() - head - tail;
+        lines.extend(rows[..head].iter().map(|r| row(r)));
+        let left_out = record.timeline.len() - head - tail;
         lines.push(
             paint.dim(&format!("           … {left_out} rows left out; --json has them all")),
         );
-        lines.extend(rows[rows.len() - tail..].iter().map(row));
+        lines.extend(rows[rows.len() - tail..].iter().map(|r| row(r)));
     }
     lines.extend(missing);
     lines

@@ -3,6 +3,9 @@
 use super::Paint;
 use crate::runner::{Outcome, RunRecord};
 
+/// The embedded grid's name in the first and the last line.
+const REFERENCE: &str = "the embedded reference grid (no grid was named)";
+
 /// What is tested, before anything runs.
 pub fn opening(
     target: &str,
@@ -11,12 +14,9 @@ pub fn opening(
     accounts: usize,
     jobs: usize,
 ) -> String {
-    let what = match reference {
-        true => "the embedded reference grid (no grid was named)".to_owned(),
-        false => target.to_owned(),
-    };
-    let cases = plural(cases, "case");
-    format!("gridproof: {cases} on {what}, {}, {jobs} at once\n", plural(accounts, "account"))
+    let what = if reference { REFERENCE } else { target };
+    let (cases, accounts) = (plural(cases, "case"), plural(accounts, "account"));
+    format!("gridproof tests {what}\n{cases}, {accounts}, {jobs} at once\n")
 }
 
 /// The sum, and what it means.
@@ -54,17 +54,16 @@ pub fn closing(record: &RunRecord, paint: Paint) -> String {
         _ => paint.red("internal error"),
     };
     let target = match record.target.reference {
-        true => "the embedded reference grid".to_owned(),
-        false => format!("{} ({})", record.target.name, record.target.login_uri),
+        true => REFERENCE.to_owned(),
+        false if record.target.name == record.target.login_uri => record.target.name.clone(),
+        false => format!("{} at {}", record.target.name, record.target.login_uri),
     };
     if flaky > 0 {
         text.push_str(&format!("{} needed more than one attempt\n", plural(flaky, "case")));
     }
-    text.push_str(&format!(
-        "{verdict}: {} of {} in {seconds:.1} s on {target}\n",
-        counts.join(", "),
-        plural(record.cases.len(), "case"),
-    ));
+    let cases = plural(record.cases.len(), "case");
+    text.push_str(&format!("{cases} in {seconds:.1} s: {}\n", counts.join(", ")));
+    text.push_str(&format!("{verdict}: {target}\n"));
     text
 }
 

@@ -4,7 +4,7 @@ use super::case::{Attempt, Stage, outcome};
 use super::lease::{Pool, Slot};
 use super::{CaseRecord, Finding, FindingKind, Outcome, Redactor, RunRecord, Target, TargetRecord};
 use crate::client::{Common, Viewer};
-use crate::net::{Timeline, http};
+use crate::net::{Channel, Timeline, http};
 use crate::proto::template::Template;
 use crate::suite::{Case, Effects, Library, Profile, SessionUse};
 use futures::{FutureExt, StreamExt};
@@ -229,6 +229,7 @@ impl Engine {
             ran = AssertUnwindSafe(stage.run()).catch_unwind() => Some(ran),
             _ = stop.wait_for(|stop| *stop) => None,
         };
+        stage.timeline.add("", Channel::Note, '·', super::CLEAN_UP);
         let mut redactor = Redactor::default();
         let mut sharing = None;
         for viewer in stage.viewers.values_mut() {

@@ -16,7 +16,9 @@ pub use crate::net::Entry;
 pub use credentials::{Grids, GridsError};
 pub use engine::{Engine, Event, Options};
 pub use outcome::{EXIT, Outcome};
-pub use record::{CaseRecord, FORMAT, Finding, FindingKind, Place, RunRecord, TargetRecord};
+pub use record::{
+    CLEAN_UP, CaseRecord, FORMAT, Finding, FindingKind, Place, RunRecord, TargetRecord,
+};
 pub use reference::{TIME_FACTOR, reference_grid, reference_target};
 pub use secrets::Redactor;
 pub use target::{Target, probe};

@@ -7,6 +7,9 @@ use crate::suite::Level;
 /// The version of the record's format, raised when a member changes its meaning.
 pub const FORMAT: u32 = 1;
 
+/// The row of a timeline behind which the case's own steps are over.
+pub const CLEAN_UP: &str = "the case's steps are over; cleaning up";
+
 /// A whole run.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct RunRecord {

@@ -22,8 +22,21 @@ impl Selection {
         library.cases().filter(|case| self.takes(case, library)).cloned().collect()
     }
 
+    /// A file stands for all of its cases, unless another name picks some of them.
+    fn names(&self, case: &Case, library: &Library) -> bool {
+        let id = |name: &&String| **name != case.source.path;
+        if self.names.iter().filter(id).any(|name| matches(name, case)) {
+            return true;
+        }
+        let picked = |other: &Arc<Case>| {
+            other.source.path == case.source.path
+                && self.names.iter().filter(id).any(|name| matches(name, other))
+        };
+        self.names.contains(&case.source.path) && !library.cases().any(picked)
+    }
+
     fn takes(&self, case: &Case, library: &Library) -> bool {
-        let named = self.names.is_empty() || self.names.iter().any(|name| matches(name, case));
+        let named = self.names.is_empty() || self.names(case, library);
         let tagged = self.tags.is_empty() || self.tags.iter().any(|t| case.tags.contains(t));
         let barred = self.not_tags.iter().any(|t| case.tags.contains(t));
         let level = self.level.is_none_or(|level| {
@@ -36,9 +49,6 @@ impl Selection {
 
 fn matches(name: &str, case: &Case) -> bool {
     let id = case.id.as_str();
-    if case.source.path == name {
-        return true;
-    }
     let name = name.trim_start_matches("suites/").trim_end_matches('/').trim_end_matches(".toml");
     let whole = id.split('[').next().unwrap_or(id);
     let below =

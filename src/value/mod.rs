@@ -198,10 +198,11 @@ impl Display for Value {
     }
 }
 
-/// The first characters of a text, with `…` if there are more.
+/// A text of at most `most` characters; a longer one ends in `…`.
 pub fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
+    if text.chars().count() <= most {
+        return text.to_owned();
     }
+    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
+    format!("{kept}…")
 }

@@ -132,11 +132,13 @@ fn write(value: &Llsd, out: &mut String) {
         Llsd::Integer(v) => element("integer", &v.to_string(), out),
         Llsd::Real(v) => element("real", &real_text(*v), out),
         Llsd::String(v) => element("string", v, out),
+        Llsd::Uuid(v) if v.is_nil() => out.push_str("<uuid/>"),
         Llsd::Uuid(v) => element("uuid", &v.to_string(), out),
         Llsd::Date(v) => element("date", &date_text(*v), out),
         Llsd::Uri(v) => element("uri", v, out),
         Llsd::Binary(v) => {
-            out.push_str("<binary encoding=\"base64\">");
+            // Base64 is what an element without an encoding means.
+            out.push_str("<binary>");
             STANDARD.encode_string(v, out);
             out.push_str("</binary>");
         }

@@ -1,0 +1,112 @@
+//! The rule of the house: an import points only to a lower level, and client and grid never see
+//! each other. Read from the sources themselves.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+
+/// Rooms by level. Those of one level do not see each other.
+const LEVELS: &[(&str, u32)] = &[
+    ("proto", 0),
+    ("value", 1),
+    ("tamper", 1),
+    ("net", 2),
+    ("client", 3),
+    ("grid", 3),
+    ("steps", 4),
+    ("suite", 5),
+    ("runner", 6),
+    ("report", 7),
+    ("harness", 8),
+    ("cli", 8),
+];
+
+fn level(room: &str) -> Option<u32> {
+    LEVELS.iter().find(|(name, _)| *name == room).map(|(_, level)| *level)
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn files() -> Vec<(String, String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    sources(&root, &mut found);
+    let file = |path: PathBuf| {
+        let inside = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        let room = inside.split(['/', '.']).next().unwrap().to_owned();
+        (inside, room, std::fs::read_to_string(path).unwrap())
+    };
+    found.into_iter().map(file).collect()
+}
+
+/// Every room a text names by `crate::ROOM`.
+fn named(text: &str) -> Vec<String> {
+    let rooms = text.split("crate::").skip(1).map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        rest[..end.unwrap_or(rest.len())].to_owned()
+    });
+    rooms.collect()
+}
+
+/// Imports that break the rule, as `file: crate::room`.
+fn broken(files: &[(String, String, String)]) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (file, room, text) in files {
+        let Some(own) = level(room) else { continue };
+        for other in named(text).into_iter().filter(|other| other != room) {
+            match level(&other) {
+                Some(level) if level < own => {}
+                _ => broken.push(format!("{file}: crate::{other}")),
+            }
+        }
+    }
+    broken
+}
+
+#[test]
+fn imports_point_to_lower_levels_only() {
+    let files = files();
+    assert!(files.len() > 60);
+    assert_eq!(broken(&files), Vec::<String>::new());
+}
+
+#[test]
+fn a_broken_rule_would_be_seen() {
+    let file = |room: &str, text: &str| (format!("{room}/x.rs"), room.to_owned(), text.to_owned());
+    assert_eq!(broken(&[file("client", "use crate::grid::Grid;")]).len(), 1);
+    assert_eq!(broken(&[file("proto", "fn f() { crate::net::x() }")]).len(), 1);
+    assert_eq!(broken(&[file("net", "use crate::proto::x;")]).len(), 0);
+}
+
+#[test]
+fn the_core_is_pure() {
+    let impure =
+        ["std::net::Udp", "std::net::Tcp", "tokio", "std::thread", "std::fs", "SystemTime"];
+    for (file, room, text) in files() {
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        if room == "proto" && !file.ends_with("tests.rs") {
+            for word in impure {
+                assert!(!code.contains(word), "{file} uses {word}");
+            }
+            assert!(!code.contains("Instant::now"), "{file} reads a clock");
+        }
+    }
+}
+
+#[test]
+fn files_and_the_binary_stay_small() {
+    for (file, _, text) in files() {
+        let lines = text.split("#[cfg(test)]").next().unwrap().lines().count();
+        assert!(lines <= 500, "{file} has {lines} lines before its tests");
+        assert!(file != "main.rs" || lines <= 30, "main.rs has {lines} lines");
+    }
+}
