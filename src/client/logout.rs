@@ -57,7 +57,8 @@ impl Viewer {
             let session = self.session.as_ref().map(|s| s.session_id);
             heard.is_some_and(|m| m.uuid("AgentData", "SessionID") == session)
         };
-        open && arrived
+        let gone = self.hear(ROOT, "DisableSimulator", Duration::ZERO).await.is_some();
+        open && arrived && !gone
     }
 
     /// Sends LogoutRequest and waits for a sign that the session has ended: LogoutReply, the ack
