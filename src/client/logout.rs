@@ -29,6 +29,8 @@ impl Viewer {
             }
             answered = self.ask_to_leave(ROOT, &session, patience).await.is_some();
         }
+        // A grid may have ended the session by itself: kicked, or silent for too long.
+        answered = answered || self.seed_is_gone(&session).await;
         if !answered {
             // A circuit of its own takes over whatever the case left behind.
             self.impair.clear();
