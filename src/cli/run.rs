@@ -41,7 +41,7 @@ pub struct RunArgs {
     target: TargetArgs,
     #[command(flatten)]
     template: TemplateArgs,
-    /// Cases at once; as many as there are accounts if left out
+    /// Cases at once; if left out, as many as there are accounts, or as suits the reference grid
     #[arg(long, short, value_name = "N", default_value_t = 0)]
     jobs: usize,
     /// Further attempts of a case that went wrong; an outcome after retries says so
@@ -112,8 +112,15 @@ pub(super) fn run(world: &World, args: RunArgs) -> Result<u8, Failed> {
     })
 }
 
-/// Accounts of the embedded grid: enough for every core to be busy.
+/// Accounts of the embedded grid: more than its jobs, for cases with several avatars.
 const REFERENCE_ACCOUNTS: usize = 24;
+
+/// Cases at once on the embedded grid. Its timers run fast, so client and grid must both get a
+/// processor in time; the cases that wait longest bound the run, not how many run at once.
+fn reference_jobs() -> usize {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    (2 * cores).clamp(4, 12)
+}
 
 fn target_patience(target: &Target) -> Duration {
     PROBE.mul_f64(target.time_scale.clamp(0.1, 1.2))
@@ -128,7 +135,11 @@ async fn execute(
     template: Arc<crate::proto::template::Template>,
     cases: Vec<Arc<Case>>,
 ) -> RunRecord {
-    let jobs = if args.jobs == 0 { target.accounts.len() } else { args.jobs };
+    let jobs = match args.jobs {
+        0 if target.reference => reference_jobs(),
+        0 => target.accounts.len(),
+        jobs => jobs,
+    };
     let name = match target.name == target.login_uri {
         true => target.login_uri.clone(),
         false => format!("{} at {}", target.name, target.login_uri),

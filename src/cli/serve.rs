@@ -25,6 +25,9 @@ pub struct ServeArgs {
     /// Run the protocol's timers this many times faster
     #[arg(long, value_name = "N", default_value_t = 1)]
     time_factor: u32,
+    /// Refuse logins that do not agree to the terms of service, with the reason `tos`
+    #[arg(long)]
+    require_tos: bool,
     /// Tell who logs in and out
     #[arg(long)]
     log: bool,
@@ -65,6 +68,7 @@ pub(super) fn run(args: ServeArgs) -> Result<u8, Failed> {
     let mut config = GridConfig {
         http: args.http,
         time_factor: args.time_factor,
+        require_tos: args.require_tos,
         log: args.log.then(|| {
             let log: crate::grid::Log = Arc::new(|text: &str| say(&format!("{text}\n")));
             log

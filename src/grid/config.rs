@@ -74,6 +74,8 @@ pub struct GridConfig {
     pub accounts: Vec<Account>,
     /// How many times faster than the protocol's figures every timer runs.
     pub time_factor: u32,
+    /// Accounts must agree to the terms of service at every login.
+    pub require_tos: bool,
     /// What is told while it runs.
     pub log: Option<Log>,
 }
@@ -89,6 +91,7 @@ impl Default for GridConfig {
             ],
             accounts: Account::numbered(2),
             time_factor: 1,
+            require_tos: false,
             log: None,
         }
     }

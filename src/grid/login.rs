@@ -29,6 +29,10 @@ pub(super) fn log_in(shared: &std::sync::Arc<Shared>, request: &Request) -> Llsd
         Ok(agent) => agent,
         Err(refused) => return refusal(refused.reason, refused.message),
     };
+    if shared.config.require_tos && !agrees(request) {
+        let message = "Please read the terms of service of this grid and agree to them.";
+        return refusal("tos", message);
+    }
     let start = request.text("start").unwrap_or_default();
     match world.begin(agent, start) {
         Err(refused) => {
@@ -51,6 +55,17 @@ pub(super) fn log_in(shared: &std::sync::Arc<Shared>, request: &Request) -> Llsd
             expect_arrival(shared.clone(), agent, session);
             members
         }
+    }
+}
+
+/// Whether the terms were agreed to, in any of the forms that viewers send.
+fn agrees(request: &Request) -> bool {
+    let member = request.members.iter().find(|(name, _)| name == "agree_to_tos");
+    match member.map(|(_, value)| value) {
+        Some(Llsd::Boolean(agreed)) => *agreed,
+        Some(Llsd::Integer(agreed)) => *agreed != 0,
+        Some(Llsd::String(agreed)) => agreed == "true" || agreed == "1",
+        _ => false,
     }
 }
 

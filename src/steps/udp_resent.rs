@@ -12,7 +12,8 @@ pub(super) static STEP: StepDef = StepDef {
           its numbers comes again.",
     keys: &[
         key("circuit", Kind::Text, "the circuit; `root` if left out"),
-        key("never", Kind::Flag, "nothing must be sent again from now on"),
+        key("never", Kind::Flag, "nothing that has come before must be sent again from now on"),
+        key("of", Kind::Integer, "only this number"),
     ],
     returns: Returns::Members(&[
         ("sequence", "the number"),
@@ -29,22 +30,26 @@ pub(super) static STEP: StepDef = StepDef {
             let circuit = call.args.circuit();
             let never = call.args.flag("never").unwrap_or(false);
             let time = if never { call.viewer.common.watch(call.within) } else { call.within };
-            let from = Instant::now();
+            // An ack may still be under way when the watch begins.
+            let from = Instant::now() + call.viewer.common.watch(Duration::from_secs(2));
             let factor = call.viewer.common.time_factor.max(1);
-            let factor_second = call.viewer.common.watch(Duration::from_secs(1));
+            let begun = Instant::now();
+            let of: Option<u32> = call.args.int("of");
             let found = call.viewer.mailbox.wait(Instant::now() + time, |heard| {
                 for (n, second) in heard.iter().enumerate() {
-                    let Some(again) = heard::message(second, &circuit).filter(|m| m.duplicate)
-                    else {
+                    let wanted = |m: &heard::Heard<'_>| {
+                        m.duplicate && of.is_none_or(|of| of == m.header.sequence)
+                    };
+                    let Some(again) = heard::message(second, &circuit).filter(wanted) else {
                         continue;
                     };
                     let first = heard[..n].iter().find_map(|o| {
                         let first = heard::message(o, &circuit)?;
                         (first.header.sequence == again.header.sequence).then_some((o.at, first))
                     });
-                    // Watching, only what was there to be acknowledged a second ago counts.
-                    let young = |at: Instant| at + factor_second > from || second.at < from;
-                    let first = first.filter(|(at, _)| !(never && young(*at)));
+                    // Watching, only what had come before counts, and only what comes now.
+                    let outside = |at: Instant| at > begun || second.at < from;
+                    let first = first.filter(|(at, _)| !(never && outside(*at)));
                     if let Some((at, first)) = first {
                         return Some(compare(&first, &again, (second.at - at) * factor));
                     }

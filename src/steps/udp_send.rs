@@ -18,6 +18,7 @@ pub(super) static STEP: StepDef = StepDef {
         key("reliable", Kind::Flag, "ask for an ack and resend until it comes; true if left out"),
         key("sequence", Kind::Integer, "this number instead of the next one, without resending"),
         key("flags", Kind::Texts, "further flag bits: RESENT, RELIABLE, or `0x0F`-style"),
+        key("acks", Kind::Any, "append acks of these numbers, whatever the circuit owes"),
         key("times", Kind::Integer, "this many messages, each with its own number"),
         key("ids", Kind::Flag, "false leaves AgentID and SessionID null"),
     ],
@@ -38,10 +39,11 @@ pub(super) static STEP: StepDef = StepDef {
                 reliable: args.flag("reliable").unwrap_or(true),
                 sequence: args.int("sequence"),
                 flags: flags(&args.texts("flags").unwrap_or_default())?,
+                acks: acks(args.get("acks")),
             };
             let mut sequences = Vec::new();
             for _ in 0..args.int("times").unwrap_or(1u32).min(1000) {
-                let sequence = link.send(message.clone(), options).await;
+                let sequence = link.send(message.clone(), options.clone()).await;
                 sequences.push(Value::integer(sequence.map_err(Failure::Error)?));
             }
             let last = sequences.last().cloned().unwrap_or_default();
@@ -72,4 +74,12 @@ fn flags(names: &[String]) -> Result<u8, Failure> {
         bits |= flag;
     }
     Ok(bits)
+}
+
+fn acks(given: Option<&Value>) -> Vec<u32> {
+    match given {
+        Some(Value::Array(items)) => items.iter().filter_map(Value::as_int).collect(),
+        Some(one) => one.as_int().into_iter().collect(),
+        None => Vec::new(),
+    }
 }

@@ -24,7 +24,7 @@ pub type Instant = Duration;
 pub type Sequence = u32;
 
 /// How a message is sent.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SendOptions {
     /// Ask for an acknowledgement and resend until it comes.
     pub reliable: bool,
@@ -32,13 +32,16 @@ pub struct SendOptions {
     pub sequence: Option<Sequence>,
     /// Further flag bits: for probes.
     pub flags: u8,
+    /// Acks to append, besides those owed: for probes.
+    pub acks: Vec<Sequence>,
 }
 
 impl SendOptions {
     /// Reliable, with the next number.
-    pub const RELIABLE: Self = Self { reliable: true, sequence: None, flags: 0 };
+    pub const RELIABLE: Self = Self { reliable: true, sequence: None, flags: 0, acks: Vec::new() };
     /// Unreliable, with the next number.
-    pub const UNRELIABLE: Self = Self { reliable: false, sequence: None, flags: 0 };
+    pub const UNRELIABLE: Self =
+        Self { reliable: false, sequence: None, flags: 0, acks: Vec::new() };
 }
 
 /// What became of a received packet.
@@ -158,7 +161,12 @@ impl Circuit {
         if options.reliable && options.sequence.is_none() && !self.closed {
             self.unacked.insert(sequence, bytes.clone(), now, self.config.resend_first);
         }
-        self.transmit(bytes, sequence, message.name() != "PacketAck");
+        match options.acks.is_empty() {
+            true => self.transmit(bytes, sequence, message.name() != "PacketAck"),
+            false => {
+                self.out.push_back(Transmit { bytes: trailed(bytes, &options.acks), sequence })
+            }
+        }
         Ok(sequence)
     }
 
@@ -354,10 +362,19 @@ impl Circuit {
         let room = self.config.datagram_target.saturating_sub(bytes.len() + 1) / 4;
         if acks && room > 0 && !self.owed.is_empty() && bytes.len() >= MIN_DATAGRAM {
             let acks = self.owed.take(room.min(self.config.acks_per_packet));
-            bytes[0] |= Flags::ACK.0;
-            acks.iter().for_each(|ack| bytes.extend_from_slice(&ack.to_be_bytes()));
-            bytes.push(acks.len() as u8);
+            bytes = trailed(bytes, &acks);
         }
         self.out.push_back(Transmit { bytes, sequence });
     }
+}
+
+/// A datagram with acks appended: big-endian, their count last.
+fn trailed(mut bytes: Vec<u8>, acks: &[Sequence]) -> Vec<u8> {
+    let acks = &acks[..acks.len().min(255)];
+    if let Some(flags) = bytes.first_mut() {
+        *flags |= Flags::ACK.0;
+    }
+    acks.iter().for_each(|ack| bytes.extend_from_slice(&ack.to_be_bytes()));
+    bytes.push(acks.len() as u8);
+    bytes
 }
