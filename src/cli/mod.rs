@@ -140,16 +140,30 @@ fn template(args: &TemplateArgs) -> Result<Arc<Template>, Failed> {
         .map_err(|error| (2, format!("{}: {error}", path.display())))?;
     let template =
         Template::parse(&text).map_err(|error| (2, format!("{}: {error}", path.display())))?;
-    // The protocol core builds these itself; a template without them cannot carry a circuit.
+    // Circuits and viewers build these by themselves, field by field.
     for name in crate::grid::NEEDED_MESSAGES {
-        if template.message(name).is_none() {
-            return Err((
-                2,
-                format!("{}: no message {name}, which every circuit needs", path.display()),
-            ));
+        if let Some(missing) = missing_part(&template, name) {
+            let path = path.display();
+            return Err((2, format!("{path}: no {missing}, which every session needs")));
         }
     }
     Ok(Arc::new(template))
+}
+
+/// What a template lacks of a message as the shipped one has it.
+fn missing_part(template: &Template, name: &str) -> Option<String> {
+    let shipped = Template::shipped().message(name)?;
+    let Some(message) = template.message(name) else { return Some(format!("message {name}")) };
+    shipped.blocks.iter().find_map(|wanted| {
+        let Some(block) = message.block(&wanted.name) else {
+            return Some(format!("block {name}.{}", wanted.name));
+        };
+        let lacks = |f: &&crate::proto::template::FieldDef| {
+            block.field(&f.name).is_none_or(|field| field.kind != f.kind)
+        };
+        let field = wanted.fields.iter().find(lacks)?;
+        Some(format!("field {name}.{}.{} {}", wanted.name, field.name, field.kind))
+    })
 }
 
 /// The shipped library, and files and folders of the user's.

@@ -61,7 +61,7 @@ fn login_uri(world: &World, args: &TargetArgs) -> Option<String> {
 
 fn named(world: &World, args: &TargetArgs, name: &str) -> Result<Target, Failed> {
     let path = &args.credentials;
-    let grids = Grids::read(path).map_err(|error| (2, error.to_string()))?;
+    let grids = Grids::read(path, name).map_err(|error| (2, error.to_string()))?;
     if Grids::is_readable_by_others(path) {
         let path = path.display();
         complain(&format!("warning: {path} is readable by others; chmod 600 {path}"));

@@ -13,6 +13,7 @@ mod inworld;
 mod login;
 mod messages;
 mod region;
+mod simulator;
 mod web;
 mod world;
 

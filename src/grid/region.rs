@@ -1,14 +1,11 @@
-//! One region's task: its UDP port, its circuits, and what it is told from outside.
+//! A region: its UDP port, its circuits, and who else is there.
 
 use super::circuits::Circuits;
-use super::{Shared, handshake, inworld, messages};
+use super::{Shared, messages};
 use crate::net::udp::Port;
 use crate::proto::circuit::Event;
-use crate::proto::message::{Decoder, MAX_DATAGRAM, Message};
-use std::net::SocketAddr;
+use crate::proto::message::Message;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 /// What other parts of the grid ask of a region.
@@ -29,91 +26,13 @@ pub(super) struct Region {
     pub index: usize,
     pub shared: Arc<Shared>,
     pub circuits: Circuits,
-    port: Port,
+    pub port: Port,
 }
 
 impl Region {
     pub fn new(index: usize, port: Port, shared: Arc<Shared>) -> Self {
         let circuits = Circuits::new(shared.template.clone(), shared.config.time_factor);
         Self { index, shared, circuits, port }
-    }
-
-    /// Serves until told to stop.
-    pub async fn run(
-        mut self,
-        mut orders: mpsc::UnboundedReceiver<Order>,
-        mut stop: watch::Receiver<bool>,
-    ) {
-        let mut buffer = vec![0; MAX_DATAGRAM];
-        let mut decoder = Decoder::tolerant();
-        loop {
-            self.flush().await;
-            let due = self.circuits.next_due().unwrap_or(Duration::from_secs(3600 * 24));
-            let due = self.circuits.clock.instant(due);
-            tokio::select! {
-                received = self.port.receive(&mut buffer) => {
-                    if let Ok((len, from)) = received {
-                        self.arrive(&mut decoder, &buffer[..len], from);
-                    }
-                }
-                order = orders.recv() => match order {
-                    Some(order) => self.obey(order),
-                    None => return,
-                },
-                () = tokio::time::sleep_until(due) => self.circuits.handle_timeouts(),
-                _ = stop.wait_for(|stop| *stop) => return,
-            }
-        }
-    }
-
-    /// A datagram. What does not decode, or comes from nobody we know, leaves no trace.
-    fn arrive(&mut self, decoder: &mut Decoder, bytes: &[u8], from: SocketAddr) {
-        let template = self.shared.template.clone();
-        let Ok(packet) = decoder.decode(&template, bytes) else { return };
-        if !self.circuits.knows(from) {
-            if packet.name() == "UseCircuitCode" {
-                handshake::use_circuit_code(self, &packet, from);
-            }
-            return;
-        }
-        // Ids that are not the circuit's: neither processed nor acknowledged, ever.
-        if !self.circuits.owns(from, &packet) || !self.circuits.handle(from, &packet) {
-            return;
-        }
-        if packet.def.trusted {
-            return;
-        }
-        let message = packet.to_message();
-        let sequence = packet.header.sequence;
-        if !handshake::dispatch(self, from, &message) {
-            inworld::dispatch(self, from, &message, sequence);
-        }
-    }
-
-    fn obey(&mut self, order: Order) {
-        match order {
-            Order::Kick(agent, reason) => {
-                if let Some((from, session)) = self.circuits.of(agent) {
-                    let template = &self.shared.template;
-                    let kick = messages::kick(template, agent, session, &reason);
-                    self.circuits.send(from, &kick, true);
-                    self.leave(agent);
-                    self.circuits.disable(from);
-                }
-            }
-            Order::Close(agent) => {
-                if let Some((from, _)) = self.circuits.of(agent) {
-                    self.leave(agent);
-                    self.circuits.disable(from);
-                }
-            }
-            Order::ShowWorld(agent) => inworld::show_world(self, agent),
-            Order::Deliver(agent, message) => {
-                if let Some((from, _)) = self.circuits.of(agent) {
-                    self.circuits.send(from, &message, true);
-                }
-            }
-        }
     }
 
     /// Tells the others that an avatar is gone.
@@ -126,7 +45,7 @@ impl Region {
         }
     }
 
-    async fn flush(&mut self) {
+    pub async fn flush(&mut self) {
         for (to, bytes) in self.circuits.outgoing() {
             self.port.send(&bytes, to).await;
         }

@@ -184,6 +184,17 @@ pub(super) fn escape(text: &str, out: &mut String) {
     }
 }
 
+/// Appends `<name>text</name>`, the text escaped.
+pub(super) fn element(name: &str, text: &str, out: &mut String) {
+    out.push('<');
+    out.push_str(name);
+    out.push('>');
+    escape(text, out);
+    out.push_str("</");
+    out.push_str(name);
+    out.push('>');
+}
+
 /// The shortest text that reads back as the same real, with a dot or an exponent.
 pub fn real_text(v: f64) -> String {
     if v.is_nan() {

@@ -52,10 +52,12 @@ struct Account {
 #[derive(Debug, thiserror::Error)]
 pub enum GridsError {
     /// The file cannot be read.
-    #[error("{path}: {error}\nCopy credentials.example.toml to {path} and fill in your grid.")]
+    #[error("{path}: {error}\nCopy credentials.example.toml to {path} and fill in your grid:{}", table(.name))]
     Read {
         /// The path.
         path: String,
+        /// The grid asked for.
+        name: String,
         /// Why.
         error: std::io::Error,
     },
@@ -101,12 +103,22 @@ pub enum GridsError {
     },
 }
 
+/// A grid's table, to be filled in.
+fn table(name: &str) -> String {
+    format!(
+        "\n\n[grid.{name}]\nlogin_uri = \"http://…\"\n\n[[grid.{name}.account]]\nfirst = \"…\"\n\
+         last = \"…\"\npassword_env = \"…\""
+    )
+}
+
 impl Grids {
-    /// Reads the file.
-    pub fn read(path: &Path) -> Result<Self, GridsError> {
+    /// Reads the file, for that grid.
+    pub fn read(path: &Path, grid: &str) -> Result<Self, GridsError> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| GridsError::Read { path: name.clone(), error })?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let (path, name) = (name.clone(), grid.to_owned());
+            GridsError::Read { path, name, error }
+        })?;
         toml::from_str(&text).map_err(|error| {
             // The message draws the line it stands in, and that line may hold a password.
             let mut error = error;

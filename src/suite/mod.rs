@@ -7,6 +7,7 @@ mod load;
 mod model;
 mod node;
 mod profile;
+mod reader;
 mod references;
 mod requirement;
 mod rows;

@@ -1,6 +1,6 @@
 //! `for_each`: one case per row of an inline table or a CSV file.
 
-use super::load::Reader;
+use super::reader::Reader;
 use super::{Node, NodeKind};
 use crate::value::Value;
 

@@ -2,7 +2,7 @@
 //! booleans in every spelling, no declaration, white space between elements.
 
 use super::{Llsd, LlsdError, MAX_DEPTH, Members, date_text, parse_date, parse_uuid};
-use crate::proto::xml::{Token, XmlReader, escape, real_text};
+use crate::proto::xml::{Token, XmlReader, element, real_text};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -156,14 +156,4 @@ fn write(value: &Llsd, out: &mut String) {
             out.push_str("</map>");
         }
     }
-}
-
-fn element(name: &str, text: &str, out: &mut String) {
-    out.push('<');
-    out.push_str(name);
-    out.push('>');
-    escape(text, out);
-    out.push_str("</");
-    out.push_str(name);
-    out.push('>');
 }

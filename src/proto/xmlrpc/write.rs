@@ -1,7 +1,7 @@
 //! Writes XML-RPC documents without white space.
 
 use super::{Document, RpcValue};
-use crate::proto::xml::{escape, real_text};
+use crate::proto::xml::{element, escape, real_text};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -65,14 +65,4 @@ fn value(v: &RpcValue, out: &mut String) {
         }
     }
     out.push_str("</value>");
-}
-
-fn element(name: &str, text: &str, out: &mut String) {
-    out.push('<');
-    out.push_str(name);
-    out.push('>');
-    escape(text, out);
-    out.push_str("</");
-    out.push_str(name);
-    out.push('>');
 }
