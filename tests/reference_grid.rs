@@ -79,3 +79,16 @@ async fn a_stale_presence_is_ended_and_the_login_tried_once_more() {
     assert_eq!(grid.population(), 0);
     grid.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_cut_short_leaves_no_session_behind() {
+    let grid = grid(GridConfig::default()).await;
+    for _ in 0..20 {
+        let mut jane = viewer(&grid, "Jane");
+        let cut = Duration::from_micros(rand::random_range(0..4000));
+        let _ = tokio::time::timeout(cut, jane.enter("last", WITHIN)).await;
+        jane.log_out().await;
+        assert_eq!(grid.population(), 0);
+    }
+    grid.shutdown().await;
+}

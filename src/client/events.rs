@@ -4,6 +4,7 @@ use super::{Mailbox, Source, Viewer, What};
 use crate::net::http::{self, HttpError, Request};
 use crate::net::{Channel, Timeline};
 use crate::proto::event_queue::{PollReply, PollRequest};
+use crate::proto::llsd::Llsd;
 use crate::proto::seed;
 use std::time::Duration;
 
@@ -37,6 +38,19 @@ impl Viewer {
         };
         self.poller = Some(tokio::spawn(poller.run()));
         true
+    }
+
+    /// Secrets that events told: the seeds of other regions.
+    pub fn heard_secrets(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        self.mailbox.look(|heard| {
+            for observed in heard.iter() {
+                if let What::Event(event) = &observed.what {
+                    seeds(&event.body, &mut found);
+                }
+            }
+        });
+        found
     }
 
     /// Stops polling.
@@ -102,5 +116,23 @@ impl Poller {
     fn end(&self, why: String) {
         self.note(format!("the queue ended: {why}"));
         self.mailbox.post(Source::Events, What::Ended(why));
+    }
+}
+
+/// Members whose name says seed, at any depth.
+fn seeds(value: &Llsd, found: &mut Vec<(String, String)>) {
+    match value {
+        Llsd::Map(members) => {
+            for (key, value) in members {
+                match value.as_str() {
+                    Some(url) if key.to_lowercase().starts_with("seed") => {
+                        found.push(("seed_capability".into(), url.to_owned()));
+                    }
+                    _ => seeds(value, found),
+                }
+            }
+        }
+        Llsd::Array(items) => items.iter().for_each(|item| seeds(item, found)),
+        _ => {}
     }
 }

@@ -15,6 +15,13 @@ impl Viewer {
     /// real grids lose it; the ack of the request is enough. Whether the grid answered.
     pub async fn log_out(&mut self) -> bool {
         self.stop_events();
+        if self.session.is_none() && std::mem::take(&mut self.unanswered_login) {
+            // A login was cut short and may have succeeded: only another one can end it.
+            let text = "a login was cut short; logging in once more to end its session";
+            self.timeline.add(&self.name, Channel::Note, '·', text);
+            let again = self.log_in("last", Duration::from_secs(5));
+            let _ = tokio::time::timeout(Duration::from_secs(10), again).await;
+        }
         let Some(session) = self.session.clone() else {
             self.close_links();
             return true;

@@ -91,6 +91,8 @@ pub struct Viewer {
     /// Secrets this viewer was told, for keeping them out of every output.
     pub secrets: Vec<(String, String)>,
     poller: Option<JoinHandle<()>>,
+    /// A login call was sent and its answer not yet read: there may be a session we know nothing of.
+    unanswered_login: bool,
 }
 
 impl Viewer {
@@ -110,6 +112,7 @@ impl Viewer {
             arrival: None,
             secrets: Vec::new(),
             poller: None,
+            unanswered_login: false,
         }
     }
 

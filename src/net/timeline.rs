@@ -77,8 +77,8 @@ impl Timeline {
         let mut inner = self.inner();
         let ms = inner.0.now().as_secs_f64() * 1e3;
         let text = match inner.1.len() {
-            // A grid's text may hold line ends; a row is one line.
-            n if n < MOST => text.into().replace(['\n', '\r'], " "),
+            // A grid's text may hold line ends, or worse for a terminal; a row is one line.
+            n if n < MOST => text.into().replace(|c: char| c.is_control(), " "),
             MOST => format!("more than {MOST} rows; what follows is not kept"),
             _ => return,
         };

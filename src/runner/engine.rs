@@ -289,7 +289,7 @@ impl Engine {
     fn note_secrets(&self, redactor: &mut Redactor, viewer: &Viewer) {
         redactor.add("password", &viewer.credentials.password);
         redactor.add("password", &crate::proto::login::hash_password(&viewer.credentials.password));
-        for (name, secret) in &viewer.secrets {
+        for (name, secret) in viewer.secrets.iter().chain(&viewer.heard_secrets()) {
             redactor.add(name, secret);
         }
     }

@@ -136,12 +136,11 @@ pub struct Place {
 impl CaseRecord {
     /// The record without secrets.
     pub fn cleaned(mut self, redactor: &Redactor) -> Self {
-        let clean = |text: &mut String| *text = redactor.clean(text);
-        let clean_some = |text: &mut Option<String>| {
-            if let Some(text) = text {
-                *text = redactor.clean(text);
-            }
+        // What a grid says is shown on terminals: no control character of its goes there.
+        let clean = |text: &mut String| {
+            *text = redactor.clean(text).replace(|c: char| c.is_control() && c != '\n', "\u{fffd}");
         };
+        let clean_some = |text: &mut Option<String>| text.as_mut().map_or((), clean);
         clean_some(&mut self.reason);
         for finding in &mut self.findings {
             clean(&mut finding.expected);

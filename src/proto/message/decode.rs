@@ -162,12 +162,15 @@ fn measure_instance(block: &BlockDef, b: &[u8]) -> Option<usize> {
         return (len <= b.len()).then_some(len);
     }
     let mut at = 0;
-    for field in &block.fields {
-        at += match field.kind.wire_len() {
-            Some(len) => len,
-            None => field::read(field.kind, b.get(at..)?)?.1,
+    for &(run, prefix) in &block.strides {
+        at += run;
+        let len = match prefix {
+            1 => usize::from(*b.get(at)?),
+            _ => usize::from(u16::from_le_bytes(*b.get(at..)?.first_chunk()?)),
         };
+        at += prefix + len;
     }
+    at += block.rest_len;
     (at <= b.len()).then_some(at)
 }
 

@@ -136,54 +136,50 @@ impl FieldValue {
     }
 }
 
-#[inline]
-fn f32s<const N: usize>(b: &[u8]) -> [f32; N] {
-    std::array::from_fn(|i| {
+#[inline(always)]
+fn f32s<const N: usize>(b: &[u8]) -> Option<[f32; N]> {
+    let b = b.get(..4 * N)?;
+    Some(std::array::from_fn(|i| {
         f32::from_le_bytes([b[4 * i], b[4 * i + 1], b[4 * i + 2], b[4 * i + 3]])
-    })
-}
-
-#[inline]
-fn array<const N: usize>(b: &[u8]) -> [u8; N] {
-    std::array::from_fn(|i| b[i])
+    }))
 }
 
 /// Reads the field of `kind` at the start of `b` and says how many bytes it took; `None` if cut.
-#[inline]
+#[inline(always)]
 pub(super) fn read(kind: FieldKind, b: &[u8]) -> Option<(FieldRef<'_>, usize)> {
-    if let Some(len) = kind.wire_len() {
-        let b = b.get(..len)?;
-        let value = match kind {
-            FieldKind::U8 => Field::U8(b[0]),
-            FieldKind::U16 => Field::U16(u16::from_le_bytes(array(b))),
-            FieldKind::U32 => Field::U32(u32::from_le_bytes(array(b))),
-            FieldKind::U64 => Field::U64(u64::from_le_bytes(array(b))),
-            FieldKind::S8 => Field::S8(b[0] as i8),
-            FieldKind::S16 => Field::S16(i16::from_le_bytes(array(b))),
-            FieldKind::S32 => Field::S32(i32::from_le_bytes(array(b))),
-            FieldKind::S64 => Field::S64(i64::from_le_bytes(array(b))),
-            FieldKind::F32 => Field::F32(f32::from_le_bytes(array(b))),
-            FieldKind::F64 => Field::F64(f64::from_le_bytes(array(b))),
-            FieldKind::Bool => Field::Bool(b[0] != 0),
-            FieldKind::Uuid => Field::Uuid(Uuid::from_bytes(array(b))),
-            FieldKind::Vector3 => Field::Vector3(f32s(b)),
-            FieldKind::Vector3d => Field::Vector3d(std::array::from_fn(|i| {
-                f64::from_le_bytes(array(&b[8 * i..8 * i + 8]))
-            })),
-            FieldKind::Vector4 => Field::Vector4(f32s(b)),
-            FieldKind::Quaternion => Field::Quaternion(f32s(b)),
-            FieldKind::IpAddr => Field::IpAddr(array(b)),
-            FieldKind::IpPort => Field::IpPort(u16::from_be_bytes(array(b))),
-            FieldKind::Fixed(_) => Field::Fixed(b),
-            FieldKind::Variable1 | FieldKind::Variable2 => unreachable!("has no fixed length"),
-        };
-        return Some((value, len));
-    }
-    let (prefix, len) = match kind {
-        FieldKind::Variable2 => (2, usize::from(u16::from_le_bytes(array(b.get(..2)?)))),
-        _ => (1, usize::from(*b.first()?)),
-    };
-    Some((Field::Variable(b.get(prefix..prefix + len)?), prefix + len))
+    Some(match kind {
+        FieldKind::U8 => (Field::U8(*b.first()?), 1),
+        FieldKind::U16 => (Field::U16(u16::from_le_bytes(*b.first_chunk()?)), 2),
+        FieldKind::U32 => (Field::U32(u32::from_le_bytes(*b.first_chunk()?)), 4),
+        FieldKind::U64 => (Field::U64(u64::from_le_bytes(*b.first_chunk()?)), 8),
+        FieldKind::S8 => (Field::S8(*b.first()? as i8), 1),
+        FieldKind::S16 => (Field::S16(i16::from_le_bytes(*b.first_chunk()?)), 2),
+        FieldKind::S32 => (Field::S32(i32::from_le_bytes(*b.first_chunk()?)), 4),
+        FieldKind::S64 => (Field::S64(i64::from_le_bytes(*b.first_chunk()?)), 8),
+        FieldKind::F32 => (Field::F32(f32::from_le_bytes(*b.first_chunk()?)), 4),
+        FieldKind::F64 => (Field::F64(f64::from_le_bytes(*b.first_chunk()?)), 8),
+        FieldKind::Bool => (Field::Bool(*b.first()? != 0), 1),
+        FieldKind::Uuid => (Field::Uuid(Uuid::from_bytes(*b.first_chunk()?)), 16),
+        FieldKind::Vector3 => (Field::Vector3(f32s(b)?), 12),
+        FieldKind::Vector3d => {
+            let b: &[u8; 24] = b.first_chunk()?;
+            let double = |i: usize| std::array::from_fn(|n| b[8 * i + n]);
+            (Field::Vector3d(std::array::from_fn(|i| f64::from_le_bytes(double(i)))), 24)
+        }
+        FieldKind::Vector4 => (Field::Vector4(f32s(b)?), 16),
+        FieldKind::Quaternion => (Field::Quaternion(f32s(b)?), 12),
+        FieldKind::IpAddr => (Field::IpAddr(*b.first_chunk()?), 4),
+        FieldKind::IpPort => (Field::IpPort(u16::from_be_bytes(*b.first_chunk()?)), 2),
+        FieldKind::Fixed(n) => (Field::Fixed(b.get(..usize::from(n))?), usize::from(n)),
+        FieldKind::Variable1 => {
+            let len = usize::from(*b.first()?);
+            (Field::Variable(b.get(1..=len)?), 1 + len)
+        }
+        FieldKind::Variable2 => {
+            let len = usize::from(u16::from_le_bytes(*b.first_chunk()?));
+            (Field::Variable(b.get(2..2 + len)?), 2 + len)
+        }
+    })
 }
 
 /// Writes `value` as `kind`; false if it is of another kind or too long for its length prefix.

@@ -133,9 +133,30 @@ pub struct BlockDef {
     pub fields: Box<[FieldDef]>,
     /// Bytes of one instance, `None` where a field has a length prefix.
     pub fixed_len: Option<usize>,
+    /// How to step over an instance: bytes up to a length prefix, and the prefix's own width.
+    pub(crate) strides: Box<[(usize, usize)]>,
+    /// Bytes behind the last length-prefixed field.
+    pub(crate) rest_len: usize,
 }
 
 impl BlockDef {
+    pub(crate) fn new(name: &str, quantity: Quantity, fields: Vec<FieldDef>) -> Self {
+        let mut strides = Vec::new();
+        let mut run = 0;
+        for field in &fields {
+            match field.kind.wire_len() {
+                Some(len) => run += len,
+                None => {
+                    let prefix = if field.kind == FieldKind::Variable2 { 2 } else { 1 };
+                    strides.push((std::mem::take(&mut run), prefix));
+                }
+            }
+        }
+        let fixed_len = strides.is_empty().then_some(run);
+        let (name, fields) = (name.into(), fields.into());
+        Self { name, quantity, fields, fixed_len, strides: strides.into(), rest_len: run }
+    }
+
     /// A field by name.
     pub fn field(&self, name: &str) -> Option<&FieldDef> {
         self.fields.iter().find(|f| &*f.name == name)

@@ -207,8 +207,7 @@ impl<'a> Parser<'a> {
             }
             fields.push(field);
         }
-        let fixed_len = fields.iter().map(|f| f.kind.wire_len()).sum();
-        Ok(BlockDef { name: name.text.into(), quantity, fields: fields.into(), fixed_len })
+        Ok(BlockDef::new(name.text, quantity, fields))
     }
 
     fn field(&mut self) -> Result<FieldDef, ParseError> {
