@@ -93,7 +93,7 @@ impl Encoder {
     }
 
     /// Writes the next field.
-    #[inline]
+    #[inline(always)]
     pub fn field(&mut self, def: &FieldDef, value: FieldRef<'_>) -> Result<(), EncodeError> {
         if field::write(def.kind, value, &mut self.plain) {
             return Ok(());

@@ -183,7 +183,7 @@ pub(super) fn read(kind: FieldKind, b: &[u8]) -> Option<(FieldRef<'_>, usize)> {
 }
 
 /// Writes `value` as `kind`; false if it is of another kind or too long for its length prefix.
-#[inline]
+#[inline(always)]
 pub(super) fn write(kind: FieldKind, value: FieldRef<'_>, out: &mut Vec<u8>) -> bool {
     match (kind, value) {
         (FieldKind::U8, Field::U8(v)) => out.push(v),
