@@ -61,13 +61,17 @@ impl Viewer {
         };
         let mailbox = self.mailbox.clone();
         let source = Source::Circuit(name.to_owned());
+        // What an earlier circuit of this name said must not answer for this one.
+        if let Some(old) = self.links.remove(name) {
+            old.mute();
+            old.close();
+        }
+        self.mailbox.forget_source(&source);
         let link = Link::open(options, move |seen| {
             mailbox.post(source.clone(), What::Udp(Box::new(seen)));
         })
         .await?;
-        if let Some(old) = self.links.insert(name.to_owned(), link) {
-            old.close();
-        }
+        self.links.insert(name.to_owned(), link);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use super::Viewer;
 use crate::net::Channel;
 use crate::net::http::{HttpError, Reply as HttpReply, Request as HttpRequest};
 use crate::proto::llsd::{self, Llsd};
-use crate::proto::login::{METHOD, Reply, Request, hash_password};
+use crate::proto::login::{METHOD, Reply, Request, Session, hash_password};
 use crate::proto::xmlrpc::{self, Document};
 use std::time::Duration;
 
@@ -84,6 +84,10 @@ impl Viewer {
         };
         self.timeline.add(&self.name, Channel::Login, '←', text);
         if let Ok(Exchange { members: Some(members), .. }) = &exchange {
+            let own = hash_password(&self.credentials.password);
+            let key = members.get("reason").and_then(Llsd::as_str) == Some("key");
+            let names = [self.credentials.first.as_str(), self.credentials.last.as_str()];
+            self.refused |= key && request.text("passwd") == Some(&own) && who == names;
             self.learn_members(members);
         }
         exchange
@@ -100,8 +104,9 @@ impl Viewer {
             };
             self.learn(name, text);
         }
-        if let Ok(Reply::Success(session)) = Reply::parse(members) {
-            self.session = Some(*session);
+        if let Some(session) = Session::salvage(members) {
+            self.sessions += 1;
+            self.session = Some(session);
             self.entered = false;
             self.caps.clear();
         }

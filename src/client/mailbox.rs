@@ -61,6 +61,11 @@ impl Mailbox {
         self.bell.notify_waiters();
     }
 
+    /// Forgets what one circuit said: another of its name begins.
+    pub fn forget_source(&self, source: &Source) {
+        self.look(|heard| heard.retain(|observed| observed.source != *source));
+    }
+
     /// Forgets everything: another case begins.
     pub fn forget(&self) {
         self.look(Vec::clear);

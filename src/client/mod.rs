@@ -88,6 +88,10 @@ pub struct Viewer {
     pub entered: bool,
     /// What `session.enter` returned, for cases that share this session.
     pub arrival: Option<crate::value::Value>,
+    /// How many sessions it has begun.
+    pub sessions: usize,
+    /// Its account's own password was refused.
+    pub refused: bool,
     /// Secrets this viewer was told, for keeping them out of every output.
     pub secrets: Vec<(String, String)>,
     poller: Option<JoinHandle<()>>,
@@ -110,6 +114,8 @@ impl Viewer {
             impair: Vec::new(),
             entered: false,
             arrival: None,
+            sessions: 0,
+            refused: false,
             secrets: Vec::new(),
             poller: None,
             unanswered_login: false,

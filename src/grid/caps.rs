@@ -1,8 +1,9 @@
 //! Capabilities: the seed, the event queue and the dispatch to the simple ones.
 
 use super::world::Purpose;
-use super::{Shared, features, region::Order};
+use super::{Policy, Shared, Speech, features, region::Order};
 use crate::net::server::{Answer, Request};
+use crate::proto::llsd::{Llsd, to_xml};
 use crate::proto::seed;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -42,13 +43,19 @@ fn seed(shared: &Shared, agent: Uuid, region: usize, request: &Request) -> Answe
     let granted: Vec<&'static str> =
         GRANTED.into_iter().filter(|name| names.iter().any(|n| n == name)).collect();
     let mut world = shared.world();
-    let granted = world.grant(agent, region, &granted);
+    let mut granted = world.grant(agent, region, &granted);
+    if shared.config.faults.has(Policy::GrantsAnything) {
+        let unknown = names.iter().filter(|n| !GRANTED.contains(&n.as_str()));
+        granted.extend(unknown.map(|name| (name.clone(), world.url(name))));
+    }
     let opened = world.open_world(agent, region);
     drop(world);
     if opened {
         shared.order(region, Order::ShowWorld(agent));
     }
-    Answer::ok(seed::CONTENT_TYPE, seed::reply(granted))
+    let mut reply = Llsd::map(granted.into_iter().map(|(name, url)| (name, Llsd::String(url))));
+    shared.config.faults.say(&Speech::Seed, &mut reply);
+    Answer::ok(seed::CONTENT_TYPE, to_xml(&reply))
 }
 
 /// Holds the poll until something happens, at most as long as the grid holds polls.
@@ -56,11 +63,19 @@ async fn event_queue(shared: &Shared, agent: Uuid, request: &Request) -> Answer 
     if request.method != "POST" {
         return Answer::status(405);
     }
-    let until = tokio::time::Instant::now() + shared.config.hold();
+    let hold = match shared.config.faults.has(Policy::NeverHolds) {
+        true => std::time::Duration::ZERO,
+        false => shared.config.hold(),
+    };
+    let until = tokio::time::Instant::now() + hold;
     loop {
         let wake = {
             let mut world = shared.world();
-            if let Some(reply) = world.take_events(agent) {
+            if let Some(mut reply) = world.take_events(agent) {
+                for event in &mut reply.events {
+                    let speech = Speech::Event(event.message.clone());
+                    shared.config.faults.say(&speech, &mut event.body);
+                }
                 return Answer::ok(seed::CONTENT_TYPE, reply.to_xml());
             }
             match world.presence(agent) {

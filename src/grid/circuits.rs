@@ -1,10 +1,13 @@
 //! The circuits of one region, by address and by agent.
 
+use super::config::GridConfig;
+use super::fault::{Faults, Policy};
 use crate::net::Clock;
 use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions};
-use crate::proto::message::{Field, Message, Packet};
+use crate::proto::message::{Datagram, Field, Message, Packet};
 use crate::proto::template::Template;
-use std::collections::HashMap;
+use crate::tamper::{Direction, Tamper};
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,14 +33,21 @@ pub(super) struct Circuits {
     clients: HashMap<SocketAddr, Client>,
     by_agent: HashMap<Uuid, SocketAddr>,
     lost: Vec<(Uuid, Uuid, Event)>,
+    faults: Faults,
+    wire: Tamper,
+    /// Datagrams that a fault holds back, by when they go on.
+    late: BTreeMap<(Duration, usize), (SocketAddr, Vec<u8>)>,
 }
 
 impl Circuits {
-    pub fn new(template: Arc<Template>, time_factor: u32) -> Self {
+    pub fn new(template: Arc<Template>, grid: &GridConfig) -> Self {
         Self {
             clock: Clock::start(),
             template,
-            config: Config::simulator().faster(time_factor),
+            config: grid.faults.circuit(Config::simulator().faster(grid.time_factor)),
+            wire: Tamper::new(grid.faults.wire.clone(), 1),
+            late: BTreeMap::new(),
+            faults: grid.faults.clone(),
             clients: HashMap::new(),
             by_agent: HashMap::new(),
             lost: Vec::new(),
@@ -77,6 +87,9 @@ impl Circuits {
 
     /// Whether the ids in a message are those of the circuit; a message without ids is anybody's.
     pub fn owns(&self, from: SocketAddr, packet: &Packet<'_>) -> bool {
+        if self.faults.has(Policy::ForeignIds) {
+            return true;
+        }
         let Some(client) = self.clients.get(&from) else { return false };
         let agent = packet.uuid("AgentData", "AgentID");
         let session = packet.uuid("AgentData", "SessionID");
@@ -96,6 +109,8 @@ impl Circuits {
     pub fn send(&mut self, to: SocketAddr, message: &Message, reliable: bool) {
         let now = self.clock.now();
         let options = if reliable { SendOptions::RELIABLE } else { SendOptions::UNRELIABLE };
+        let changed = self.faults.send(message);
+        let message = changed.as_ref().unwrap_or(message);
         if let Some(client) = self.clients.get_mut(&to) {
             // What the grid builds fits its definition; a text too long for its field does not go.
             let _ = client.circuit.send(now, message, options);
@@ -116,7 +131,8 @@ impl Circuits {
         let Some(client) = self.clients.get_mut(&from) else { return };
         client.circuit.flush_acks(now);
         let config = client.circuit.config_mut();
-        (config.acks, config.pings, config.pongs) = (false, false, false);
+        let acks = self.faults.has(Policy::AcksTheDead);
+        (config.acks, config.pings, config.pongs) = (acks, false, false);
         client.closing = true;
         if self.by_agent.get(&client.agent) == Some(&from) {
             self.by_agent.remove(&client.agent);
@@ -143,7 +159,8 @@ impl Circuits {
     }
 
     pub fn next_due(&self) -> Option<Duration> {
-        self.clients.values().filter_map(|client| client.circuit.poll_timeout()).min()
+        let timers = self.clients.values().filter_map(|client| client.circuit.poll_timeout());
+        timers.chain(self.late.keys().next().map(|(at, _)| *at)).min()
     }
 
     pub fn handle_timeouts(&mut self) {
@@ -184,6 +201,31 @@ impl Circuits {
             }
             stays
         });
+        self.spoil(out)
+    }
+
+    /// What becomes of datagrams on a wire with faults.
+    fn spoil(&mut self, sent: Vec<(SocketAddr, Vec<u8>)>) -> Vec<(SocketAddr, Vec<u8>)> {
+        if self.faults.wire.is_empty() {
+            return sent;
+        }
+        let now = self.clock.now();
+        let mut out = Vec::new();
+        for (to, bytes) in sent {
+            let decoded = Datagram::decode(&self.template, &bytes);
+            let name = decoded.map(|d| d.message.name().to_owned()).unwrap_or_default();
+            for (delay, bytes) in self.wire.pass(Direction::In, &name, bytes) {
+                match delay.is_zero() {
+                    true => out.push((to, bytes)),
+                    false => {
+                        self.late.insert((now + delay, self.late.len()), (to, bytes));
+                    }
+                }
+            }
+        }
+        while let Some(entry) = self.late.first_entry().filter(|entry| entry.key().0 <= now) {
+            out.push(entry.remove());
+        }
         out
     }
 

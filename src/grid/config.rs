@@ -1,5 +1,6 @@
 //! What a grid is made of.
 
+use super::fault::Faults;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +77,8 @@ pub struct GridConfig {
     pub time_factor: u32,
     /// Accounts must agree to the terms of service at every login.
     pub require_tos: bool,
+    /// What is wrong with it on purpose.
+    pub faults: Faults,
     /// What is told while it runs.
     pub log: Option<Log>,
 }
@@ -92,6 +95,7 @@ impl Default for GridConfig {
             accounts: Account::numbered(2),
             time_factor: 1,
             require_tos: false,
+            faults: Faults::default(),
             log: None,
         }
     }

@@ -1,6 +1,6 @@
 //! The simple capabilities: one request, one answer.
 
-use super::{Shared, inventory};
+use super::{Shared, Speech, inventory};
 use crate::net::server::{Answer, Request};
 use crate::proto::llsd::{Llsd, from_xml, to_xml};
 use uuid::Uuid;
@@ -10,8 +10,8 @@ const LLSD: &str = "application/llsd+xml";
 /// Answers a simple capability.
 pub(super) fn answer(shared: &Shared, name: &str, agent: Uuid, request: &Request) -> Answer {
     match (name, request.method.as_str()) {
-        ("SimulatorFeatures", "GET") => Answer::ok(LLSD, to_xml(&simulator_features())),
-        ("GetDisplayNames", "GET") => Answer::ok(LLSD, to_xml(&display_names(shared, request))),
+        ("SimulatorFeatures", "GET") => say(shared, name, simulator_features()),
+        ("GetDisplayNames", "GET") => say(shared, name, display_names(shared, request)),
         ("ServerReleaseNotes", "GET") => {
             let version = env!("CARGO_PKG_VERSION");
             Answer::ok("text/plain", format!("gridproof reference grid {version}\n"))
@@ -22,6 +22,12 @@ pub(super) fn answer(shared: &Shared, name: &str, agent: Uuid, request: &Request
         }
         _ => Answer::status(405),
     }
+}
+
+/// A reply in LLSD, with what is wrong with this grid's replies.
+fn say(shared: &Shared, cap: &str, mut reply: Llsd) -> Answer {
+    shared.config.faults.say(&Speech::Cap(cap.to_owned()), &mut reply);
+    Answer::ok(LLSD, to_xml(&reply))
 }
 
 fn simulator_features() -> Llsd {

@@ -2,7 +2,7 @@
 
 use super::circuits::circuit_code;
 use super::region::{Order, Region};
-use super::{inworld, messages};
+use super::{Policy, inworld, messages};
 use crate::proto::message::{Message, Packet};
 use std::net::SocketAddr;
 use uuid::Uuid;
@@ -23,6 +23,8 @@ pub(super) fn use_circuit_code(region: &mut Region, packet: &Packet<'_>, from: S
     if child {
         let handshake = messages::region_handshake(&region.shared.template, &place);
         region.circuits.send(from, &handshake, true);
+    } else if region.shared.config.faults.has(Policy::ArrivesUnasked) {
+        complete_movement(region, from, agent);
     }
 }
 
@@ -60,7 +62,9 @@ fn complete_movement(region: &mut Region, from: SocketAddr, agent: Uuid) {
     let mut world = shared.world();
     let place = world.places[region.index].clone();
     let Some(presence) = world.presence_mut(agent) else { return };
-    if presence.root != region.index || std::mem::replace(&mut presence.arrived, true) {
+    let here = std::mem::replace(&mut presence.arrived, true);
+    let again = here && !shared.config.faults.has(Policy::ArrivesTwice);
+    if presence.root != region.index || again {
         return;
     }
     let arrival = [

@@ -2,7 +2,7 @@
 
 use super::region::Order;
 use super::world::{Presence, World};
-use super::{Shared, inventory};
+use super::{Policy, Shared, inventory};
 use crate::proto::llsd::Llsd;
 use crate::proto::login::{Request, notation_reals};
 use std::time::Duration;
@@ -25,8 +25,15 @@ pub(super) fn log_in(shared: &std::sync::Arc<Shared>, request: &Request) -> Llsd
         _ => return incomplete(),
     };
     let mut world = shared.world();
+    let faults = &shared.config.faults;
     let agent = match world.authenticate(first, last, &passwd) {
         Ok(agent) => agent,
+        Err(_) if faults.has(Policy::AnyPassword) && world.agent_of(first, last).is_some() => {
+            world.agent_of(first, last).unwrap_or_default()
+        }
+        Err(_) if faults.has(Policy::NamesNameless) && world.agent_of(first, last).is_none() => {
+            return refusal("key", "There is no avatar of that name.");
+        }
         Err(refused) => return refusal(refused.reason, refused.message),
     };
     if shared.config.require_tos && !agrees(request) {
@@ -37,6 +44,7 @@ pub(super) fn log_in(shared: &std::sync::Arc<Shared>, request: &Request) -> Llsd
     match world.begin(agent, start) {
         Err(refused) => {
             let stale = refused.reason == "presence";
+            let stale = stale && !faults.has(Policy::NeverKicks);
             let regions = if stale { world.end(agent) } else { Vec::new() };
             drop(world);
             for region in regions {

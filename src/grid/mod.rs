@@ -6,6 +6,7 @@
 mod caps;
 mod circuits;
 mod config;
+mod fault;
 mod features;
 mod handshake;
 mod inventory;
@@ -18,6 +19,7 @@ mod web;
 mod world;
 
 pub use config::{Account, GridConfig, Log, RegionConfig};
+pub use fault::{Faults, Policy, Speech};
 pub use web::TIME_FACTOR_HEADER;
 
 use crate::net::{server, udp};
@@ -139,7 +141,12 @@ impl Grid {
             y: r.y,
             address: SocketAddrV4::new(ip, r.udp_port),
         });
-        let world = World::new(config.accounts.clone(), places.collect(), login_uri.clone());
+        let world = World::new(
+            config.accounts.clone(),
+            places.collect(),
+            login_uri.clone(),
+            config.faults.clone(),
+        );
         let (orders, receivers): (Vec<_>, Vec<_>) =
             ports.iter().map(|_| mpsc::unbounded_channel()).unzip();
         let (stop, stopped) = watch::channel(false);

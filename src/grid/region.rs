@@ -31,7 +31,7 @@ pub(super) struct Region {
 
 impl Region {
     pub fn new(index: usize, port: Port, shared: Arc<Shared>) -> Self {
-        let circuits = Circuits::new(shared.template.clone(), shared.config.time_factor);
+        let circuits = Circuits::new(shared.template.clone(), &shared.config);
         Self { index, shared, circuits, port }
     }
 

@@ -1,11 +1,12 @@
 //! A region's task: datagrams in, orders from outside, timers; each to whoever handles it.
 
 use super::region::{Order, Region};
-use super::{handshake, inworld, messages};
+use super::{Policy, handshake, inworld, messages};
 use crate::proto::message::{Decoder, MAX_DATAGRAM};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
 
 impl Region {
     /// Serves until told to stop.
@@ -39,10 +40,17 @@ impl Region {
     /// A datagram. What does not decode, or comes from nobody we know, leaves no trace.
     fn arrive(&mut self, decoder: &mut Decoder, bytes: &[u8], from: SocketAddr) {
         let template = self.shared.template.clone();
-        let Ok(packet) = decoder.decode(&template, bytes) else { return };
+        let packet = match decoder.decode(&template, bytes) {
+            Ok(packet) => packet,
+            Err(_) if self.faults(Policy::DiesOfGarbage) => return self.circuits.disable(from),
+            Err(_) => return,
+        };
         if !self.circuits.knows(from) {
             if packet.name() == "UseCircuitCode" {
                 handshake::use_circuit_code(self, &packet, from);
+            } else if self.faults(Policy::AnswersStrangers) {
+                self.circuits.open(from, Uuid::nil(), Uuid::nil(), 0);
+                self.circuits.handle(from, &packet);
             }
             return;
         }
@@ -58,6 +66,10 @@ impl Region {
         if !handshake::dispatch(self, from, &message) {
             inworld::dispatch(self, from, &message, sequence);
         }
+    }
+
+    fn faults(&self, policy: Policy) -> bool {
+        self.shared.config.faults.has(policy)
     }
 
     fn obey(&mut self, order: Order) {

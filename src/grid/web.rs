@@ -1,8 +1,8 @@
 //! The grid's HTTP side: login at `/`, grid info, capabilities.
 
-use super::{Shared, caps, login};
+use super::{Shared, Speech, caps, login};
 use crate::net::server::{Answer, Answering, Handler, Request};
-use crate::proto::llsd;
+use crate::proto::llsd::{self, Llsd};
 use crate::proto::login as call;
 use crate::proto::xmlrpc::{self, Document, RpcValue};
 use std::sync::Arc;
@@ -50,7 +50,7 @@ fn log_in(shared: &Arc<Shared>, request: &Request) -> Answer {
     let content_type = request.content_type.as_deref().unwrap_or_default();
     if content_type.split(';').next().unwrap_or_default().trim() == LLSD {
         return match llsd::from_xml(&request.body).ok().and_then(call::Request::from_llsd) {
-            Some(call) => Answer::ok(LLSD, llsd::to_xml(&login::log_in(shared, &call))),
+            Some(call) => Answer::ok(LLSD, llsd::to_xml(&answer(shared, &call))),
             None => Answer::status(400),
         };
     }
@@ -61,9 +61,7 @@ fn log_in(shared: &Arc<Shared>, request: &Request) -> Answer {
     let document = match (method.as_str(), params.as_slice()) {
         (call::METHOD, [members @ RpcValue::Struct(_)]) => {
             match call::Request::from_llsd(members.to_llsd()) {
-                Some(call) => {
-                    Document::Response(RpcValue::from_llsd(&login::log_in(shared, &call)))
-                }
+                Some(call) => Document::Response(RpcValue::from_llsd(&answer(shared, &call))),
                 None => fault(-32603, "the parameter is not a struct"),
             }
         }
@@ -73,6 +71,13 @@ fn log_in(shared: &Arc<Shared>, request: &Request) -> Answer {
     let mut answer = Answer::ok("text/xml", xmlrpc::to_xml(&document));
     answer.headers.push(("access-control-allow-origin", "*".into()));
     answer
+}
+
+/// The login's reply, with what is wrong with this grid's replies.
+fn answer(shared: &Arc<Shared>, call: &call::Request) -> Llsd {
+    let mut members = login::log_in(shared, call);
+    shared.config.faults.say(&Speech::Login, &mut members);
+    members
 }
 
 fn fault(code: i32, message: &str) -> Document {

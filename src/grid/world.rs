@@ -1,6 +1,7 @@
 //! Who is logged in and where: a pure model, changed under one lock.
 
 use super::config::Account;
+use super::fault::{Faults, Policy};
 use crate::proto::event_queue::{EnableSimulator, EstablishAgentCommunication, Event, PollReply};
 use crate::proto::login::{Start, hash_password};
 use md5::{Digest, Md5};
@@ -98,6 +99,7 @@ pub(super) struct World {
     last: HashMap<Uuid, (usize, [f32; 3])>,
     pub caps: HashMap<String, Cap>,
     base: String,
+    faults: Faults,
 }
 
 const BAD_CREDENTIALS: Refusal = Refusal {
@@ -121,7 +123,7 @@ pub(super) fn derived_id(text: &str) -> Uuid {
 }
 
 impl World {
-    pub fn new(accounts: Vec<Account>, places: Vec<Place>, base: String) -> Self {
+    pub fn new(accounts: Vec<Account>, places: Vec<Place>, base: String, faults: Faults) -> Self {
         Self {
             accounts,
             places,
@@ -129,6 +131,7 @@ impl World {
             last: HashMap::new(),
             caps: HashMap::new(),
             base,
+            faults,
         }
     }
 
@@ -148,6 +151,13 @@ impl World {
     pub fn name_of(&self, agent: Uuid) -> Option<(String, String)> {
         let account = self.accounts.iter().find(|a| agent_id(a) == agent)?;
         Some((account.first.clone(), account.last.clone()))
+    }
+
+    /// The agent of a name.
+    pub fn agent_of(&self, first: &str, last: &str) -> Option<Uuid> {
+        let same =
+            |a: &&Account| a.first.eq_ignore_ascii_case(first) && a.last.eq_ignore_ascii_case(last);
+        self.accounts.iter().find(same).map(agent_id)
     }
 
     /// Checks a name and password. The hash may come with its `$1$` or the password in clear.
@@ -224,7 +234,9 @@ impl World {
     pub fn end(&mut self, agent: Uuid) -> Vec<usize> {
         let Some(presence) = self.presences.remove(&agent) else { return Vec::new() };
         self.last.insert(agent, (presence.root, presence.position));
-        self.caps.retain(|_, cap| cap.agent != agent);
+        if !self.faults.has(Policy::CapsOutlive) {
+            self.caps.retain(|_, cap| cap.agent != agent);
+        }
         presence.wake.notify_waiters();
         presence.agents.keys().copied().collect()
     }
@@ -232,7 +244,9 @@ impl World {
     /// Whether these three open a circuit in that region.
     pub fn admits(&self, region: usize, agent: Uuid, session: Uuid, code: u32) -> bool {
         self.presences.get(&agent).is_some_and(|p| {
-            p.session_id == session && p.circuit_code == code && p.agents.contains_key(&region)
+            (p.session_id == session || self.faults.has(Policy::AnySession))
+                && (p.circuit_code == code || self.faults.has(Policy::AnyCode))
+                && p.agents.contains_key(&region)
         })
     }
 
@@ -346,7 +360,12 @@ mod tests {
             address: SocketAddrV4::new([127, 0, 0, 1].into(), 9),
         };
         let places = vec![place("Alpha", 1000), place("Beta", 1001), place("Gamma", 1010)];
-        World::new(vec![Account::new("Test", "One", "pw")], places, "http://h/".into())
+        World::new(
+            vec![Account::new("Test", "One", "pw")],
+            places,
+            "http://h/".into(),
+            Faults::default(),
+        )
     }
 
     #[test]

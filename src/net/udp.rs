@@ -8,6 +8,7 @@ use crate::tamper::{Direction, Tamper};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
@@ -80,6 +81,7 @@ pub struct Link {
     commands: mpsc::UnboundedSender<Command>,
     local: SocketAddr,
     remote: SocketAddr,
+    muted: Arc<AtomicBool>,
 }
 
 /// How a link is opened.
@@ -114,6 +116,8 @@ impl Link {
         let local = port.address()?;
         let remote = options.remote;
         let (commands, receiver) = mpsc::unbounded_channel();
+        let muted = Arc::new(AtomicBool::new(false));
+        let silent = muted.clone();
         let clock = Clock::start();
         let circuit = Circuit::new(options.config.clone(), options.template.clone(), clock.now());
         let driver = Driver {
@@ -124,10 +128,19 @@ impl Link {
             late: BTreeMap::new(),
             late_count: 0,
             options,
-            seen: Box::new(seen),
+            seen: Box::new(move |what| {
+                if !silent.load(Ordering::Relaxed) {
+                    seen(what);
+                }
+            }),
         };
         tokio::spawn(driver.run(receiver));
-        Ok(Self { commands, local, remote })
+        Ok(Self { commands, local, remote, muted })
+    }
+
+    /// From now on nothing more is told of what arrives.
+    pub fn mute(&self) {
+        self.muted.store(true, Ordering::Relaxed);
     }
 
     /// Our end.
@@ -257,7 +270,8 @@ impl Driver {
         }
         while let Some(event) = self.circuit.poll_event() {
             match event {
-                Event::Acked(sequence, ..) => (self.seen)(Seen::Ack(sequence)),
+                // Every ack is told as it arrives, tracked or not.
+                Event::Acked(..) => {}
                 Event::GaveUp(sequence) => {
                     let text = format!("gave up #{sequence}: never acked");
                     self.options.timeline.add(&self.options.actor, Channel::Udp, '·', text);

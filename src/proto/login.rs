@@ -145,6 +145,27 @@ pub struct Session {
 }
 
 impl Session {
+    /// Whatever session a reply tells of, complete or not: enough to end it by.
+    pub fn salvage(map: &Llsd) -> Option<Self> {
+        match Reply::parse(map) {
+            Ok(Reply::Success(session)) => return Some(*session),
+            Ok(_) => return None,
+            Err(_) => {}
+        }
+        let id = |name: &str| map.get(name).and_then(Llsd::as_uuid);
+        let integer = |name: &str| map.get(name).and_then(number);
+        let ip = map.get("sim_ip").and_then(Llsd::as_str)?.parse().ok()?;
+        Some(Self {
+            agent_id: id("agent_id")?,
+            session_id: id("session_id")?,
+            secure_session_id: id("secure_session_id").unwrap_or_default(),
+            circuit_code: integer("circuit_code")?,
+            simulator: SocketAddrV4::new(ip, u16::try_from(integer("sim_port")?).ok()?),
+            seed: map.get("seed_capability").and_then(Llsd::as_str).unwrap_or_default().into(),
+            region: (integer("region_x").unwrap_or(0), integer("region_y").unwrap_or(0)),
+        })
+    }
+
     /// The region's handle: metres east in the upper, metres north in the lower half.
     pub fn region_handle(&self) -> u64 {
         u64::from(self.region.0) << 32 | u64::from(self.region.1)

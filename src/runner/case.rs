@@ -5,7 +5,7 @@ use super::scope::Scope;
 use super::{Finding, FindingKind, Outcome, Target};
 use crate::client::Viewer;
 use crate::net::{Channel, Timeline};
-use crate::steps::{Args, Call, Failure, StepDef};
+use crate::steps::{Args, Call, Failure, Repeat, StepDef};
 use crate::suite::{Action, Case, Level, Library, Step};
 use crate::value::Value;
 use std::collections::BTreeMap;
@@ -156,7 +156,11 @@ impl Stage<'_> {
                 Err(_) => judge::Verdict::default(),
             };
             let settled = result.is_ok() && verdict.findings.is_empty();
-            if !step.eventually || settled || Instant::now() + pause >= deadline {
+            let vain = match (&result, def.repeatable) {
+                (Ok(value), Repeat::Unless(vain)) => vain(value),
+                _ => false,
+            };
+            if !step.eventually || settled || vain || Instant::now() + pause >= deadline {
                 return (result, verdict);
             }
             tokio::time::sleep(pause).await;

@@ -67,7 +67,10 @@ pub struct Engine {
     options: Options,
     common: Common,
     pool: Pool,
-    entered: AtomicUsize,
+    /// Sessions begun so far.
+    sessions: AtomicUsize,
+    /// An account's own password was refused.
+    refused: AtomicBool,
     failed: AtomicBool,
 }
 
@@ -82,8 +85,17 @@ impl Engine {
     ) -> Self {
         let common = target.common(http::Client::new(), template);
         let pool = Pool::new(target.accounts.clone());
-        let (entered, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Self { target, library, profile, options, common, pool, entered, failed }
+        Self {
+            target,
+            library,
+            profile,
+            options,
+            common,
+            pool,
+            sessions: AtomicUsize::new(0),
+            refused: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+        }
     }
 
     /// Runs a plan. `stop` ends it early: what runs is cleaned up, the rest never begins.
@@ -160,7 +172,7 @@ impl Engine {
             record.passes = u32::from(matches!(record.outcome, Outcome::Pass | Outcome::Warn));
             let again = record.outcome.is_bad() && attempts <= self.options.retries;
             if !again || *stop.borrow() {
-                if record.outcome == Outcome::Fail {
+                if matches!(record.outcome, Outcome::Fail | Outcome::Blocked | Outcome::Error) {
                     self.failed.store(true, Ordering::Relaxed);
                 }
                 return record;
@@ -234,11 +246,13 @@ impl Engine {
         let mut sharing = None;
         for viewer in stage.viewers.values_mut() {
             self.note_secrets(&mut redactor, viewer);
-            self.entered.fetch_add(usize::from(viewer.session.is_some()), Ordering::Relaxed);
+            self.sessions.fetch_add(viewer.sessions, Ordering::Relaxed);
+            self.refused.fetch_or(viewer.refused, Ordering::Relaxed);
         }
         let healthy = matches!(&ran, Some(Ok(attempt)) if attempt.findings.is_empty());
-        if share && healthy {
-            sharing = stage.viewers.pop_first().map(|(_, viewer)| viewer).filter(|v| v.entered);
+        let worth_sharing = stage.viewers.values().next().is_some_and(|v| v.is_alive());
+        if share && healthy && worth_sharing {
+            sharing = stage.viewers.pop_first().map(|(_, viewer)| viewer);
         }
         let leaving = stage.viewers.values_mut();
         futures::future::join_all(leaving.map(|viewer| viewer.log_out())).await;
@@ -327,12 +341,16 @@ impl Engine {
                 record.outcome = Outcome::Known;
                 record.reason = Some(format!("{} ({})", first.reason, first.source));
             }
-            Outcome::Pass => {
-                record.outcome = Outcome::Fixed;
-                let what = format!("{} is recorded as broken, and it holds", first.requirement);
-                record.reason = Some(what);
-            }
             _ => {}
+        }
+        let broken =
+            |id: &String| record.findings.iter().any(|f| f.requirement.as_ref() == Some(id));
+        let stale = entries.iter().map(|known| &known.requirement);
+        let mut stale = stale.filter(|id| record.held.contains(id) && !broken(id));
+        let settled = matches!(record.outcome, Outcome::Pass | Outcome::Known | Outcome::Warn);
+        if let (Some(id), true) = (stale.next(), settled) {
+            record.outcome = Outcome::Fixed;
+            record.reason = Some(format!("{id} is recorded as broken, and it holds"));
         }
     }
 
@@ -363,13 +381,9 @@ impl Engine {
     fn exit(&self, cases: &[CaseRecord], interrupted: bool) -> u8 {
         let any = |outcome| cases.iter().any(|c: &CaseRecord| c.outcome == outcome);
         let ran = |c: &CaseRecord| !matches!(c.outcome, Outcome::Skipped | Outcome::Impossible);
-        let no_login = self.entered.load(Ordering::Relaxed) == 0
-            && !any(Outcome::Fail)
-            && cases.iter().any(|c| {
-                c.findings.iter().any(|f| {
-                    f.kind == FindingKind::Footing && f.stage.as_deref() == Some("logging in")
-                })
-            });
+        let refused = self.refused.load(Ordering::Relaxed);
+        let no_login = self.sessions.load(Ordering::Relaxed) == 0
+            && (refused || cases.iter().any(|c| stage_of(c) == Some("logging in")));
         if interrupted {
             6
         } else if any(Outcome::Error) {
@@ -390,6 +404,11 @@ impl Engine {
             0
         }
     }
+}
+
+/// The stage at which a case lost its footing.
+fn stage_of(case: &CaseRecord) -> Option<&str> {
+    first_of(&case.findings, FindingKind::Footing)?.stage.as_deref()
 }
 
 fn first_of(findings: &[Finding], kind: FindingKind) -> Option<&Finding> {

@@ -138,7 +138,7 @@ impl CaseRecord {
     pub fn cleaned(mut self, redactor: &Redactor) -> Self {
         // What a grid says is shown on terminals: no control character of its goes there.
         let clean = |text: &mut String| {
-            *text = redactor.clean(text).replace(|c: char| c.is_control() && c != '\n', "\u{fffd}");
+            *text = redactor.clean(text).replace(unprintable, "\u{fffd}");
         };
         let clean_some = |text: &mut Option<String>| text.as_mut().map_or((), clean);
         clean_some(&mut self.reason);
@@ -151,6 +151,11 @@ impl CaseRecord {
         self.timeline.iter_mut().for_each(|row| clean(&mut row.text));
         self
     }
+}
+
+/// Control characters, and marks that turn the direction of text.
+fn unprintable(c: char) -> bool {
+    (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl RunRecord {

@@ -43,6 +43,7 @@ impl Scope {
                 "target",
                 Value::map([
                     ("login_uri", text(&target.login_uri)),
+                    ("base", text(&target.base())),
                     ("regions", Value::Array(regions)),
                     ("region", region),
                     ("neighbour", neighbour),

@@ -1,6 +1,6 @@
 //! `caps.post`: LLSD to a capability.
 
-use super::{Kind, Returns, StepDef, caps_get::granted, http_result, key, need};
+use super::{Kind, Repeat, Returns, StepDef, caps_get::granted, http_result, key, need};
 use crate::net::http::Request;
 use crate::proto::llsd::{Llsd, to_xml};
 use crate::proto::seed::CONTENT_TYPE;
@@ -17,7 +17,7 @@ pub(super) static STEP: StepDef = StepDef {
     ],
     returns: Returns::Members(http_result::MEMBERS),
     within: Duration::from_secs(30),
-    repeatable: true,
+    repeatable: Repeat::Yes,
     run: |call| {
         Box::pin(async move {
             let (name, url) = granted(&call)?;

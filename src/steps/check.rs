@@ -1,6 +1,6 @@
 //! `check`: compares what earlier steps returned.
 
-use super::{Kind, Returns, StepDef, need};
+use super::{Kind, Repeat, Returns, StepDef, need};
 use std::time::Duration;
 
 pub(super) static STEP: StepDef = StepDef {
@@ -10,6 +10,6 @@ pub(super) static STEP: StepDef = StepDef {
     keys: &[need("value", Kind::Table, "a table, usually of references")],
     returns: Returns::Open("the table"),
     within: Duration::ZERO,
-    repeatable: false,
+    repeatable: Repeat::No,
     run: |call| Box::pin(async move { Ok(call.args.get("value").cloned().unwrap_or_default()) }),
 };

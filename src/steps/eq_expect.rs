@@ -1,6 +1,6 @@
 //! `eq.expect`: waits for an event.
 
-use super::{Failure, Kind, Returns, StepDef, heard, key, need, time_text};
+use super::{Failure, Kind, Repeat, Returns, StepDef, heard, key, need, time_text};
 use crate::client::{Source, What};
 use crate::value::Value;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub(super) static STEP: StepDef = StepDef {
     ],
     returns: Returns::Open("the event's body"),
     within: Duration::from_secs(30),
-    repeatable: false,
+    repeatable: Repeat::No,
     run: |call| {
         Box::pin(async move {
             let name = call.args.text("message").unwrap_or_default();

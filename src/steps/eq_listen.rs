@@ -1,6 +1,6 @@
 //! `eq.listen`: polls the event queue in the background.
 
-use super::{Failure, Returns, StepDef};
+use super::{Failure, Repeat, Returns, StepDef};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub(super) static STEP: StepDef = StepDef {
     keys: &[],
     returns: Returns::Members(&[]),
     within: Duration::ZERO,
-    repeatable: false,
+    repeatable: Repeat::No,
     run: |call| {
         Box::pin(async move {
             match call.viewer.start_events() {

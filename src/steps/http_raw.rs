@@ -1,6 +1,6 @@
 //! `http.raw`: any HTTP request.
 
-use super::{Failure, Kind, Returns, StepDef, http_result, key, need};
+use super::{Failure, Kind, Repeat, Returns, StepDef, http_result, key, need};
 use crate::net::http::Request;
 use crate::value::Value;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub(super) static STEP: StepDef = StepDef {
     ],
     returns: Returns::Members(http_result::MEMBERS),
     within: Duration::from_secs(30),
-    repeatable: true,
+    repeatable: Repeat::Yes,
     run: |call| {
         Box::pin(async move {
             let args = call.args;

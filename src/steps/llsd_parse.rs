@@ -1,6 +1,6 @@
 //! `llsd.parse`: reads LLSD that travelled inside a string.
 
-use super::{Failure, Kind, Returns, StepDef, key, need};
+use super::{Failure, Kind, Repeat, Returns, StepDef, key, need};
 use crate::proto::llsd;
 use crate::value::Value;
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub(super) static STEP: StepDef = StepDef {
     keys: &[need("text", Kind::Text, "the text"), key("form", Kind::Text, "notation or xml")],
     returns: Returns::Members(&[("value", "what was read")]),
     within: Duration::ZERO,
-    repeatable: false,
+    repeatable: Repeat::No,
     run: |call| {
         Box::pin(async move {
             let text = call.args.text("text").unwrap_or_default();

@@ -1,6 +1,6 @@
 //! `login.xmlrpc`: one login call as XML-RPC.
 
-use super::{Call, Failure, Key, Kind, Returns, Running, StepDef, http_result, key};
+use super::{Call, Failure, Key, Kind, Repeat, Returns, Running, StepDef, http_result, key};
 use crate::client::Form;
 use crate::proto::llsd::Llsd;
 use crate::proto::login::{METHOD, Request, hash_password};
@@ -32,7 +32,7 @@ pub(super) static STEP: StepDef = StepDef {
         "the reply's members, `http` (status, content_type) and `fault` (code, message)",
     ),
     within: Duration::from_secs(30),
-    repeatable: true,
+    repeatable: Repeat::Unless(hopeless),
     run: |call| run(call, Form::XmlRpc),
 };
 
@@ -111,4 +111,9 @@ pub(super) fn derived(members: &[(String, Value)]) -> Value {
         }
         _ => Value::Map(Vec::new()),
     }
+}
+
+/// A wrong password does not become right: asking again would only lock the account.
+pub(super) fn hopeless(reply: &Value) -> bool {
+    reply.get("reason").and_then(Value::as_text).as_deref() == Some("key")
 }

@@ -145,6 +145,17 @@ pub enum Returns {
     Open(&'static str),
 }
 
+/// Whether and how long a step may be repeated.
+#[derive(Clone, Copy)]
+pub enum Repeat {
+    /// Never.
+    No,
+    /// Until what is expected holds.
+    Yes,
+    /// Until what is expected holds, or this says that repeating is in vain.
+    Unless(fn(&Value) -> bool),
+}
+
 /// A step: schema, documentation, behaviour.
 pub struct StepDef {
     /// Its name, as `do` gives it.
@@ -158,7 +169,7 @@ pub struct StepDef {
     /// How long it waits unless `within` says otherwise; zero if it never waits.
     pub within: Duration,
     /// Whether `eventually` may repeat it.
-    pub repeatable: bool,
+    pub repeatable: Repeat,
     /// What it does.
     pub run: for<'a> fn(Call<'a>) -> Running<'a>,
 }

@@ -1,6 +1,6 @@
 //! `session.enter`: from nothing to an avatar in the world.
 
-use super::{Failure, Kind, Returns, StepDef, key};
+use super::{Failure, Kind, Repeat, Returns, StepDef, key};
 use crate::client::{EnterError, LoginError, ROOT};
 use crate::net::http::HttpError;
 use crate::value::{Value, message_value};
@@ -15,7 +15,7 @@ pub(super) static STEP: StepDef = StepDef {
     keys: &[key("start", Kind::Text, "the start location; `last` if left out")],
     returns: Returns::Open("the login's members, `handshake` and `movement`"),
     within: Duration::from_secs(30),
-    repeatable: false,
+    repeatable: Repeat::No,
     run: |call| {
         Box::pin(async move {
             let viewer = call.viewer;

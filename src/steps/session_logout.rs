@@ -1,6 +1,6 @@
 //! `session.logout`: out of the world.
 
-use super::{Failure, Kind, Returns, StepDef, key};
+use super::{Failure, Kind, Repeat, Returns, StepDef, key};
 use crate::client::ROOT;
 use crate::value::Value;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub(super) static STEP: StepDef = StepDef {
         ("sign", "what told that the session has ended: reply, ack or seed"),
     ]),
     within: Duration::from_secs(10),
-    repeatable: false,
+    repeatable: Repeat::No,
     run: |call| {
         Box::pin(async move {
             let viewer = call.viewer;

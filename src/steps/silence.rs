@@ -1,6 +1,6 @@
 //! `silence`: deliberately says nothing.
 
-use super::{Kind, Returns, StepDef, key, need};
+use super::{Kind, Repeat, Returns, StepDef, key, need};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) static STEP: StepDef = StepDef {
     ],
     returns: Returns::Members(&[]),
     within: Duration::ZERO,
-    repeatable: false,
+    repeatable: Repeat::No,
     run: |call| {
         Box::pin(async move {
             let only = call.args.text("circuit");

@@ -1,6 +1,6 @@
 //! `udp.close`: closes a circuit's socket.
 
-use super::{Kind, Returns, StepDef, key};
+use super::{Kind, Repeat, Returns, StepDef, key};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub(super) static STEP: StepDef = StepDef {
     keys: &[key("circuit", Kind::Text, "the circuit; `root` if left out")],
     returns: Returns::Members(&[]),
     within: Duration::ZERO,
-    repeatable: false,
+    repeatable: Repeat::No,
     run: |call| {
         Box::pin(async move {
             if let Some(link) = call.viewer.links.remove(&call.args.circuit()) {

@@ -1,6 +1,6 @@
 //! `udp.expect`: waits for a message, or watches that it does not come.
 
-use super::{Call, Failure, Kind, Returns, StepDef, heard, key, need, time_text};
+use super::{Call, Failure, Kind, Repeat, Returns, StepDef, heard, key, need, time_text};
 use crate::client::Observed;
 use crate::value::Value;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(super) static STEP: StepDef = StepDef {
     ],
     returns: Returns::Message,
     within: Duration::from_secs(10),
-    repeatable: false,
+    repeatable: Repeat::No,
     run: |call| {
         Box::pin(async move {
             let never = call.args.flag("never").unwrap_or(false);

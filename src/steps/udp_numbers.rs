@@ -1,6 +1,6 @@
 //! `udp.numbers`: what the simulator's sequence numbers and headers say.
 
-use super::{Kind, Returns, StepDef, heard, key};
+use super::{Kind, Repeat, Returns, StepDef, heard, key};
 use crate::proto::message::Flags;
 use crate::value::Value;
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ pub(super) static STEP: StepDef = StepDef {
         ("largest", "the size of the largest datagram"),
     ]),
     within: Duration::ZERO,
-    repeatable: false,
+    repeatable: Repeat::No,
     run: |call| {
         Box::pin(async move {
             let circuit = call.args.circuit();

@@ -1,6 +1,6 @@
 //! `udp.order`: messages came in this order.
 
-use super::{Failure, Kind, Returns, StepDef, heard, key, need};
+use super::{Failure, Kind, Repeat, Returns, StepDef, heard, key, need};
 use crate::value::Value;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ pub(super) static STEP: StepDef = StepDef {
     ],
     returns: Returns::Members(&[("sequences", "the number of the first of each")]),
     within: Duration::from_secs(10),
-    repeatable: false,
+    repeatable: Repeat::No,
     run: |call| {
         Box::pin(async move {
             let names = call.args.texts("messages").unwrap_or_default();

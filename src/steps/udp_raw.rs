@@ -1,6 +1,6 @@
 //! `udp.raw`: bytes on the wire as they are.
 
-use super::{Failure, Kind, Returns, StepDef, key, need};
+use super::{Failure, Kind, Repeat, Returns, StepDef, key, need};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) static STEP: StepDef = StepDef {
     ],
     returns: Returns::Members(&[("size", "the datagram's size")]),
     within: Duration::ZERO,
-    repeatable: false,
+    repeatable: Repeat::No,
     run: |call| {
         Box::pin(async move {
             let mut bytes = bytes_of(call.args.text("hex"))?;

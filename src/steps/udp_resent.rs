@@ -1,6 +1,6 @@
 //! `udp.resent`: the simulator sends a packet again.
 
-use super::{Failure, Kind, Returns, StepDef, heard, key, time_text};
+use super::{Failure, Kind, Repeat, Returns, StepDef, heard, key, time_text};
 use crate::value::Value;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -24,7 +24,7 @@ pub(super) static STEP: StepDef = StepDef {
         ("after_ms", "milliseconds from the first to the second"),
     ]),
     within: Duration::from_secs(6),
-    repeatable: false,
+    repeatable: Repeat::No,
     run: |call| {
         Box::pin(async move {
             let circuit = call.args.circuit();

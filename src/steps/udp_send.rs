@@ -1,6 +1,6 @@
 //! `udp.send`: sends any message of the template, field by field.
 
-use super::{Call, Failure, Kind, Returns, StepDef, fields, key, need};
+use super::{Call, Failure, Kind, Repeat, Returns, StepDef, fields, key, need};
 use crate::proto::circuit::SendOptions;
 use crate::proto::message::{Flags, Message};
 use crate::value::Value;
@@ -27,7 +27,7 @@ pub(super) static STEP: StepDef = StepDef {
         ("sequences", "the numbers of all of them"),
     ]),
     within: Duration::ZERO,
-    repeatable: false,
+    repeatable: Repeat::No,
     run: |call| {
         Box::pin(async move {
             let message = build(&call)?;

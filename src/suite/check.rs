@@ -4,7 +4,7 @@ use super::model::{Action, Case, Procedure, Step};
 use super::references::{BUILT_IN, Piece, pieces};
 use super::{Diagnostic, Library, Node, NodeKind, template_check};
 use crate::proto::template::Template;
-use crate::steps::{Kind, Returns, parse_time};
+use crate::steps::{Kind, Repeat, Returns, parse_time};
 use crate::value::{Segment, unknown};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -136,7 +136,7 @@ impl<'a> Check<'a> {
                 for (span, what) in template_check::step(step, def, self.template) {
                     self.wrong(step, span, what);
                 }
-                if step.eventually && !def.repeatable {
+                if step.eventually && matches!(def.repeatable, Repeat::No) {
                     let what = format!("`eventually` cannot repeat step `{}`", def.name);
                     self.wrong(step, step.span.clone(), what);
                 }
@@ -273,7 +273,7 @@ impl<'a> Check<'a> {
         match name {
             "account" => return one_of(&["first", "last", "name"]),
             "random" => return one_of(&["uuid", "text", "integer"]),
-            "target" => return one_of(&["login_uri", "region", "neighbour", "regions"]),
+            "target" => return one_of(&["login_uri", "base", "region", "neighbour", "regions"]),
             "case" => return one_of(&["id"]),
             "now" => return one_of(&["seconds"]),
             "actor" => {

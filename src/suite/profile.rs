@@ -83,11 +83,10 @@ fn known(entry: &Node, library: &Library) -> Result<Known, (String, String)> {
         let ids = library.catalogue.all.keys().map(String::as_str);
         return Err(("requirement".into(), unknown("requirement", &requirement, ids)));
     }
-    Ok(Known {
-        case,
-        requirement,
-        reason: text("reason")?,
-        source: text("source")?,
-        signature: text("signature")?,
-    })
+    let signature = text("signature")?;
+    if signature.is_empty() {
+        let what = "an empty signature would fit any failure".to_owned();
+        return Err(("signature".into(), what));
+    }
+    Ok(Known { case, requirement, reason: text("reason")?, source: text("source")?, signature })
 }

@@ -38,6 +38,8 @@ pub enum Predicate {
     NoExtra,
     /// These predicates do not all hold.
     Not,
+    /// At least one of these tables of predicates holds.
+    Any,
     /// The number is a multiple of the operand.
     MultipleOf,
     /// The number is this near to `of`: a table of `of` and `by`.
@@ -62,6 +64,7 @@ pub const PREDICATES: &[(&str, Predicate, &str)] = &[
     ("unordered", Predicate::Unordered, "the same items as this array, in any order"),
     ("no_extra", Predicate::NoExtra, "a map with no members but those named here"),
     ("not", Predicate::Not, "this table of predicates does not hold"),
+    ("any", Predicate::Any, "at least one of these tables of predicates (and `path`) holds"),
     ("multiple_of", Predicate::MultipleOf, "an integer that this number divides"),
     ("near", Predicate::Near, "a number no further than `by` from `of`: { of, by }"),
 ];
@@ -121,6 +124,11 @@ impl Predicate {
             }
             (Self::Near, _) => wants("a table of `of` and `by`"),
             (Self::Each | Self::Not, Value::Map(members)) => nested_operands(members),
+            (Self::Any, Value::Array(tables)) => tables.iter().find_map(|table| match table {
+                Value::Map(members) => nested_operands(members),
+                _ => wants("an array of tables of predicates"),
+            }),
+            (Self::Any, _) => wants("an array of tables of predicates"),
             (Self::Each | Self::Not, _) => wants("a table of predicates"),
             (Self::SameAs, Value::String(path)) => Path::parse(path).err().map(|e| e.to_string()),
             (Self::SameAs, _) => wants("a path"),
@@ -179,6 +187,7 @@ impl Predicate {
                 _ => false,
             },
             Self::Not => judge_all(operand, value, root).is_err(),
+            Self::Any => items(operand).iter().any(|t| judge_all(t, value, root).is_ok()),
             Self::MultipleOf => match (value, operand) {
                 (Value::Integer(n), Value::Integer(of)) => *of != 0 && n % of == 0,
                 _ => false,
@@ -217,6 +226,7 @@ impl Predicate {
             Self::Unordered => format!("the items {operand} in any order"),
             Self::NoExtra => format!("no members but {operand}"),
             Self::Not => format!("not {operand}"),
+            Self::Any => format!("one of {operand}"),
             Self::MultipleOf => format!("a multiple of {operand}"),
             Self::Near => format!("a number near {operand}"),
         }

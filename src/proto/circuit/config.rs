@@ -27,6 +27,10 @@ pub struct Config {
     pub datagram_target: usize,
     /// Whether reliable packets are acknowledged at all.
     pub acks: bool,
+    /// Whether acks end the resending, as they should.
+    pub heeds_acks: bool,
+    /// Whether duplicates are told from new packets, as they should be.
+    pub tells_duplicates: bool,
     /// Whether pings are answered.
     pub pongs: bool,
     /// Whether pings are sent.
@@ -48,6 +52,8 @@ impl Config {
             memory: 1024,
             datagram_target: 1200,
             acks: true,
+            heeds_acks: true,
+            tells_duplicates: true,
             pongs: true,
             pings: true,
         }

@@ -193,7 +193,8 @@ impl Circuit {
             if self.config.acks {
                 self.owed.push(packet.header.sequence, now);
             }
-            if !self.seen.insert(packet.header.sequence) {
+            let new = self.seen.insert(packet.header.sequence);
+            if !new && self.config.tells_duplicates {
                 return Handled::Duplicate;
             }
         }
@@ -322,6 +323,9 @@ impl Circuit {
     }
 
     fn acked(&mut self, now: Instant, sequence: Sequence) {
+        if !self.config.heeds_acks {
+            return;
+        }
         if let Some((since, resends)) = self.unacked.remove(sequence) {
             self.events.push_back(Event::Acked(sequence, now.saturating_sub(since), resends));
         }

@@ -50,7 +50,8 @@ impl Unacked {
     }
 
     pub fn oldest(&self) -> Option<Sequence> {
-        self.waiting.keys().next().copied()
+        // By time, not by number: numbers wrap.
+        self.waiting.iter().min_by_key(|(_, w)| w.sent).map(|(sequence, _)| *sequence)
     }
 
     pub fn clear(&mut self) {

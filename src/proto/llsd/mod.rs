@@ -15,6 +15,9 @@ use super::xml::XmlError;
 use std::collections::HashMap;
 use uuid::Uuid;
 
+/// Documents larger than this are refused, in any form.
+pub const MAX_SIZE: usize = 32 << 20;
+
 /// Maps and arrays nested deeper than this are refused.
 pub const MAX_DEPTH: usize = 100;
 
@@ -63,6 +66,14 @@ pub enum LlsdError {
 }
 
 impl LlsdError {
+    /// Refuses a document that is too large to be read into memory many times over.
+    fn refuse_large(document: &[u8]) -> Result<(), Self> {
+        match document.len() {
+            0..=MAX_SIZE => Ok(()),
+            size => Err(Self::at(format!("{size} bytes are more than {MAX_SIZE}"), 0)),
+        }
+    }
+
     fn at(what: impl Into<String>, at: usize) -> Self {
         Self::Bad { what: what.into(), at: at as u64 }
     }

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 /// Reads a document. Empty input is false, as in python-llsd.
 pub fn from_notation(document: &[u8]) -> Result<Llsd, LlsdError> {
+    LlsdError::refuse_large(document)?;
     let mut cursor = Cursor { document, at: 0 };
     cursor.skip_header();
     if cursor.peek().is_none() {

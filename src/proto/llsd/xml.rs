@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 /// Reads an LLSD document.
 pub fn from_xml(document: &[u8]) -> Result<Llsd, LlsdError> {
+    LlsdError::refuse_large(document)?;
     let mut reader = XmlReader::new(document)?;
     match reader.next_element()? {
         Token::Start { name, .. } if name == "llsd" => {}
