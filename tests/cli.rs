@@ -159,10 +159,22 @@ fn a_named_grid_without_credentials_names_the_table_that_is_missing() {
     let output = run(&["run", "--grid", "other", "--credentials", path]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("[[grid.other.account]]"));
-    std::fs::write(&file, "[grid.x]\npassword = \"hunter2-secret\nlogin").unwrap();
+    for broken in [
+        "[grid.x]\npassword = \"hunter2-secret\nlogin",
+        "[grid.x]\nlogin_uri = \"http://h/\"\naccount = \"A B:hunter2\"",
+        "[grid.x]\nlogin_uri = \"http://h/\"\nhunter2 = 1",
+    ] {
+        std::fs::write(&file, broken).unwrap();
+        let output = run(&["run", "--grid", "x", "--credentials", path]);
+        assert_eq!(output.status.code(), Some(2));
+        let told = text(&output.stderr);
+        assert!(!told.contains("hunter2") && told.contains("credentials.toml:"), "{told}");
+    }
+    let odd = "[grid.x]\nlogin_uri = \"http://127.0.0.1:1/\"\ntime_scale = nan\n";
+    std::fs::write(&file, odd).unwrap();
     let output = run(&["run", "--grid", "x", "--credentials", path]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(!text(&output.stderr).contains("hunter2"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("time_scale"));
 }
 
 #[test]
@@ -175,8 +187,24 @@ fn a_grid_that_is_down_is_exit_3_and_an_empty_selection_is_exit_4() {
         .unwrap();
     assert_eq!(output.status.code(), Some(3));
     assert!(text(&output.stderr).contains("does not answer"));
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("r.json");
+    let output = gridproof()
+        .args(["run", "--login-uri", "http://127.0.0.1:1/", "--json", json.to_str().unwrap()])
+        .env("GRIDPROOF_ACCOUNT_1", "A B")
+        .env("GRIDPROOF_PASSWORD_1", "x")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let record: Json = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    assert_eq!(record["exit"], 3);
+    assert!(record["cases"][0]["reason"].as_str().unwrap().contains("does not answer"));
     assert_eq!(run(&["run", "no/such/case"]).status.code(), Some(4));
     assert_eq!(run(&["list", "no/such/case"]).status.code(), Some(4));
+    assert_eq!(run(&["run", "login/start/home", "no/such/case"]).status.code(), Some(4));
+    assert_eq!(run(&["run", "no-such-file.toml"]).status.code(), Some(2));
+    let output = gridproof().arg("run").env("GRIDPROOF_LOGIN_URI", "").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
     assert_eq!(run(&["run", "--no-such-flag"]).status.code(), Some(2));
     let output = run(&["run", "--login-uri", "http://127.0.0.1:1/"]);
     assert_eq!(output.status.code(), Some(2));

@@ -1,6 +1,6 @@
 //! `gridproof decode` and `gridproof encode`: one document a line.
 
-use super::{Failed, TemplateArgs, say, template};
+use super::{Failed, TemplateArgs, template, try_say};
 use crate::proto::message::Datagram;
 use crate::proto::template::Template;
 use crate::proto::{llsd, xmlrpc};
@@ -69,12 +69,16 @@ fn each_line(work: impl Fn(&str) -> Result<String, String>) -> Result<u8, Failed
         }
         let text = String::from_utf8_lossy(&line);
         let text = text.trim_end_matches(['\r', '\n']);
-        match work(text) {
-            Ok(out) => say(&format!("{out}\n")),
-            Err(error) => {
-                code = 1;
-                say(&format!("{}\n", serde_json::json!({ "error": error })));
-            }
+        let out = work(text).unwrap_or_else(|error| {
+            code = 1;
+            serde_json::json!({ "error": error }).to_string()
+        });
+        if let Err(error) = try_say(&format!("{out}\n")) {
+            // A closed pipe is its reader's choice; a full disk is not.
+            return match error.kind() {
+                std::io::ErrorKind::BrokenPipe => Ok(code),
+                _ => Err((6, format!("standard output: {error}"))),
+            };
         }
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 /// Arguments of `list`, and the selection of `run`.
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Debug, Clone, Default)]
 pub struct SelectArgs {
     /// Cases or suites by id, part of an id up to `/`, pattern with `*`, or TOML file or folder
     #[arg(value_name = "SELECTION")]

@@ -124,9 +124,14 @@ pub fn main(world: &World) -> u8 {
 
 /// Writes to standard output. A reader that has gone away ends nothing.
 fn say(text: &str) {
+    let _ = try_say(text);
+}
+
+/// Writes to standard output, and tells if nobody reads it.
+fn try_say(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes());
-    let _ = out.flush();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
 /// Writes to standard error.

@@ -79,6 +79,12 @@ pub(super) fn run(world: &World, args: RunArgs) -> Result<u8, Failed> {
     for path in [&args.junit, &args.json].into_iter().flatten() {
         writable(path)?;
     }
+    if args.junit.is_some() && args.junit == args.json {
+        return Err((2, "--junit and --json name the same file".into()));
+    }
+    for name in &args.select.selection {
+        every_name_counts(name, &library, &paths)?;
+    }
     let cases = args.select.selection(&paths).choose(&library);
     if cases.is_empty() {
         return Err((4, "the selection matches no case; `gridproof list` shows them all".into()));
@@ -89,9 +95,16 @@ pub(super) fn run(world: &World, args: RunArgs) -> Result<u8, Failed> {
         let (target, grid) = match target {
             Some(mut target) => {
                 let answer = probe(&target.login_uri, target_patience(&target)).await;
-                let factor = answer.map_err(|error| {
-                    (3, format!("{} does not answer: {error}", target.login_uri))
-                })?;
+                let factor = match answer {
+                    Ok(factor) => factor,
+                    Err(error) => {
+                        let why = format!("{} does not answer: {error}", target.login_uri);
+                        let engine =
+                            Engine::new(target, library, profile, template, Options::default());
+                        write_reports(&args, &engine.unreachable(&cases, &why))?;
+                        return Err((3, why));
+                    }
+                };
                 // A grid elsewhere has no business making our waits shorter.
                 target.time_factor = if target.is_loopback() { factor } else { 1 };
                 (target, None)
@@ -238,6 +251,19 @@ fn profile(
     };
     let colour = world.stderr_is_terminal && world.paint().colour;
     Profile::read(&source, library).map_err(|mistakes| (2, super::mistakes_text(&mistakes, colour)))
+}
+
+/// A name that picks nothing is a mistake, even where another picks something.
+fn every_name_counts(name: &str, library: &Library, paths: &[PathBuf]) -> Result<(), Failed> {
+    let missing = name.ends_with(".toml") && !std::path::Path::new(name).exists();
+    let select = SelectArgs { selection: vec![name.to_owned()], ..SelectArgs::default() };
+    if !select.selection(paths).choose(library).is_empty() {
+        return Ok(());
+    }
+    match missing {
+        true => Err((2, format!("{name}: no such file"))),
+        false => Err((4, format!("`{name}` matches no case; `gridproof list` shows them all"))),
+    }
 }
 
 /// Told before anything runs: a report that cannot be written is of no use afterwards.

@@ -65,6 +65,15 @@ pub(super) fn run(args: ServeArgs) -> Result<u8, Failed> {
     if args.time_factor == 0 || args.time_factor > 1000 {
         return Err((2, "--time-factor takes a number from 1 to 1000".into()));
     }
+    for (n, region) in args.region.iter().enumerate() {
+        let clash = |r: &RegionConfig| r.name == region.name || (r.x, r.y) == (region.x, region.y);
+        if args.region[..n].iter().any(clash) {
+            return Err((
+                2,
+                format!("region {} has the name or the place of another", region.name),
+            ));
+        }
+    }
     let mut config = GridConfig {
         http: args.http,
         time_factor: args.time_factor,
@@ -85,7 +94,7 @@ pub(super) fn run(args: ServeArgs) -> Result<u8, Failed> {
     let runtime = runtime.map_err(|error| (70, format!("cannot start: {error}")))?;
     runtime.block_on(async {
         let grid = Grid::start(config).await;
-        let grid = grid.map_err(|error| (2, format!("cannot listen: {error}")))?;
+        let grid = grid.map_err(|error| (2, format!("cannot listen on {}: {error}", args.http)))?;
         say(&announce(&grid, args.json));
         super::run::signal().await;
         grid.shutdown().await;

@@ -43,6 +43,12 @@ pub(super) fn target(world: &World, args: &TargetArgs) -> Result<Option<Target>,
         (None, Some(uri)) => by_uri(world, uri)?,
         (None, None) => return Ok(None),
     };
+    if target.login_uri.trim().is_empty() {
+        return Err((
+            2,
+            "the login URI is empty: is GRIDPROOF_LOGIN_URI set as it should be?".into(),
+        ));
+    }
     if !target.login_uri.starts_with("http://") && !target.login_uri.starts_with("https://") {
         return Err((2, format!("`{}` is not an http(s) URI", target.login_uri)));
     }
@@ -56,7 +62,7 @@ pub(super) fn target(world: &World, args: &TargetArgs) -> Result<Option<Target>,
 }
 
 fn login_uri(world: &World, args: &TargetArgs) -> Option<String> {
-    args.login_uri.clone().or_else(|| (world.env)("GRIDPROOF_LOGIN_URI").filter(|u| !u.is_empty()))
+    args.login_uri.clone().or_else(|| (world.env)("GRIDPROOF_LOGIN_URI"))
 }
 
 fn named(world: &World, args: &TargetArgs, name: &str) -> Result<Target, Failed> {

@@ -18,8 +18,13 @@ pub use progress::Progress;
 use std::io::Write;
 use std::path::Path;
 
-/// Writes a report whole or not at all: beside its place first, then into it.
+/// Writes a report whole or not at all: beside its place first, then into it. A link is followed;
+/// what is no regular file, such as a pipe or a device, is written to and never replaced.
 pub fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if std::fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir()) {
+        return std::fs::OpenOptions::new().write(true).open(path)?.write_all(content);
+    }
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let beside = folder.join(format!(".{name}.{}.part", std::process::id()));
@@ -55,6 +60,16 @@ mod tests {
         std::fs::create_dir(&inside).unwrap();
         assert!(write(&inside, b"x").is_err());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        let target = folder.path().join("target.xml");
+        std::fs::write(&target, b"old").unwrap();
+        #[cfg(unix)]
+        {
+            let link = folder.path().join("link.xml");
+            std::os::unix::fs::symlink(&target, &link).unwrap();
+            write(&link, b"new").unwrap();
+            assert!(link.is_symlink());
+            assert_eq!(std::fs::read(&target).unwrap(), b"new");
+        }
         let file = folder.path().join("report.xml");
         write(&file, b"x").unwrap();
         assert_eq!(std::fs::read(file).unwrap(), b"x");

@@ -62,12 +62,12 @@ pub enum GridsError {
         error: std::io::Error,
     },
     /// The file is not what it should be.
-    #[error("{path}: {error}")]
+    #[error("{path}: {kind}; see credentials.example.toml for what belongs there")]
     Syntax {
         /// The path.
         path: String,
-        /// What is wrong, with its place.
-        error: Box<toml::de::Error>,
+        /// What kind of mistake it is.
+        kind: String,
     },
     /// The file has no such grid.
     #[error(
@@ -80,6 +80,14 @@ pub enum GridsError {
         name: String,
         /// The names there are.
         known: String,
+    },
+    /// A grid's waits cannot be stretched so.
+    #[error("{path}: `time_scale` of `[grid.{name}]` takes a factor from 0.1 to 100")]
+    TimeScale {
+        /// The path.
+        path: String,
+        /// The grid's name.
+        name: String,
     },
     /// A grid has no account.
     #[error(
@@ -120,10 +128,11 @@ impl Grids {
             GridsError::Read { path, name, error }
         })?;
         toml::from_str(&text).map_err(|error| {
-            // The message draws the line it stands in, and that line may hold a password.
-            let mut error = error;
-            error.set_input(None);
-            GridsError::Syntax { path: place(&name, &text, &error), error: Box::new(error) }
+            // Neither the line it stands in nor the value it complains of is shown: both may be a
+            // password. What comes before the first quoted word says enough.
+            let kind = error.message().split(['`', '"']).next().unwrap_or_default();
+            let kind = kind.trim_end_matches([' ', ':']).to_owned();
+            GridsError::Syntax { path: place(&name, &text, &error), kind }
         })
     }
 
@@ -157,6 +166,10 @@ impl Grids {
             };
             return Err(GridsError::NoGrid { path: file, name: name.to_owned(), known });
         };
+        if !(0.1..=100.0).contains(&grid.time_scale) {
+            let (path, name) = (file, name.to_owned());
+            return Err(GridsError::TimeScale { path, name });
+        }
         if grid.account.is_empty() {
             return Err(GridsError::NoAccount { path: file, name: name.to_owned() });
         }

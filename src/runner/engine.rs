@@ -133,6 +133,18 @@ impl Engine {
         records.sort_by_key(|(n, _)| *n);
         let cases: Vec<CaseRecord> = records.into_iter().map(|(_, record)| record).collect();
         let interrupted = *stop.borrow();
+        let exit = self.exit(&cases, interrupted);
+        let ms = clock.elapsed().as_secs_f64() * 1e3;
+        RunRecord { ms, interrupted, ..self.record(started, exit, cases) }
+    }
+
+    /// The record of a run that found no grid: nothing ran, and it says why.
+    pub fn unreachable(&self, cases: &[Arc<Case>], why: &str) -> RunRecord {
+        let cases = cases.iter().map(|case| self.skipped(case, why)).collect();
+        self.record(jiff::Timestamp::now(), 3, cases)
+    }
+
+    fn record(&self, started: jiff::Timestamp, exit: u8, cases: Vec<CaseRecord>) -> RunRecord {
         RunRecord {
             format: super::FORMAT,
             gridproof: env!("CARGO_PKG_VERSION").into(),
@@ -144,9 +156,9 @@ impl Engine {
                 accounts: self.pool.size(),
             },
             started: started.to_string(),
-            ms: clock.elapsed().as_secs_f64() * 1e3,
-            interrupted,
-            exit: self.exit(&cases, interrupted),
+            ms: 0.0,
+            interrupted: false,
+            exit,
             cases,
         }
     }

@@ -20,7 +20,7 @@ pub(super) static STEP: StepDef = StepDef {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let viewer = call.viewer;
             let Some(session) = &mut viewer.session else {
-                return Err(Failure::Error("there is no session, so there is no seed".into()));
+                return Err(Failure::missing("asking the seed", "a session", "no login gave one"));
             };
             let own = session.seed.clone();
             if let Some(url) = call.args.text("seed") {

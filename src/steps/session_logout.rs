@@ -22,7 +22,7 @@ pub(super) static STEP: StepDef = StepDef {
         Box::pin(async move {
             let viewer = call.viewer;
             let Some(session) = viewer.session.take() else {
-                return Err(Failure::Error("there is no session to log out".into()));
+                return Err(Failure::missing("logging out", "a session", "no login gave one"));
             };
             let circuit = call.args.text("circuit").unwrap_or_else(|| ROOT.into());
             let left = viewer.ask_to_leave(&circuit, &session, call.within).await;

@@ -32,7 +32,8 @@ pub(super) static STEP: StepDef = StepDef {
                     .map_err(|_| Failure::Error(format!("`{text}` is no address and port")))?,
                 (None, Some(session)) => session.simulator.into(),
                 (None, None) => {
-                    return Err(Failure::Error("there is no session to open a circuit for".into()));
+                    let received = "no login gave one";
+                    return Err(Failure::missing("opening a circuit", "a session", received));
                 }
             };
             let own = viewer.circuit_config();
