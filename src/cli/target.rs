@@ -94,16 +94,5 @@ fn by_uri(world: &World, uri: String) -> Result<Target, Failed> {
                     or name the grid in a credentials file and use --grid";
         return Err((2, what.into()));
     }
-    Ok(Target {
-        name: uri.clone(),
-        login_uri: uri,
-        accounts,
-        regions: Vec::new(),
-        neighbour: None,
-        llsd_login: true,
-        profile: None,
-        time_scale: 1.0,
-        time_factor: 1,
-        reference: false,
-    })
+    Ok(Target::new(&uri, &uri, accounts))
 }

@@ -131,8 +131,7 @@ impl Circuits {
         let Some(client) = self.clients.get_mut(&from) else { return };
         client.circuit.flush_acks(now);
         let config = client.circuit.config_mut();
-        let acks = self.faults.has(Policy::AcksTheDead);
-        (config.acks, config.pings, config.pongs) = (acks, false, false);
+        (config.acks, config.pings, config.pongs) = (false, false, false);
         client.closing = true;
         if self.by_agent.get(&client.agent) == Some(&from) {
             self.by_agent.remove(&client.agent);

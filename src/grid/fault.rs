@@ -63,8 +63,6 @@ pub enum Policy {
     ArrivesUnasked,
     /// Every CompleteAgentMovement is answered.
     ArrivesTwice,
-    /// After a logout packets are still acknowledged.
-    AcksTheDead,
     /// A datagram that does not decode ends its circuit.
     DiesOfGarbage,
     /// An empty event queue answers at once.

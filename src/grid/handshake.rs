@@ -14,7 +14,10 @@ pub(super) fn use_circuit_code(region: &mut Region, packet: &Packet<'_>, from: S
     if !world.admits(region.index, agent, session, code) {
         return;
     }
-    let child = world.presence(agent).is_some_and(|p| p.root != region.index);
+    let Some(presence) = world.presence(agent) else { return };
+    // The session's own values: what came was compared with them just above.
+    let (code, session) = (presence.circuit_code, presence.session_id);
+    let child = presence.root != region.index;
     let place = world.places[region.index].clone();
     drop(world);
     region.circuits.open(from, agent, session, code);

@@ -186,16 +186,12 @@ impl Grids {
             })
             .collect();
         Ok(Target {
-            name: name.to_owned(),
-            login_uri: grid.login_uri.clone(),
-            accounts: accounts?,
             regions: grid.regions.clone(),
             neighbour: grid.neighbour.clone(),
             llsd_login: grid.llsd_login,
             profile: grid.profile.clone(),
             time_scale: grid.time_scale,
-            time_factor: 1,
-            reference: false,
+            ..Target::new(name, &grid.login_uri, accounts?)
         })
     }
 }

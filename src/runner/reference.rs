@@ -34,15 +34,10 @@ pub fn reference_target(grid: &Grid) -> Target {
             .find(|r| r.x.abs_diff(first.x) <= 1 && r.y.abs_diff(first.y) <= 1)
     });
     Target {
-        name: "reference grid".into(),
-        login_uri: grid.login_uri.clone(),
-        accounts: credentials.collect(),
         regions: grid.regions.iter().map(|r| r.name.clone()).collect(),
         neighbour: beside.map(|r| r.name.clone()),
-        llsd_login: true,
-        profile: None,
-        time_scale: 1.0,
         time_factor: grid.time_factor,
         reference: true,
+        ..Target::new("reference grid", &grid.login_uri, credentials.collect())
     }
 }

@@ -32,6 +32,22 @@ pub struct Target {
 }
 
 impl Target {
+    /// A grid of which nothing more is known than where it is and who may log in.
+    pub fn new(name: &str, login_uri: &str, accounts: Vec<Credentials>) -> Self {
+        Self {
+            name: name.to_owned(),
+            login_uri: login_uri.to_owned(),
+            accounts,
+            regions: Vec::new(),
+            neighbour: None,
+            llsd_login: true,
+            profile: None,
+            time_scale: 1.0,
+            time_factor: 1,
+            reference: false,
+        }
+    }
+
     /// Scheme, host and port of the login URI, with a slash at the end.
     pub fn base(&self) -> String {
         match self.login_uri.split_once("://") {
@@ -82,18 +98,7 @@ mod tests {
 
     #[test]
     fn loopback_is_told_from_the_uri() {
-        let target = |uri: &str| Target {
-            name: String::new(),
-            login_uri: uri.into(),
-            accounts: Vec::new(),
-            regions: Vec::new(),
-            neighbour: None,
-            llsd_login: true,
-            profile: None,
-            time_scale: 1.0,
-            time_factor: 1,
-            reference: false,
-        };
+        let target = |uri: &str| Target::new("", uri, Vec::new());
         for uri in ["http://127.0.0.1:9000/", "http://localhost/", "https://[::1]:8002/x"] {
             assert!(target(uri).is_loopback(), "{uri}");
         }
