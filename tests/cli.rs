@@ -303,6 +303,7 @@ fn a_served_grid_announces_itself_is_tested_and_ends_on_ctrl_c() {
     assert_eq!(served.announced["regions"][1]["name"], "Next");
     assert_eq!(served.announced["regions"][1]["x"], 6);
     assert_eq!(served.announced["accounts"][0]["first"], "Jane");
+    assert_eq!(served.announced["accounts"][2]["first"], "Test");
     let folder = tempfile::tempdir().unwrap();
     let (junit, json) = (folder.path().join("r.xml"), folder.path().join("r.json"));
     let reports = ["--junit", junit.to_str().unwrap(), "--json", json.to_str().unwrap()];

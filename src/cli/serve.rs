@@ -13,7 +13,7 @@ pub struct ServeArgs {
     /// Where HTTP listens; a free port of loopback if left out
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     http: SocketAddr,
-    /// Adds an account (repeatable); without any there are Test One and Test Two
+    /// Adds an account (repeatable) to Test One and Test Two
     #[arg(long, value_name = "First Last:password", value_parser = account)]
     account: Vec<Account>,
     /// Replaces the regions Alpha, Beta and Gamma (repeatable)
@@ -84,9 +84,11 @@ pub(super) fn run(args: ServeArgs) -> Result<u8, Failed> {
         }),
         ..GridConfig::default()
     };
-    if !args.account.is_empty() {
-        config.accounts = args.account.clone();
-    }
+    // An account named here stands before one of the same name that is always there.
+    let given =
+        |a: &Account| args.account.iter().any(|b| (&a.first, &a.last) == (&b.first, &b.last));
+    config.accounts.retain(|account| !given(account));
+    config.accounts.splice(0..0, args.account.iter().cloned());
     if !args.region.is_empty() {
         config.regions = args.region.clone();
     }
