@@ -137,7 +137,9 @@ fn prove(id: &str, mutants: &[Mutant], library: &Arc<Library>) -> Result<(), Fai
             return Ok(());
         }
         let faults = format!("{:?} {:?}", mutant.faults.policies, mutant.faults.content);
-        seen.push(format!("{}: {} under {faults}", record.id, record.outcome));
+        let changes = mutant.faults.changes();
+        let what = format!("{} under {faults}, {changes} changes", record.outcome);
+        seen.push(format!("{}: {what}", record.id));
     }
     Err(format!("no mutant of {id} was noticed:\n{}", seen.join("\n")).into())
 }

@@ -11,6 +11,7 @@ mod target;
 
 use crate::proto::template::Template;
 use crate::report::Paint;
+use crate::runner::EXIT;
 use crate::suite::{Diagnostic, Files, Library};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -41,19 +42,14 @@ impl World {
     }
 }
 
-const EXIT_CODES: &str = "\
-Exit codes:
-   0  conformant
-   1  not conformant
-   2  usage, or a mistake in a suite, profile or credentials file
-   3  the grid cannot be reached, or no account can log in
-   4  nothing was selected, or nothing ran
-   5  the profile is stale: what it says is broken holds now
-   6  interrupted, or the record is incomplete
-  70  internal error";
+/// The exit codes, for `--help`.
+fn exit_codes() -> String {
+    let lines = EXIT.iter().map(|(code, meaning)| format!("  {code:>2}  {meaning}"));
+    format!("Exit codes:\n{}", lines.collect::<Vec<_>>().join("\n"))
+}
 
 #[derive(Parser, Debug)]
-#[command(name = "gridproof", version, about = "Proves whether a virtual-world grid speaks its protocols", after_help = EXIT_CODES)]
+#[command(name = "gridproof", version, about = "Proves whether a virtual-world grid speaks its protocols", after_help = exit_codes())]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -62,7 +58,7 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Run suites against a grid; without a grid, against the embedded reference grid
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = exit_codes())]
     Run(Box<run::RunArgs>),
     /// List cases
     List(list::ListArgs),

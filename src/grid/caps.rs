@@ -3,7 +3,7 @@
 use super::world::Purpose;
 use super::{Policy, Shared, Speech, features, region::Order};
 use crate::net::server::{Answer, Request};
-use crate::proto::llsd::{Llsd, to_xml};
+use crate::proto::llsd::to_xml;
 use crate::proto::seed;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -53,7 +53,7 @@ fn seed(shared: &Shared, agent: Uuid, region: usize, request: &Request) -> Answe
     if opened {
         shared.order(region, Order::ShowWorld(agent));
     }
-    let mut reply = Llsd::map(granted.into_iter().map(|(name, url)| (name, Llsd::String(url))));
+    let mut reply = seed::reply(granted);
     shared.config.faults.say(&Speech::Seed, &mut reply);
     Answer::ok(seed::CONTENT_TYPE, to_xml(&reply))
 }

@@ -153,11 +153,15 @@ impl World {
         Some((account.first.clone(), account.last.clone()))
     }
 
+    fn account(&self, first: &str, last: &str) -> Option<&Account> {
+        self.accounts
+            .iter()
+            .find(|a| a.first.eq_ignore_ascii_case(first) && a.last.eq_ignore_ascii_case(last))
+    }
+
     /// The agent of a name.
     pub fn agent_of(&self, first: &str, last: &str) -> Option<Uuid> {
-        let same =
-            |a: &&Account| a.first.eq_ignore_ascii_case(first) && a.last.eq_ignore_ascii_case(last);
-        self.accounts.iter().find(same).map(agent_id)
+        self.account(first, last).map(agent_id)
     }
 
     /// Checks a name and password. The hash may come with its `$1$` or the password in clear.
@@ -166,9 +170,7 @@ impl World {
             Some(_) => passwd.to_ascii_lowercase(),
             None => hash_password(passwd),
         };
-        let same =
-            |a: &&Account| a.first.eq_ignore_ascii_case(first) && a.last.eq_ignore_ascii_case(last);
-        let account = self.accounts.iter().find(same).ok_or(BAD_CREDENTIALS)?;
+        let account = self.account(first, last).ok_or(BAD_CREDENTIALS)?;
         match hash_password(&account.password) == hash {
             true => Ok(agent_id(account)),
             false => Err(BAD_CREDENTIALS),
@@ -252,7 +254,7 @@ impl World {
 
     /// The URL of a capability's id.
     pub fn url(&self, id: &str) -> String {
-        format!("{}CAPS/{id}", self.base)
+        cap_url(&self.base, id)
     }
 
     /// Grants capabilities by name; a name granted before keeps its URL.
@@ -275,7 +277,7 @@ impl World {
                 self.caps.insert(id.clone(), cap);
                 id
             });
-            granted.push((name.to_string(), format!("{}CAPS/{id}", self.base)));
+            granted.push((name.to_string(), cap_url(&self.base, id)));
         }
         granted
     }
@@ -312,7 +314,7 @@ impl World {
             let establish = EstablishAgentCommunication {
                 agent_id: agent,
                 address: place.address,
-                seed: format!("{}CAPS/{}", self.base, child.seed),
+                seed: cap_url(&self.base, &child.seed),
             };
             presence.queue.push_back(enable.to_event());
             presence.queue.push_back(establish.to_event());
@@ -339,6 +341,11 @@ impl World {
 
 fn agent_id(account: &Account) -> Uuid {
     derived_id(&format!("agent {} {}", account.first, account.last).to_lowercase())
+}
+
+/// The URL of a capability's id.
+fn cap_url(base: &str, id: &str) -> String {
+    format!("{base}CAPS/{id}")
 }
 
 /// A seed's id ends in four zeros, as OpenSim's do.

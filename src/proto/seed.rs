@@ -20,9 +20,9 @@ pub fn parse_request(body: &[u8]) -> Result<Vec<String>, LlsdError> {
     }
 }
 
-/// Writes a reply.
-pub fn reply(granted: impl IntoIterator<Item = (String, String)>) -> String {
-    to_xml(&Llsd::map(granted.into_iter().map(|(name, url)| (name, Llsd::String(url)))))
+/// A reply.
+pub fn reply(granted: impl IntoIterator<Item = (String, String)>) -> Llsd {
+    Llsd::map(granted.into_iter().map(|(name, url)| (name, Llsd::String(url))))
 }
 
 /// Reads a reply: names and URLs in the order given.

@@ -1,6 +1,7 @@
 //! The grid under test.
 
 use crate::client::{Common, Credentials};
+use crate::grid::TIME_FACTOR_HEADER;
 use crate::net::http;
 use crate::proto::template::Template;
 use std::sync::Arc;
@@ -87,7 +88,7 @@ pub async fn probe(login_uri: &str, within: Duration) -> Result<u32, String> {
     let client = http::Client::new();
     let reply = client.ask(http::Request::get(login_uri), within).await;
     let reply = reply.map_err(|error| error.to_string())?;
-    let factor = reply.header("x-gridproof-time-factor").and_then(|text| text.parse().ok());
+    let factor = reply.header(TIME_FACTOR_HEADER).and_then(|text| text.parse().ok());
     // Only a reference grid says so, and those run no faster than this.
     Ok(factor.unwrap_or(1).clamp(1, 1000))
 }
