@@ -1,10 +1,11 @@
 //! Suites under `cargo test` and nextest: every case a libtest-mimic trial.
 
 use crate::grid::Grid;
+use crate::proof::{Mutants, Proof, Prover, Run, shipped_sources};
 use crate::proto::template::Template;
 use crate::report::{Paint, failure};
 use crate::runner::{Engine, Options, Outcome, reference_grid};
-use crate::suite::{Case, Files, Library, Profile};
+use crate::suite::{Case, Diagnostic, Files, Level, Library, Profile};
 use libtest_mimic::{Failed, Trial};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -47,4 +48,90 @@ async fn start(library: Arc<Library>) -> std::io::Result<(Engine, Grid)> {
     let template = Template::shipped().clone();
     let engine = Engine::new(target, library, Profile::default(), template, Options::default());
     Ok((engine, grid))
+}
+
+/// The proof that the shipped cases can fail, as trials: one for each cited requirement, one for
+/// each case, one for each written mutant. They share one run of all mutants, which the first that
+/// runs begins.
+pub fn mutant_trials(runtime: &'static tokio::runtime::Runtime) -> Vec<Trial> {
+    let (library, mutants) = match shipped_mutants() {
+        Ok(shipped) => shipped,
+        Err(text) => {
+            return vec![Trial::test("mutants are free of mistakes", move || Err(text.into()))];
+        }
+    };
+    let proof: SharedProof = Arc::default();
+    let mut names: Vec<(String, Check)> = Vec::new();
+    let mut cited: Vec<&String> = library.cases().flat_map(|case| &case.requirements).collect();
+    cited.sort();
+    cited.dedup();
+    names.extend(cited.into_iter().map(|id| (format!("requirement {id}"), Check::Requirement)));
+    names.extend(library.cases().map(|case| (format!("case {}", case.id), Check::Case)));
+    let written = mutants.all.iter().map(|mutant| (format!("mutant {}", mutant.id), Check::Mutant));
+    names.extend(written);
+    names.push(("all mutants".into(), Check::All));
+    let trial = |(name, check): (String, Check)| {
+        let (library, mutants, proof) = (library.clone(), mutants.clone(), proof.clone());
+        Trial::test(name.clone(), move || {
+            runtime.block_on(async move {
+                let proof = proof.get_or_init(|| prove(library, mutants)).await;
+                let proof = proof.as_ref().map_err(|why| Failed::from(why.clone()))?;
+                check.hold(proof, name.split(' ').nth(1).unwrap_or_default())
+            })
+        })
+    };
+    names.into_iter().map(trial).collect()
+}
+
+type SharedProof = Arc<tokio::sync::OnceCell<Result<Proof, String>>>;
+
+fn shipped_mutants() -> Result<(Arc<Library>, Mutants), String> {
+    let template = Template::shipped();
+    let told = |mistakes: Vec<Diagnostic>| {
+        mistakes.iter().map(|m| m.render(false)).collect::<Vec<_>>().join("\n")
+    };
+    let library = Library::load(&Files::shipped(), template).map_err(told)?;
+    let mutants = Mutants::read(&shipped_sources(), &library.catalogue, template).map_err(told)?;
+    Ok((Arc::new(library), mutants))
+}
+
+async fn prove(library: Arc<Library>, mutants: Mutants) -> Result<Proof, String> {
+    let prover = Prover::new(library, Run { jobs: 0, thorough: false });
+    let (_keep, never) = watch::channel(false);
+    let prepared = prover.prepare(mutants, &never).await.map_err(|why| why.to_string())?;
+    prover.prove(&prepared, &never, &|_, _| {}).await.map_err(|why| why.to_string())
+}
+
+/// What a trial asks of the proof.
+#[derive(Clone, Copy)]
+enum Check {
+    Requirement,
+    Case,
+    Mutant,
+    All,
+}
+
+impl Check {
+    fn hold(self, proof: &Proof, id: &str) -> Result<(), Failed> {
+        let complaint = match self {
+            Self::Requirement => proof
+                .requirements
+                .iter()
+                .find(|requirement| requirement.id == id)
+                .filter(|requirement| !requirement.proven && requirement.level == Level::Must)
+                .map(|_| format!("no mutant of {id} is noticed by a case that cites it")),
+            Self::Case => proof
+                .cases
+                .iter()
+                .find(|case| case.id == id && case.caught == 0)
+                .map(|case| format!("{id} notices none of {} mutants", case.met)),
+            Self::Mutant => proof
+                .mutants
+                .iter()
+                .find(|mutant| mutant.id == id && mutant.fate.is_bad())
+                .map(|m| format!("{}: {}", m.fate.words(), m.why.clone().unwrap_or_default())),
+            Self::All => (!proof.holds()).then(|| proof.text(Paint { colour: false }, false)),
+        };
+        complaint.map_or(Ok(()), |complaint| Err(complaint.into()))
+    }
 }

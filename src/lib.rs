@@ -10,15 +10,16 @@
 //! |---|---|---|
 //! | [`proto`] | 0 | pure: bytes to meaning and state machines; no socket, clock, thread or file |
 //! | [`value`] | 1 | one value model over LLSD, XML-RPC and UDP fields; paths and predicates |
-//! | [`tamper`] | 1 | rules that drop, delay, double, reorder or corrupt what passes a wire |
-//! | [`net`] | 2 | the only room with sockets and HTTP |
-//! | [`client`] | 3 | a scripted viewer |
-//! | [`grid`] | 3 | the reference grid; it meets the client by address only |
-//! | [`steps`] | 4 | what a suite can do: one file per step |
-//! | [`suite`] | 5 | TOML to a checked plan, every mistake at once |
-//! | [`runner`] | 6 | leases accounts, runs cases, cleans up, keeps the record |
-//! | [`report`] | 7 | pure functions of the record |
-//! | [`harness`], [`cli`] | 8 | the two faces: `cargo test` and the command line |
+//! | [`tamper`] | 2 | rules that drop, delay, double, reorder, corrupt or change what passes |
+//! | [`net`] | 3 | the only room with sockets and HTTP |
+//! | [`client`] | 4 | a scripted viewer |
+//! | [`grid`] | 4 | the reference grid; it meets the client by address only |
+//! | [`steps`] | 5 | what a suite can do: one file per step |
+//! | [`suite`] | 6 | TOML to a checked plan, every mistake at once |
+//! | [`runner`] | 7 | leases accounts, runs cases, cleans up, keeps the record |
+//! | [`report`] | 8 | pure functions of the record |
+//! | [`proof`] | 9 | what the suites are worth: mutants that they must notice, and coverage |
+//! | [`harness`], [`cli`] | 10 | the two faces: `cargo test` and the command line |
 //!
 //! # Words
 //!
@@ -59,6 +60,7 @@ pub mod client;
 pub mod grid;
 pub mod harness;
 pub mod net;
+pub mod proof;
 pub mod proto;
 pub mod report;
 pub mod runner;

@@ -9,16 +9,17 @@ use std::path::{Path, PathBuf};
 const LEVELS: &[(&str, u32)] = &[
     ("proto", 0),
     ("value", 1),
-    ("tamper", 1),
-    ("net", 2),
-    ("client", 3),
-    ("grid", 3),
-    ("steps", 4),
-    ("suite", 5),
-    ("runner", 6),
-    ("report", 7),
-    ("harness", 8),
-    ("cli", 8),
+    ("tamper", 2),
+    ("net", 3),
+    ("client", 4),
+    ("grid", 4),
+    ("steps", 5),
+    ("suite", 6),
+    ("runner", 7),
+    ("report", 8),
+    ("proof", 9),
+    ("harness", 10),
+    ("cli", 10),
 ];
 
 fn level(room: &str) -> Option<u32> {

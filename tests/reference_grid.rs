@@ -24,6 +24,7 @@ fn viewer(grid: &Grid, first: &str) -> Viewer {
         template: Template::shipped().clone(),
         time_factor: grid.time_factor,
         time_scale: 1.0,
+        most_patience: std::time::Duration::MAX,
     };
     let credentials =
         Credentials { first: first.into(), last: "Doe".into(), password: "pw".into() };

@@ -128,8 +128,8 @@ The run record of `run --json FILE`, format 1:
     id, title, outcome (see `explain outcomes`), reason, reproduce
     requirements  ids cited;  held  ids judged and found to hold
     attempts, passes, ms
-    findings[]    kind (broken, footing, need, harness), requirement, level, sentence, source,
-                  step, path, expected, received, stage, hint,
+    findings[]    kind (broken, footing, need, harness), requirement, also, level, sentence,
+                  source, step, path, expected, received, stage, hint,
                   place (file, line, column, width, text)
     timeline[]    ms, actor, channel (login, caps, events, udp, http, note),
                   direction (→ ← ·), text

@@ -1,9 +1,11 @@
 //! The command line: one file per subcommand.
 
 mod check;
+mod coverage;
 mod decode;
 mod explain;
 mod list;
+mod mutants;
 mod run;
 mod serve;
 mod steps;
@@ -66,6 +68,10 @@ enum Command {
     Check(check::CheckArgs),
     /// Serve the reference grid for other clients
     Serve(serve::ServeArgs),
+    /// Prove that the suites can fail: run them on grids with one fault each
+    Mutants(mutants::MutantsArgs),
+    /// Tell what of the catalogue of requirements the suites test
+    Coverage(coverage::CoverageArgs),
     /// Explain a case, a requirement, a step, or: types, predicates, outcomes, record
     Explain(explain::ExplainArgs),
     /// List the steps a suite can use, with their keys
@@ -102,6 +108,8 @@ pub fn main(world: &World) -> u8 {
         Command::List(args) => list::run(args),
         Command::Check(args) => check::run(world, args),
         Command::Serve(args) => serve::run(args),
+        Command::Mutants(args) => mutants::run(world, args),
+        Command::Coverage(args) => coverage::run(world, args),
         Command::Explain(args) => explain::run(world, args),
         Command::Steps(args) => steps::run(args),
         Command::Decode(args) => decode::decode(args),
@@ -199,4 +207,17 @@ fn split_selection(selection: &[String]) -> (Vec<String>, Vec<PathBuf>) {
     };
     let paths: Vec<PathBuf> = selection.iter().filter(is_path).map(PathBuf::from).collect();
     (selection.to_vec(), paths)
+}
+
+/// Told before anything runs: a report that cannot be written is of no use afterwards.
+fn writable(path: &std::path::Path) -> Result<(), Failed> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let folder = folder.unwrap_or(std::path::Path::new("."));
+    if !folder.is_dir() {
+        return Err((2, format!("{}: no such folder: {}", path.display(), folder.display())));
+    }
+    if path.is_dir() {
+        return Err((2, format!("{} is a folder", path.display())));
+    }
+    Ok(())
 }

@@ -77,7 +77,7 @@ pub(super) fn run(world: &World, args: RunArgs) -> Result<u8, Failed> {
     let target = target(world, &args.target)?;
     let profile = profile(&args, target.as_ref(), &library, world)?;
     for path in [&args.junit, &args.json].into_iter().flatten() {
-        writable(path)?;
+        super::writable(path)?;
     }
     if args.junit.is_some() && args.junit == args.json {
         return Err((2, "--junit and --json name the same file".into()));
@@ -186,7 +186,7 @@ async fn execute(
 }
 
 /// The first Ctrl-C or SIGTERM stops the run, the second ends the process.
-async fn watch_signals(stop: watch::Sender<bool>) {
+pub(super) async fn watch_signals(stop: watch::Sender<bool>) {
     signal().await;
     complain("stopping: sessions are being logged out; once more to force");
     let _ = stop.send(true);
@@ -264,19 +264,6 @@ fn every_name_counts(name: &str, library: &Library, paths: &[PathBuf]) -> Result
         true => Err((2, format!("{name}: no such file"))),
         false => Err((4, format!("`{name}` matches no case; `gridproof list` shows them all"))),
     }
-}
-
-/// Told before anything runs: a report that cannot be written is of no use afterwards.
-fn writable(path: &std::path::Path) -> Result<(), Failed> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-    let folder = folder.unwrap_or(std::path::Path::new("."));
-    if !folder.is_dir() {
-        return Err((2, format!("{}: no such folder: {}", path.display(), folder.display())));
-    }
-    if path.is_dir() {
-        return Err((2, format!("{} is a folder", path.display())));
-    }
-    Ok(())
 }
 
 fn write_reports(args: &RunArgs, record: &RunRecord) -> Result<(), Failed> {

@@ -2,6 +2,9 @@
 
 use super::{Failed, say};
 use crate::grid::{Account, Grid, GridConfig, RegionConfig};
+use crate::proof::{Mutant, Mutants, shipped_sources};
+use crate::proto::template::Template;
+use crate::value::unknown;
 use clap::Args;
 use serde_json::json;
 use std::net::SocketAddr;
@@ -28,6 +31,9 @@ pub struct ServeArgs {
     /// Refuse logins that do not agree to the terms of service, with the reason `tos`
     #[arg(long)]
     require_tos: bool,
+    /// Serve a grid with the fault of this mutant (`gridproof mutants --list`)
+    #[arg(long, value_name = "ID")]
+    mutant: Option<String>,
     /// Tell who logs in and out
     #[arg(long)]
     log: bool,
@@ -92,26 +98,46 @@ pub(super) fn run(args: ServeArgs) -> Result<u8, Failed> {
     if !args.region.is_empty() {
         config.regions = args.region.clone();
     }
+    let mutant = args.mutant.as_deref().map(mutant).transpose()?;
+    if let Some(mutant) = &mutant {
+        config.faults = mutant.faults.clone();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| (70, format!("cannot start: {error}")))?;
     runtime.block_on(async {
         let grid = Grid::start(config).await;
         let grid = grid.map_err(|error| (2, format!("cannot listen on {}: {error}", args.http)))?;
-        say(&announce(&grid, args.json));
+        say(&announce(&grid, args.json, mutant.as_ref()));
         super::run::signal().await;
         grid.shutdown().await;
         Ok(0)
     })
 }
 
-fn announce(grid: &Grid, as_json: bool) -> String {
+/// The mutant of an id, written or generated.
+fn mutant(id: &str) -> Result<Mutant, Failed> {
+    let template = Template::shipped();
+    let library = super::library(&[], template, false)?;
+    let mutants = Mutants::read(&shipped_sources(), &library.catalogue, template)
+        .map_err(|mistakes| (2, super::mistakes_text(&mistakes, false)))?;
+    let written = mutants.all.iter().find(|mutant| mutant.id == id).cloned();
+    written.or_else(|| crate::proof::named(id, template)).ok_or_else(|| {
+        let known = mutants.all.iter().map(|mutant| mutant.id.as_str());
+        (2, unknown("mutant", id, known))
+    })
+}
+
+fn announce(grid: &Grid, as_json: bool, mutant: Option<&Mutant>) -> String {
     if as_json {
-        let object = json!({
+        let mut object = json!({
             "login_uri": grid.login_uri,
             "regions": grid.regions,
             "accounts": grid.accounts,
             "time_factor": grid.time_factor,
         });
+        if let Some(mutant) = mutant {
+            object["mutant"] = json!(mutant.id);
+        }
         return format!("{object}\n");
     }
     let regions: Vec<String> = grid
@@ -121,8 +147,9 @@ fn announce(grid: &Grid, as_json: bool) -> String {
         .collect();
     let accounts: Vec<String> =
         grid.accounts.iter().map(|a| format!("{} {}:{}", a.first, a.last, a.password)).collect();
+    let mutant = mutant.map_or(String::new(), |mutant| format!(" | mutant: {}", mutant.title));
     format!(
-        "serving {} | regions {} | accounts {} | Ctrl-C ends\n",
+        "serving {} | regions {} | accounts {}{mutant} | Ctrl-C ends\n",
         grid.login_uri,
         regions.join(", "),
         accounts.join(", ")

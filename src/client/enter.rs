@@ -54,7 +54,7 @@ impl Viewer {
             remote,
             config,
             template: self.common.template.clone(),
-            tamper: (!rules.is_empty()).then(|| Tamper::new(rules, 1)),
+            tamper: (!rules.is_empty()).then(|| Tamper::counting(rules, 1, self.impaired.clone())),
             handshake: ids.filter(|_| handshake),
             timeline: self.timeline.clone(),
             actor: self.name.clone(),

@@ -78,7 +78,7 @@ impl Poller {
                     Err(error) => {
                         // A reply that cannot be read is passed over; the next may be good.
                         failures += 1;
-                        self.note(format!("a reply that is not one: {error}"));
+                        self.trouble(format!("a reply that is not one: {error}"));
                     }
                 },
                 Ok(reply) if reply.status == 404 || reply.status == 410 => {
@@ -88,6 +88,9 @@ impl Poller {
                 Ok(reply) if matches!(reply.status, 500 | 502 | 503 | 504) => {
                     let quick = reply.elapsed < Duration::from_secs(10) / self.time_factor.max(1);
                     failures = if quick { failures + 1 } else { 0 };
+                    if reply.status != 502 {
+                        self.trouble(format!("status {}", reply.status));
+                    }
                     if quick {
                         tokio::time::sleep(Duration::from_millis(50) * failures).await;
                     }
@@ -113,9 +116,15 @@ impl Poller {
         self.timeline.add(&self.actor, Channel::Events, '·', text);
     }
 
+    /// What is told from now on may not be all there was to tell.
+    fn trouble(&self, what: String) {
+        self.note(what.clone());
+        self.mailbox.post(Source::Events, What::Trouble(what));
+    }
+
     fn end(&self, why: String) {
         self.note(format!("the queue ended: {why}"));
-        self.mailbox.post(Source::Events, What::Ended(why));
+        self.mailbox.post(Source::Events, What::Trouble(format!("it ended: {why}")));
     }
 }
 

@@ -22,8 +22,8 @@ pub enum What {
     Udp(Box<Seen>),
     /// An event.
     Event(Event),
-    /// The event queue has ended, with this status or error.
-    Ended(String),
+    /// Something is wrong with the event queue: what it tells may not be all there was.
+    Trouble(String),
 }
 
 /// One thing heard.

@@ -16,7 +16,7 @@ use crate::net::{Timeline, http};
 use crate::proto::circuit::Config;
 use crate::proto::login::Session;
 use crate::proto::template::Template;
-use crate::tamper::Rule;
+use crate::tamper::{Applied, Rule};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,17 +49,21 @@ pub struct Common {
     pub time_factor: u32,
     /// How much longer than usual to wait.
     pub time_scale: f64,
+    /// No wait for an answer is longer than this: for grids that answer at once or not at all.
+    pub most_patience: Duration,
 }
 
 impl Common {
     /// The longest to wait for an answer.
     pub fn patience(&self, within: Duration) -> Duration {
-        within.mul_f64(self.time_scale)
+        within.mul_f64(self.time_scale).min(self.most_patience)
     }
 
     /// How long to watch for something that should not come, or to stay silent.
     pub fn watch(&self, during: Duration) -> Duration {
-        during / self.time_factor.max(1)
+        // A machine under load may take this long to say what should not be said.
+        const LEAST: Duration = Duration::from_millis(100);
+        (during / self.time_factor.max(1)).max(LEAST.min(during))
     }
 }
 
@@ -84,6 +88,8 @@ pub struct Viewer {
     pub links: BTreeMap<String, Link>,
     /// Faults to put on the next circuits.
     pub impair: Vec<Rule>,
+    /// How often these were applied.
+    pub impaired: Applied,
     /// An avatar stands in the world.
     pub entered: bool,
     /// What `session.enter` returned, for cases that share this session.
@@ -112,6 +118,7 @@ impl Viewer {
             caps: Vec::new(),
             links: BTreeMap::new(),
             impair: Vec::new(),
+            impaired: Applied::default(),
             entered: false,
             arrival: None,
             sessions: 0,

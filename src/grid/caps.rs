@@ -1,16 +1,27 @@
 //! Capabilities: the seed, the event queue and the dispatch to the simple ones.
 
+use super::fault::Said;
+use super::reply::{Body, Reply, channel_of};
 use super::world::Purpose;
-use super::{Policy, Shared, Speech, features, region::Order};
-use crate::net::server::{Answer, Request};
-use crate::proto::llsd::to_xml;
+use super::{Policy, Shared, features, region::Order};
+use crate::net::server::Request;
+use crate::proto::event_queue::{Event, PollReply};
 use crate::proto::seed;
+use crate::tamper::Channel;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 use uuid::Uuid;
 
+/// The event queue's name.
+pub(super) const EVENT_QUEUE: &str = "EventQueueGet";
+
+/// The events it tells.
+pub const EVENTS: [&str; 2] = ["EnableSimulator", "EstablishAgentCommunication"];
+
 /// What the seed grants, in the order it is told.
-pub(super) const GRANTED: [&str; 8] = [
-    "EventQueueGet",
+pub const GRANTED: [&str; 8] = [
+    EVENT_QUEUE,
     "SimulatorFeatures",
     "GetDisplayNames",
     "FetchInventoryDescendents2",
@@ -21,31 +32,43 @@ pub(super) const GRANTED: [&str; 8] = [
 ];
 
 /// Answers a request to the capability of that id.
-pub(super) async fn answer(shared: &Arc<Shared>, id: &str, request: Request) -> Answer {
+pub(super) async fn answer(shared: &Arc<Shared>, id: &str, request: Request) -> Reply {
     let cap = shared.world().caps.get(id).cloned();
-    let Some(cap) = cap else { return Answer::status(404) };
+    let Some(cap) = cap else { return Reply::status(Channel::Http, "", 404) };
     match cap.purpose {
         Purpose::Seed => seed(shared, cap.agent, cap.region, &request),
-        Purpose::Named("EventQueueGet") => event_queue(shared, cap.agent, &request).await,
-        Purpose::Named(name) => features::answer(shared, name, cap.agent, &request),
+        Purpose::Named(EVENT_QUEUE) => event_queue(shared, cap.agent, &request).await,
+        Purpose::Named(name) => {
+            let (status, body) = match features::answer(shared, name, cap.agent, &request) {
+                Ok(body) => (200, body),
+                Err(status) => (status, Body::None),
+            };
+            Reply { status, ..Reply::new(channel_of(name), name, body) }
+        }
     }
 }
 
-fn seed(shared: &Shared, agent: Uuid, region: usize, request: &Request) -> Answer {
+fn seed(shared: &Shared, agent: Uuid, region: usize, request: &Request) -> Reply {
+    let status = |status| Reply::status(Channel::Seed, "", status);
     if request.method != "POST" {
-        return Answer::status(405);
+        return status(405);
     }
-    let content_type = request.content_type.as_deref().unwrap_or_default();
-    if content_type.split(';').next().unwrap_or_default().trim() != seed::CONTENT_TYPE {
-        return Answer::status(415);
+    if !request.is_of_type(seed::CONTENT_TYPE) {
+        return status(415);
     }
-    let Ok(names) = seed::parse_request(&request.body) else { return Answer::status(400) };
-    let granted: Vec<&'static str> =
+    let Ok(names) = seed::parse_request(&request.body) else { return status(400) };
+    let faults = &shared.config.faults;
+    let wanted: Vec<&'static str> =
         GRANTED.into_iter().filter(|name| names.iter().any(|n| n == name)).collect();
     let mut world = shared.world();
-    let mut granted = world.grant(agent, region, &granted);
-    if shared.config.faults.has(Policy::GrantsAnything) {
-        let unknown = names.iter().filter(|n| !GRANTED.contains(&n.as_str()));
+    world.grant(agent, region, &[]);
+    let owner = match faults.breaks(Policy::ForeignCaps) {
+        true => world.bystander(agent),
+        false => agent,
+    };
+    let mut granted = world.grant(owner, region, &wanted);
+    if faults.breaks(Policy::GrantsAnything) {
+        let unknown = names.iter().filter(|name| !GRANTED.contains(&name.as_str()));
         granted.extend(unknown.map(|name| (name.clone(), world.url(name))));
     }
     let opened = world.open_world(agent, region);
@@ -53,44 +76,62 @@ fn seed(shared: &Shared, agent: Uuid, region: usize, request: &Request) -> Answe
     if opened {
         shared.order(region, Order::ShowWorld(agent));
     }
-    let mut reply = seed::reply(granted);
-    shared.config.faults.say(&Speech::Seed, &mut reply);
-    Answer::ok(seed::CONTENT_TYPE, to_xml(&reply))
+    Reply::new(Channel::Seed, "", Body::Llsd(seed::reply(granted)))
 }
 
 /// Holds the poll until something happens, at most as long as the grid holds polls.
-async fn event_queue(shared: &Shared, agent: Uuid, request: &Request) -> Answer {
+async fn event_queue(shared: &Arc<Shared>, agent: Uuid, request: &Request) -> Reply {
+    let status = |status| Reply::status(Channel::Events, "", status);
     if request.method != "POST" {
-        return Answer::status(405);
+        return status(405);
     }
-    let hold = match shared.config.faults.has(Policy::NeverHolds) {
-        true => std::time::Duration::ZERO,
+    let hold = match shared.config.faults.breaks(Policy::NeverHolds) {
+        true => Duration::ZERO,
         false => shared.config.hold(),
     };
-    let until = tokio::time::Instant::now() + hold;
+    let until = Instant::now() + hold;
     loop {
-        let wake = {
+        let (taken, wake) = {
             let mut world = shared.world();
-            if let Some(mut reply) = world.take_events(agent) {
-                for event in &mut reply.events {
-                    let speech = Speech::Event(event.message.clone());
-                    shared.config.faults.say(&speech, &mut event.body);
-                }
-                return Answer::ok(seed::CONTENT_TYPE, reply.to_xml());
-            }
-            match world.presence(agent) {
-                Some(presence) => presence.wake.clone().notified_owned(),
-                None => return Answer::status(404),
-            }
+            let taken = world.take_events(agent);
+            // Listening from here on, so that no event slips between.
+            (taken, world.presence(agent).map(|p| p.wake.clone().notified_owned()))
         };
+        if let Some(reply) = taken.and_then(|(reply, late)| told(shared, agent, reply, late)) {
+            return Reply::new(Channel::Events, "", Body::Llsd(reply.to_llsd()));
+        }
+        let Some(wake) = wake else { return status(404) };
         tokio::select! {
             () = wake => {}
             () = tokio::time::sleep_until(until) => {
-                let mut answer = Answer::status(502);
-                answer.content_type = "text/plain";
-                answer.body = b"Upstream error: ".to_vec();
-                return answer;
+                let body = Body::Plain("text/plain", b"Upstream error: ".to_vec());
+                return Reply { status: 502, ..Reply::new(Channel::Events, "", body) };
             }
         }
     }
+}
+
+/// A reply with what is wrong with this grid's events, and those that were held back before; none
+/// if nothing is left to tell.
+fn told(
+    shared: &Arc<Shared>,
+    agent: Uuid,
+    reply: PollReply,
+    late: Vec<Event>,
+) -> Option<PollReply> {
+    if let Some(tap) = &shared.config.tap {
+        for event in &reply.events {
+            tap(Channel::Events, &event.message, Said::Llsd(&event.body));
+        }
+    }
+    let (mut events, held) = shared.config.faults.events(reply.events);
+    for (delay, event) in held {
+        let shared = shared.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(delay / shared.config.time_factor.max(1)).await;
+            shared.world().tell_late(agent, event);
+        });
+    }
+    events.extend(late);
+    (!events.is_empty()).then_some(PollReply { id: reply.id, events })
 }

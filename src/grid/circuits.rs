@@ -1,12 +1,14 @@
 //! The circuits of one region, by address and by agent.
 
 use super::config::GridConfig;
-use super::fault::{Faults, Policy};
+use super::fault::{self, Faults, Said, Tap};
+use super::policy::Policy;
 use crate::net::Clock;
 use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions};
 use crate::proto::message::{Datagram, Field, Message, Packet};
 use crate::proto::template::Template;
-use crate::tamper::{Direction, Tamper};
+use crate::tamper::{Channel, Direction, Tamper};
+use crate::value::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,9 +20,15 @@ pub(super) struct Client {
     pub agent: Uuid,
     pub session: Uuid,
     pub code: u32,
+    /// The highest number it sent.
+    highest: u32,
     /// The number of the last AgentUpdate that counted.
     pub last_update: Option<u32>,
     circuit: Circuit,
+    /// It has set its throttle.
+    throttled: bool,
+    /// What is wrong with its wire.
+    wire: Option<Tamper>,
     /// Nothing is taken any more; what was sent may still be acknowledged.
     closing: bool,
 }
@@ -34,9 +42,11 @@ pub(super) struct Circuits {
     by_agent: HashMap<Uuid, SocketAddr>,
     lost: Vec<(Uuid, Uuid, Event)>,
     faults: Faults,
-    wire: Tamper,
+    tap: Option<Tap>,
+    factor: u32,
     /// Datagrams that a fault holds back, by when they go on.
-    late: BTreeMap<(Duration, usize), (SocketAddr, Vec<u8>)>,
+    late: BTreeMap<(Duration, u64), (SocketAddr, Vec<u8>)>,
+    late_count: u64,
 }
 
 impl Circuits {
@@ -45,9 +55,11 @@ impl Circuits {
             clock: Clock::start(),
             template,
             config: grid.faults.circuit(Config::simulator().faster(grid.time_factor)),
-            wire: Tamper::new(grid.faults.wire.clone(), 1),
             late: BTreeMap::new(),
+            late_count: 0,
             faults: grid.faults.clone(),
+            tap: grid.tap.clone(),
+            factor: grid.time_factor.max(1),
             clients: HashMap::new(),
             by_agent: HashMap::new(),
             lost: Vec::new(),
@@ -60,11 +72,24 @@ impl Circuits {
 
     /// Opens a circuit; one of the same agent from elsewhere is disabled.
     pub fn open(&mut self, from: SocketAddr, agent: Uuid, session: Uuid, code: u32) {
-        if let Some((old, _)) = self.of(agent) {
+        if let Some((old, _)) = self.of(agent)
+            && !self.faults.breaks(Policy::KeepsOldPort)
+        {
             self.disable(old);
         }
         let circuit = Circuit::new(self.config.clone(), self.template.clone(), self.clock.now());
-        let client = Client { agent, session, code, last_update: None, circuit, closing: false };
+        let wire = self.faults.wire();
+        let client = Client {
+            agent,
+            session,
+            code,
+            highest: 0,
+            last_update: None,
+            circuit,
+            wire,
+            throttled: false,
+            closing: false,
+        };
         self.clients.insert(from, client);
         self.by_agent.insert(agent, from);
     }
@@ -87,14 +112,14 @@ impl Circuits {
 
     /// Whether the ids in a message are those of the circuit; a message without ids is anybody's.
     pub fn owns(&self, from: SocketAddr, packet: &Packet<'_>) -> bool {
-        if self.faults.has(Policy::ForeignIds) {
-            return true;
-        }
         let Some(client) = self.clients.get(&from) else { return false };
         let agent = packet.uuid("AgentData", "AgentID");
         let session = packet.uuid("AgentData", "SessionID");
         match (agent, session) {
-            (Some(agent), Some(session)) => agent == client.agent && session == client.session,
+            (Some(agent), Some(session)) => {
+                (agent == client.agent && session == client.session)
+                    || self.faults.breaks(Policy::ForeignIds)
+            }
             _ => true,
         }
     }
@@ -103,14 +128,49 @@ impl Circuits {
     pub fn handle(&mut self, from: SocketAddr, packet: &Packet<'_>) -> bool {
         let now = self.clock.now();
         let Some(client) = self.clients.get_mut(&from) else { return false };
-        client.circuit.handle(now, packet) == Handled::Deliver && !client.closing
+        let number = packet.header.sequence;
+        client.highest = client.highest.max(number);
+        if client.highest - number > 1 << 20 && self.faults.breaks(Policy::NeverWraps) {
+            return false;
+        }
+        let strange = |sequence: &u32| !client.circuit.awaits_ack(*sequence);
+        // One alone may be an ack that crossed a resend.
+        let strange = packet.acknowledged().filter(strange).count() > 1;
+        let new = client.circuit.handle(now, packet) == Handled::Deliver && !client.closing;
+        if strange && self.faults.breaks(Policy::DiesOfAcks) {
+            self.disable(from);
+        }
+        new
+    }
+
+    /// Answers no pings any more, from the second time on.
+    pub fn choke(&mut self, from: SocketAddr) {
+        if let Some(client) = self.clients.get_mut(&from) {
+            let again = std::mem::replace(&mut client.throttled, true);
+            client.circuit.config_mut().pongs = !again;
+        }
+    }
+
+    /// Forgets the acks it owes.
+    pub fn forget_acks(&mut self, from: SocketAddr) {
+        if let Some(client) = self.clients.get_mut(&from) {
+            client.circuit.forget_acks();
+        }
+    }
+
+    /// Acknowledges a number, whatever it belongs to.
+    pub fn acknowledge(&mut self, from: SocketAddr, sequence: u32) {
+        let ack = Message::named(&self.template, "PacketAck").with_block("Packets").with(
+            "Packets",
+            "ID",
+            Field::U32(sequence),
+        );
+        self.send(from, &ack, false);
     }
 
     pub fn send(&mut self, to: SocketAddr, message: &Message, reliable: bool) {
         let now = self.clock.now();
         let options = if reliable { SendOptions::RELIABLE } else { SendOptions::UNRELIABLE };
-        let changed = self.faults.send(message);
-        let message = changed.as_ref().unwrap_or(message);
         if let Some(client) = self.clients.get_mut(&to) {
             // What the grid builds fits its definition; a text too long for its field does not go.
             let _ = client.circuit.send(now, message, options);
@@ -169,6 +229,16 @@ impl Circuits {
                 client.circuit.handle_timeout(now);
             }
         }
+        let unpinged = self.clients.iter().filter(|(_, c)| c.circuit.unanswered_pings() > 8);
+        let unpinged: Vec<SocketAddr> = unpinged.map(|(from, _)| *from).collect();
+        for from in unpinged {
+            if self.faults.breaks(Policy::DiesUnpinged)
+                && let Some(client) = self.clients.get(&from)
+            {
+                self.lost.push((client.agent, client.session, Event::Silent));
+                self.disable(from);
+            }
+        }
     }
 
     /// What goes out; circuits that have nothing left to say are forgotten.
@@ -189,6 +259,7 @@ impl Circuits {
                 }
             }
         }
+        let out = self.spoil(out);
         let gone = |client: &Client| {
             client.circuit.is_closed() || (client.closing && client.circuit.is_settled())
         };
@@ -200,27 +271,46 @@ impl Circuits {
             }
             stays
         });
-        self.spoil(out)
+        out
     }
 
-    /// What becomes of datagrams on a wire with faults.
+    /// What becomes of a client's datagrams on a wire with faults.
     fn spoil(&mut self, sent: Vec<(SocketAddr, Vec<u8>)>) -> Vec<(SocketAddr, Vec<u8>)> {
-        if self.faults.wire.is_empty() {
+        if self.faults.is_empty() && self.tap.is_none() {
             return sent;
         }
         let now = self.clock.now();
         let mut out = Vec::new();
-        for (to, bytes) in sent {
-            let decoded = Datagram::decode(&self.template, &bytes);
-            let name = decoded.map(|d| d.message.name().to_owned()).unwrap_or_default();
-            for (delay, bytes) in self.wire.pass(Direction::In, &name, bytes) {
+        for (to, mut bytes) in sent {
+            let decoded = Datagram::decode(&self.template, &bytes).ok();
+            let (mut name, mut said) = (String::new(), Value::Undef);
+            if let Some(mut datagram) = decoded {
+                name = datagram.message.name().to_owned();
+                said = fault::said(&datagram.message, &bytes);
+                if let Some(tap) = &self.tap {
+                    tap(Channel::Udp, &name, Said::Message(&datagram.message));
+                }
+                if let Some(changed) = self.faults.send(&datagram.message, &said) {
+                    datagram.message = changed;
+                    bytes = datagram.encode().unwrap_or(bytes);
+                }
+            }
+            let wire = self.clients.get_mut(&to).and_then(|client| client.wire.as_mut());
+            let Some(wire) = wire else {
+                out.push((to, bytes));
+                continue;
+            };
+            for (delay, bytes) in wire.pass_saying(Direction::In, &name, &said, bytes) {
                 match delay.is_zero() {
                     true => out.push((to, bytes)),
                     false => {
-                        self.late.insert((now + delay, self.late.len()), (to, bytes));
+                        self.late_count += 1;
+                        let due = now + delay / self.factor;
+                        self.late.insert((due, self.late_count), (to, bytes));
                     }
                 }
             }
+            self.faults.note_wire(wire);
         }
         while let Some(entry) = self.late.first_entry().filter(|entry| entry.key().0 <= now) {
             out.push(entry.remove());

@@ -1,6 +1,6 @@
 //! What a grid is made of.
 
-use super::fault::Faults;
+use super::fault::{Faults, Tap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +81,8 @@ pub struct GridConfig {
     pub faults: Faults,
     /// What is told while it runs.
     pub log: Option<Log>,
+    /// Sees everything it says, before any fault gets at it.
+    pub tap: Option<Tap>,
 }
 
 impl Default for GridConfig {
@@ -97,6 +99,7 @@ impl Default for GridConfig {
             require_tos: false,
             faults: Faults::default(),
             log: None,
+            tap: None,
         }
     }
 }

@@ -1,150 +1,280 @@
 //! What may be wrong with a grid on purpose: the faults of mutants, described as data.
 
+use super::policy::Policy;
 use crate::proto::circuit::Config;
+use crate::proto::event_queue::Event;
 use crate::proto::llsd::Llsd;
 use crate::proto::message::Message;
-use crate::tamper::Rule;
-use crate::value::{Change, Path, change_llsd, change_message};
+use crate::tamper::{
+    Action, Channel, Direction, Rule, Tamper, change_llsd, change_message, header_value, set_llsd,
+    set_message,
+};
+use crate::value::{Path, Value, message_value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-/// Where a grid says something.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Speech {
-    /// A UDP message, by name.
-    Udp(String),
-    /// A login reply.
-    Login,
-    /// A seed reply.
-    Seed,
-    /// An event of the event queue, by name.
-    Event(String),
-    /// The reply of a capability, by name.
-    Cap(String),
-}
+/// Told of everything a grid is about to say: the channel, the message's name, its members.
+pub type Tap = Arc<dyn Fn(Channel, &str, Said<'_>) + Send + Sync>;
 
-/// A rule of the protocol that a grid does not keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Policy {
-    /// Any password will do.
-    AnyPassword,
-    /// An unknown name is refused with words of its own.
-    NamesNameless,
-    /// Any circuit code will do.
-    AnyCode,
-    /// Any session id will do.
-    AnySession,
-    /// Packets with foreign ids are acknowledged and processed.
-    ForeignIds,
-    /// Endpoints that never sent UseCircuitCode are acknowledged.
-    AnswersStrangers,
-    /// Reliable packets are not acknowledged.
-    NeverAcks,
-    /// Acks are not heeded: everything is sent again and again.
-    IgnoresAcks,
-    /// Nothing is sent again.
-    NeverResends,
-    /// Duplicates are processed.
-    ProcessesDuplicates,
-    /// Pings are not answered.
-    NeverPongs,
-    /// The simulator does not ping.
-    NeverPings,
-    /// Silence is borne for ever.
-    NeverTimesOut,
-    /// A second login ends nothing.
-    NeverKicks,
-    /// Capabilities outlive their session.
-    CapsOutlive,
-    /// The seed grants names it does not know.
-    GrantsAnything,
-    /// The avatar arrives without CompleteAgentMovement.
-    ArrivesUnasked,
-    /// Every CompleteAgentMovement is answered.
-    ArrivesTwice,
-    /// A datagram that does not decode ends its circuit.
-    DiesOfGarbage,
-    /// An empty event queue answers at once.
-    NeverHolds,
+/// What a grid says.
+#[derive(Clone, Copy, Debug)]
+pub enum Said<'a> {
+    /// A reply or the body of an event.
+    Llsd(&'a Llsd),
+    /// A UDP message.
+    Message(&'a Message),
 }
 
 /// The faults of one grid.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
-    /// Rules it does not keep.
-    pub policies: Vec<Policy>,
-    /// What it says wrongly.
-    pub content: Vec<(Speech, Path, Change)>,
-    /// What happens to its datagrams.
-    pub wire: Vec<Rule>,
-    /// How often content was changed: a mutant that never was one proves nothing.
-    changed: Arc<AtomicU32>,
+    policies: Vec<Policy>,
+    rules: Vec<Rule>,
+    /// How often each policy and each rule made a difference, and how often each rule could have.
+    applied: Arc<Vec<AtomicU32>>,
+    matched: Arc<Vec<AtomicU32>>,
+}
+
+/// What becomes of an HTTP answer besides its members.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Spoilt {
+    pub dropped: bool,
+    pub delay: Duration,
+    pub status: Option<u16>,
+    pub content_type: Option<String>,
+    pub empty: bool,
 }
 
 impl Faults {
-    /// One rule not kept.
-    pub fn policy(policy: Policy) -> Self {
-        Self { policies: vec![policy], ..Self::default() }
+    /// Rules of the protocol not kept, and rules for what passes.
+    pub fn new(policies: Vec<Policy>, rules: Vec<Rule>) -> Self {
+        let zeros = |n| Arc::new((0..n).map(|_| AtomicU32::new(0)).collect::<Vec<_>>());
+        let (applied, matched) = (zeros(policies.len() + rules.len()), zeros(rules.len()));
+        Self { policies, rules, applied, matched }
     }
 
-    /// One thing said wrongly.
-    pub fn content(speech: Speech, path: Path, change: Change) -> Self {
-        Self { content: vec![(speech, path, change)], ..Self::default() }
+    /// The same faults, not yet applied: for another grid.
+    pub fn afresh(&self) -> Self {
+        Self::new(self.policies.clone(), self.rules.clone())
     }
 
-    /// One fault on the wire.
-    pub fn wire(rule: Rule) -> Self {
-        Self { wire: vec![rule], ..Self::default() }
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.policies.is_empty() && self.rules.is_empty()
     }
 
-    /// Whether a rule is not kept.
-    pub fn has(&self, policy: Policy) -> bool {
-        self.policies.contains(&policy)
+    /// How often each policy, then each rule, made a difference: a mutant that never did proves
+    /// nothing.
+    pub fn applied(&self) -> Vec<u32> {
+        self.applied.iter().map(|n| n.load(Ordering::Relaxed)).collect()
     }
 
-    /// How often content was changed.
-    pub fn changes(&self) -> u32 {
-        self.changed.load(Ordering::Relaxed)
-    }
-
-    fn changes_to(&self, speech: &Speech) -> impl Iterator<Item = (&Path, Change)> {
-        let of = move |(said, ..): &&(Speech, Path, Change)| said == speech;
-        self.content.iter().filter(of).map(|(_, path, change)| (path, *change))
-    }
-
-    /// Changes what is said in LLSD.
-    pub(super) fn say(&self, speech: &Speech, value: &mut Llsd) {
-        for (path, change) in self.changes_to(speech) {
-            let changed = change_llsd(value, path, change);
-            self.changed.fetch_add(u32::from(changed), Ordering::Relaxed);
+    /// Whether a rule of the protocol is not kept, asked where that makes a difference.
+    pub(super) fn breaks(&self, policy: Policy) -> bool {
+        match self.policies.iter().position(|p| *p == policy) {
+            Some(at) => {
+                self.note(at);
+                true
+            }
+            None => false,
         }
     }
 
-    /// Changes a message.
-    pub(super) fn send(&self, message: &Message) -> Option<Message> {
-        if self.content.is_empty() {
+    fn note(&self, at: usize) {
+        if let Some(applied) = self.applied.get(at) {
+            applied.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn note_rule(&self, rule: usize) {
+        self.note(self.policies.len() + rule);
+    }
+
+    /// The rules about something said in values: those that count it as theirs.
+    fn about<'a>(
+        &'a self,
+        channel: Channel,
+        name: &'a str,
+        status: Option<u16>,
+        said: &'a Value,
+    ) -> impl Iterator<Item = (usize, &'a Rule)> {
+        let rules = self.rules.iter().enumerate();
+        rules.filter(move |(at, rule)| {
+            // A rule that names an event is about that event, not about the poll that brings it.
+            let level = channel != Channel::Events || rule.message.is_none() == name.is_empty();
+            let theirs = level
+                && rule.is_about(channel, name)
+                && rule.was.is_none_or(|was| status == Some(was))
+                && rule.fits(said);
+            if !theirs {
+                return false;
+            }
+            let count = self.matched[*at].fetch_add(1, Ordering::Relaxed) + 1;
+            rule.counts(count)
+        })
+    }
+
+    /// Changes the members of an answer, and says what else becomes of it.
+    pub(super) fn answer(
+        &self,
+        channel: Channel,
+        name: &str,
+        status: u16,
+        body: Option<&mut Llsd>,
+    ) -> Spoilt {
+        let mut spoilt = Spoilt::default();
+        if self.rules.is_empty() {
+            return spoilt;
+        }
+        let said = body.as_deref().map(Value::from).unwrap_or_default();
+        let mut nothing = Llsd::Undef;
+        let has_body = body.is_some();
+        let body = body.unwrap_or(&mut nothing);
+        for (at, rule) in self.about(channel, name, Some(status), &said) {
+            match &rule.action {
+                Action::Drop => spoilt.dropped = true,
+                Action::Delay(by) => spoilt.delay += *by,
+                Action::Status(status) => spoilt.status = Some(*status),
+                Action::ContentType(text) => spoilt.content_type = Some(text.clone()),
+                Action::Empty => spoilt.empty = true,
+                Action::Change(_) | Action::Set(_) if has_body => {
+                    if !alter(rule, body) {
+                        continue;
+                    }
+                }
+                _ => continue,
+            }
+            self.note_rule(at);
+        }
+        spoilt
+    }
+
+    /// What becomes of events on their way out: changed, gone, twice, in another order; and those
+    /// that come later.
+    pub(super) fn events(&self, events: Vec<Event>) -> (Vec<Event>, Vec<(Duration, Event)>) {
+        if self.rules.is_empty() {
+            return (events, Vec::new());
+        }
+        let (mut now, mut later, mut last) = (Vec::new(), Vec::new(), Vec::new());
+        for mut event in events {
+            let said = Value::from(&event.body);
+            let (mut copies, mut delay, mut held) = (1, Duration::ZERO, false);
+            let name = event.message.clone();
+            for (at, rule) in self.about(Channel::Events, &name, None, &said) {
+                match &rule.action {
+                    Action::Drop => copies = 0,
+                    Action::Double => copies = 2,
+                    Action::Delay(by) => delay += *by,
+                    Action::Reorder => held = true,
+                    Action::Change(_) | Action::Set(_) if alter(rule, &mut event.body) => {}
+                    _ => continue,
+                }
+                self.note_rule(at);
+            }
+            let copies = std::iter::repeat_n(event, copies);
+            match (delay.is_zero(), held) {
+                (false, _) => later.extend(copies.map(|event| (delay, event))),
+                (true, true) => last.extend(copies),
+                (true, false) => now.extend(copies),
+            }
+        }
+        now.extend(last);
+        (now, later)
+    }
+
+    /// Changes the fields of a message that says this.
+    pub(super) fn send(&self, message: &Message, said: &Value) -> Option<Message> {
+        let fields = |rule: &Rule| {
+            rule.is_about(Channel::Udp, message.name())
+                && rule.field.as_ref().is_some_and(|field| field.head() != Some("header"))
+        };
+        if !self.rules.iter().any(fields) {
             return None;
         }
         let mut changed = message.clone();
-        for (path, change) in self.changes_to(&Speech::Udp(message.name().to_owned())) {
-            let differs = change_message(&mut changed, path, change);
-            self.changed.fetch_add(u32::from(differs), Ordering::Relaxed);
+        for (at, rule) in self.about(Channel::Udp, message.name(), None, said) {
+            let field: &Path = match &rule.field {
+                Some(field) if fields(rule) => field,
+                _ => continue,
+            };
+            let differs = match &rule.action {
+                Action::Change(change) => change_message(&mut changed, field, *change),
+                Action::Set(value) => set_message(&mut changed, field, value),
+                _ => false,
+            };
+            if differs {
+                self.note_rule(at);
+            }
         }
         Some(changed)
+    }
+
+    /// The wire of one circuit.
+    pub(super) fn wire(&self) -> Option<Tamper> {
+        (!self.rules.is_empty()).then(|| Tamper::new(self.rules.clone(), 1))
+    }
+
+    /// Notes which rules a datagram met on its wire.
+    pub(super) fn note_wire(&self, wire: &Tamper) {
+        wire.last().iter().for_each(|at| self.note_rule(*at));
+    }
+
+    /// Whether the grid is deaf to a message.
+    pub(super) fn is_deaf_to(&self, name: &str) -> bool {
+        let deaf = |rule: &Rule| {
+            rule.action == Action::Drop
+                && rule.direction == Some(Direction::Out)
+                && rule.is_about(Channel::Udp, name)
+        };
+        let at = self.rules.iter().position(deaf);
+        let at = at.filter(|at| {
+            let heard = self.matched[*at].fetch_add(1, Ordering::Relaxed) + 1;
+            self.rules[*at].counts(heard)
+        });
+        at.inspect(|at| self.note_rule(*at)).is_some()
     }
 
     /// The figures of this grid's circuits.
     pub(super) fn circuit(&self, config: Config) -> Config {
         Config {
-            acks: !self.has(Policy::NeverAcks),
-            heeds_acks: !self.has(Policy::IgnoresAcks),
-            tells_duplicates: !self.has(Policy::ProcessesDuplicates),
-            resend_tries: if self.has(Policy::NeverResends) { 0 } else { config.resend_tries },
-            pongs: !self.has(Policy::NeverPongs),
-            pings: !self.has(Policy::NeverPings),
-            silence_limit: config.silence_limit.filter(|_| !self.has(Policy::NeverTimesOut)),
+            acks: !self.breaks(Policy::NeverAcks),
+            acks_again: !self.breaks(Policy::AcksOnce),
+            acks_per_packet: match self.breaks(Policy::AcksSingly) {
+                true => 1,
+                false => config.acks_per_packet,
+            },
+            heeds_acks: !self.breaks(Policy::IgnoresAcks),
+            tells_duplicates: !self.breaks(Policy::ProcessesDuplicates),
+            resend_tries: if self.breaks(Policy::NeverResends) { 0 } else { config.resend_tries },
+            pongs: !self.breaks(Policy::NeverPongs),
+            pings: !self.breaks(Policy::NeverPings),
+            silence_limit: config.silence_limit.filter(|_| !self.breaks(Policy::NeverTimesOut)),
+            first_sequence: match self.breaks(Policy::CountsFromAHundred) {
+                true => 100,
+                false => config.first_sequence,
+            },
             ..config
         }
+    }
+}
+
+/// What a datagram says: its header and its blocks.
+pub(super) fn said(message: &Message, bytes: &[u8]) -> Value {
+    let mut said = message_value(message);
+    if let (Value::Map(blocks), Value::Map(header)) = (&mut said, header_value(bytes)) {
+        blocks.extend(header);
+    }
+    said
+}
+
+/// Changes or sets a member; whether that made a difference.
+fn alter(rule: &Rule, value: &mut Llsd) -> bool {
+    let whole = Path::default();
+    let field = rule.field.as_ref().unwrap_or(&whole);
+    match &rule.action {
+        Action::Change(change) => change_llsd(value, field, *change),
+        Action::Set(to) => set_llsd(value, field, to),
+        _ => false,
     }
 }

@@ -1,33 +1,32 @@
 //! The simple capabilities: one request, one answer.
 
-use super::{Shared, Speech, inventory};
-use crate::net::server::{Answer, Request};
-use crate::proto::llsd::{Llsd, from_xml, to_xml};
+use super::reply::Body;
+use super::{Shared, inventory};
+use crate::net::server::Request;
+use crate::proto::llsd::{Llsd, from_xml};
 use uuid::Uuid;
 
-const LLSD: &str = "application/llsd+xml";
-
-/// Answers a simple capability.
-pub(super) fn answer(shared: &Shared, name: &str, agent: Uuid, request: &Request) -> Answer {
+/// Answers a simple capability; a status where it refuses.
+pub(super) fn answer(
+    shared: &Shared,
+    name: &str,
+    agent: Uuid,
+    request: &Request,
+) -> Result<Body, u16> {
     match (name, request.method.as_str()) {
-        ("SimulatorFeatures", "GET") => say(shared, name, simulator_features()),
-        ("GetDisplayNames", "GET") => say(shared, name, display_names(shared, request)),
+        ("SimulatorFeatures", "GET") => Ok(Body::Llsd(simulator_features())),
+        ("GetDisplayNames", "GET") => Ok(Body::Llsd(display_names(shared, request))),
         ("ServerReleaseNotes", "GET") => {
             let version = env!("CARGO_PKG_VERSION");
-            Answer::ok("text/plain", format!("gridproof reference grid {version}\n"))
+            let text = format!("gridproof reference grid {version}\n");
+            Ok(Body::Plain("text/plain", text.into_bytes()))
         }
         ("FetchInventoryDescendents2", "POST") => descendents(agent, request),
         ("AgentPreferences" | "UpdateAgentLanguage" | "HomeLocation", "POST") => {
             echo(name, request)
         }
-        _ => Answer::status(405),
+        _ => Err(405),
     }
-}
-
-/// A reply in LLSD, with what is wrong with this grid's replies.
-fn say(shared: &Shared, cap: &str, mut reply: Llsd) -> Answer {
-    shared.config.faults.say(&Speech::Cap(cap.to_owned()), &mut reply);
-    Answer::ok(LLSD, to_xml(&reply))
 }
 
 fn simulator_features() -> Llsd {
@@ -75,8 +74,8 @@ fn display_names(shared: &Shared, request: &Request) -> Llsd {
 }
 
 /// Settings are accepted and told back; what is no map is refused.
-fn echo(name: &str, request: &Request) -> Answer {
-    let Ok(map @ Llsd::Map(_)) = from_xml(&request.body) else { return Answer::status(400) };
+fn echo(name: &str, request: &Request) -> Result<Body, u16> {
+    let Ok(map @ Llsd::Map(_)) = from_xml(&request.body) else { return Err(400) };
     let body = match name {
         "HomeLocation" => {
             let location = map.get("HomeLocation").cloned().unwrap_or_default();
@@ -85,14 +84,14 @@ fn echo(name: &str, request: &Request) -> Answer {
         "AgentPreferences" => map,
         _ => Llsd::map([("success", Llsd::Boolean(true))]),
     };
-    Answer::ok(LLSD, to_xml(&body))
+    Ok(Body::Llsd(body))
 }
 
 /// Every folder asked for, and under `bad_folders` those that are not the agent's.
-fn descendents(agent: Uuid, request: &Request) -> Answer {
+fn descendents(agent: Uuid, request: &Request) -> Result<Body, u16> {
     let asked = from_xml(&request.body).ok();
     let Some(Llsd::Array(asked)) = asked.as_ref().and_then(|map| map.get("folders")) else {
-        return Answer::status(400);
+        return Err(400);
     };
     let mut folders = Vec::new();
     let mut bad = Vec::new();
@@ -110,5 +109,5 @@ fn descendents(agent: Uuid, request: &Request) -> Answer {
     if !bad.is_empty() {
         reply.push(("bad_folders", Llsd::Array(bad)));
     }
-    Answer::ok(LLSD, to_xml(&Llsd::map(reply)))
+    Ok(Body::Llsd(Llsd::map(reply)))
 }

@@ -3,30 +3,46 @@
 use super::circuits::circuit_code;
 use super::region::{Order, Region};
 use super::{Policy, inworld, messages};
-use crate::proto::message::{Message, Packet};
+use crate::proto::message::{FieldValue, Message, Packet};
 use std::net::SocketAddr;
 use uuid::Uuid;
 
 /// Opens a circuit, if the code, the session and the agent belong together here. If not: silence.
 pub(super) fn use_circuit_code(region: &mut Region, packet: &Packet<'_>, from: SocketAddr) {
     let Some((code, session, agent)) = circuit_code(packet) else { return };
-    let world = region.shared.world();
+    let shared = region.shared.clone();
+    let (world, faults) = (shared.world(), &shared.config.faults);
     if !world.admits(region.index, agent, session, code) {
+        let unknown = world.presence(agent).is_none();
+        drop(world);
+        if unknown && faults.breaks(Policy::GreetsStrangers) {
+            region.circuits.open(from, agent, session, code);
+            greet(region, from);
+        }
+        return;
+    }
+    if region.circuits.of(agent).is_some_and(|(old, _)| old != from)
+        && faults.breaks(Policy::RefusesNewPort)
+    {
         return;
     }
     let Some(presence) = world.presence(agent) else { return };
     // The session's own values: what came was compared with them just above.
     let (code, session) = (presence.circuit_code, presence.session_id);
     let child = presence.root != region.index;
-    let place = world.places[region.index].clone();
     drop(world);
     region.circuits.open(from, agent, session, code);
     region.circuits.handle(from, packet);
     region.circuits.flush_acks(from);
+    if child && faults.breaks(Policy::IgnoresChildren) {
+        return;
+    }
     if child {
-        let handshake = messages::region_handshake(&region.shared.template, &place);
-        region.circuits.send(from, &handshake, true);
-    } else if region.shared.config.faults.has(Policy::ArrivesUnasked) {
+        greet(region, from);
+        if faults.breaks(Policy::ArrivesAsChild) {
+            complete_movement(region, from, agent);
+        }
+    } else if faults.breaks(Policy::ArrivesUnasked) {
         complete_movement(region, from, agent);
     }
 }
@@ -35,13 +51,25 @@ pub(super) fn use_circuit_code(region: &mut Region, packet: &Packet<'_>, from: S
 pub(super) fn dispatch(region: &mut Region, from: SocketAddr, message: &Message) -> bool {
     let Some(client) = region.circuits.client(from) else { return true };
     let (agent, session, code) = (client.agent, client.session, client.code);
+    let shared = region.shared.clone();
+    let faults = &shared.config.faults;
     match message.name() {
+        "UseCircuitCode" if faults.breaks(Policy::RestartsOnCode) => {
+            region.circuits.disable(from);
+        }
         "CompleteAgentMovement" => {
-            if message.u32("AgentData", "CircuitCode") == Some(code) {
+            let right = message.u32("AgentData", "CircuitCode") == Some(code);
+            let right = right || faults.breaks(Policy::AnyMovementCode);
+            if right && faults.breaks(Policy::NeedsHandshakeReply) {
+                greet(region, from);
+            } else if right {
                 complete_movement(region, from, agent);
             }
         }
         "RegionHandshakeReply" => {
+            if faults.breaks(Policy::NeedsHandshakeReply) {
+                complete_movement(region, from, agent);
+            }
             let mut world = region.shared.world();
             let here = world.presence_mut(agent).and_then(|p| p.agents.get_mut(&region.index));
             if let Some(here) = here {
@@ -59,6 +87,13 @@ pub(super) fn dispatch(region: &mut Region, from: SocketAddr, message: &Message)
     true
 }
 
+/// Says who the region is.
+fn greet(region: &mut Region, to: SocketAddr) {
+    let place = region.shared.world().places[region.index].clone();
+    let handshake = messages::region_handshake(&region.shared.template, &place);
+    region.circuits.send(to, &handshake, true);
+}
+
 fn complete_movement(region: &mut Region, from: SocketAddr, agent: Uuid) {
     let shared = region.shared.clone();
     let template = &shared.template;
@@ -66,11 +101,15 @@ fn complete_movement(region: &mut Region, from: SocketAddr, agent: Uuid) {
     let place = world.places[region.index].clone();
     let Some(presence) = world.presence_mut(agent) else { return };
     let here = std::mem::replace(&mut presence.arrived, true);
-    let again = here && !shared.config.faults.has(Policy::ArrivesTwice);
-    if presence.root != region.index || again {
+    let faults = &shared.config.faults;
+    let barred = match presence.root == region.index {
+        true => here && !faults.breaks(Policy::ArrivesTwice),
+        false => !faults.breaks(Policy::ArrivesAsChild),
+    };
+    if barred {
         return;
     }
-    let arrival = [
+    let mut arrival = [
         messages::region_handshake(template, &place),
         messages::movement_complete(template, presence, &place),
         messages::avatar(template, presence, &place),
@@ -79,10 +118,17 @@ fn complete_movement(region: &mut Region, from: SocketAddr, agent: Uuid) {
     let avatar = arrival[2].clone();
     let opened = world.open_world(agent, region.index);
     drop(world);
+    if faults.breaks(Policy::FatDatagrams) {
+        let novel = FieldValue::text(&"x".repeat(2000));
+        arrival[1] = arrival[1].clone().with("SimData", "ChannelVersion", novel);
+    }
     arrival.iter().for_each(|message| region.circuits.send(from, message, true));
+    if faults.breaks(Policy::TellsArrivalTwice) {
+        region.circuits.send(from, &arrival[1], true);
+    }
     inworld::tell_others(region, agent, &avatar);
     inworld::tell_where(region);
-    if opened {
+    if opened || shared.config.faults.breaks(Policy::NoGates) {
         inworld::show_world(region, agent);
     }
 }
@@ -93,10 +139,19 @@ fn log_out(region: &mut Region, from: SocketAddr, agent: Uuid, session: Uuid) {
     let regions = world.end(agent);
     drop(world);
     shared.log("an avatar logged out");
+    let faults = &shared.config.faults;
+    if faults.breaks(Policy::LeavesWithoutAck) {
+        region.circuits.forget_acks(from);
+    }
     let reply = messages::logout_reply(&shared.template, agent, session);
     region.circuits.send(from, &reply, true);
     region.leave(agent);
-    region.circuits.close(from);
+    if !faults.breaks(Policy::StaysAfterLogout) {
+        region.circuits.close(from);
+    }
+    if faults.breaks(Policy::KeepsChildren) {
+        return;
+    }
     for other in regions.into_iter().filter(|r| *r != region.index) {
         shared.order(other, Order::Close(agent));
     }

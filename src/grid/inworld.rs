@@ -1,8 +1,8 @@
 //! What avatars do in a region: move, talk, ask for names.
 
-use super::messages;
 use super::region::{Order, Region};
 use super::world::{Place, Presence};
+use super::{Policy, messages};
 use crate::proto::message::{Field, FieldValue, Message};
 use std::net::SocketAddr;
 use uuid::Uuid;
@@ -55,6 +55,9 @@ pub(super) fn dispatch(region: &mut Region, from: SocketAddr, message: &Message,
             region.circuits.send(from, &reply, true);
         }
         "RequestRegionInfo" => region_info(region, from),
+        "AgentThrottle" if region.shared.config.faults.breaks(Policy::ChokesOnThrottle) => {
+            region.circuits.choke(from);
+        }
         "AgentPause" => {
             region.circuits.set_patience(from, 300, region.shared.config.time_factor);
         }

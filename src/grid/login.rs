@@ -28,13 +28,13 @@ pub(super) fn log_in(shared: &std::sync::Arc<Shared>, request: &Request) -> Llsd
     let faults = &shared.config.faults;
     let agent = match world.authenticate(first, last, &passwd) {
         Ok(agent) => agent,
-        Err(_) if faults.has(Policy::AnyPassword) && world.agent_of(first, last).is_some() => {
-            world.agent_of(first, last).unwrap_or_default()
-        }
-        Err(_) if faults.has(Policy::NamesNameless) && world.agent_of(first, last).is_none() => {
-            return refusal("key", "There is no avatar of that name.");
-        }
-        Err(refused) => return refusal(refused.reason, refused.message),
+        Err(refused) => match world.agent_of(first, last) {
+            Some(agent) if faults.breaks(Policy::AnyPassword) => agent,
+            None if faults.breaks(Policy::NamesNameless) => {
+                return refusal("key", "There is no avatar of that name.");
+            }
+            _ => return refusal(refused.reason, refused.message),
+        },
     };
     if shared.config.require_tos && !agrees(request) {
         let message = "Please read the terms of service of this grid and agree to them.";
@@ -44,7 +44,7 @@ pub(super) fn log_in(shared: &std::sync::Arc<Shared>, request: &Request) -> Llsd
     match world.begin(agent, start) {
         Err(refused) => {
             let stale = refused.reason == "presence";
-            let stale = stale && !faults.has(Policy::NeverKicks);
+            let stale = stale && !faults.breaks(Policy::NeverKicks);
             let regions = if stale { world.end(agent) } else { Vec::new() };
             drop(world);
             for region in regions {

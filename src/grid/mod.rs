@@ -13,13 +13,17 @@ mod inventory;
 mod inworld;
 mod login;
 mod messages;
+mod policy;
 mod region;
+mod reply;
 mod simulator;
 mod web;
 mod world;
 
+pub use caps::{EVENTS, GRANTED};
 pub use config::{Account, GridConfig, Log, RegionConfig};
-pub use fault::{Faults, Policy, Speech};
+pub use fault::{Faults, Said, Tap};
+pub use policy::Policy;
 pub use web::TIME_FACTOR_HEADER;
 
 use crate::net::{server, udp};

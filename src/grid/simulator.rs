@@ -2,7 +2,7 @@
 
 use super::region::{Order, Region};
 use super::{Policy, handshake, inworld, messages};
-use crate::proto::message::{Decoder, MAX_DATAGRAM};
+use crate::proto::message::{Decoder, Flags, MAX_DATAGRAM, Message, Packet};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -40,15 +40,24 @@ impl Region {
     /// A datagram. What does not decode, or comes from nobody we know, leaves no trace.
     fn arrive(&mut self, decoder: &mut Decoder, bytes: &[u8], from: SocketAddr) {
         let template = self.shared.template.clone();
+        let read_on;
         let packet = match decoder.decode(&template, bytes) {
             Ok(packet) => packet,
-            Err(_) if self.faults(Policy::DiesOfGarbage) => return self.circuits.disable(from),
-            Err(_) => return,
+            Err(_) => {
+                read_on = self.garbage(bytes, from);
+                match read_on.as_ref().and_then(|bytes| decoder.decode(&template, bytes).ok()) {
+                    Some(packet) => packet,
+                    None => return,
+                }
+            }
         };
+        if self.shared.config.faults.is_deaf_to(packet.name()) || self.is_picky(&packet) {
+            return;
+        }
         if !self.circuits.knows(from) {
             if packet.name() == "UseCircuitCode" {
                 handshake::use_circuit_code(self, &packet, from);
-            } else if self.faults(Policy::AnswersStrangers) {
+            } else if self.breaks(Policy::AnswersStrangers) {
                 self.circuits.open(from, Uuid::nil(), Uuid::nil(), 0);
                 self.circuits.handle(from, &packet);
             }
@@ -58,18 +67,57 @@ impl Region {
         if !self.circuits.owns(from, &packet) || !self.circuits.handle(from, &packet) {
             return;
         }
-        if packet.def.trusted {
-            return;
-        }
         let message = packet.to_message();
+        if packet.def.trusted {
+            return self.trusted(from, &message);
+        }
         let sequence = packet.header.sequence;
         if !handshake::dispatch(self, from, &message) {
             inworld::dispatch(self, from, &message, sequence);
         }
     }
 
-    fn faults(&self, policy: Policy) -> bool {
-        self.shared.config.faults.has(policy)
+    /// What does not decode is passed over, but for faults: the bytes a faulty grid reads instead.
+    fn garbage(&mut self, bytes: &[u8], from: SocketAddr) -> Option<Vec<u8>> {
+        let known = self.circuits.knows(from);
+        if known && self.breaks(Policy::DiesOfGarbage) {
+            self.circuits.disable(from);
+        }
+        if let (true, [flags, a, b, c, d, ..]) = (known, bytes)
+            && flags & Flags::RELIABLE.0 != 0
+            && self.breaks(Policy::AcksGarbage)
+        {
+            self.circuits.acknowledge(from, u32::from_be_bytes([*a, *b, *c, *d]));
+        }
+        let reads_on = known && self.breaks(Policy::ReadsPastTheEnd);
+        reads_on.then(|| [bytes, &[0; 2048]].concat())
+    }
+
+    /// Whether a faulty grid takes offence at what it should pass over.
+    fn is_picky(&self, packet: &Packet<'_>) -> bool {
+        let flags = packet.header.flags;
+        let empty = flags.has(Flags::ACK) && packet.acks.is_empty();
+        (packet.trailing > 0 && self.breaks(Policy::RefusesTrailingBytes))
+            || (flags.0 & 0x0F != 0 && self.breaks(Policy::RefusesReservedBits))
+            || (empty && self.breaks(Policy::RefusesEmptyTrailer))
+    }
+
+    /// A message that only simulators may send to each other: passed over, but for faults.
+    fn trusted(&mut self, from: SocketAddr, message: &Message) {
+        if self.breaks(Policy::DiesOfTrusted) {
+            self.circuits.disable(from);
+        }
+        if self.breaks(Policy::ObeysTrusted) {
+            for agent in self.circuits.agents() {
+                if let Some((to, _)) = self.circuits.of(agent) {
+                    self.circuits.send(to, message, true);
+                }
+            }
+        }
+    }
+
+    fn breaks(&self, policy: Policy) -> bool {
+        self.shared.config.faults.breaks(policy)
     }
 
     fn obey(&mut self, order: Order) {

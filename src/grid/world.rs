@@ -1,7 +1,8 @@
 //! Who is logged in and where: a pure model, changed under one lock.
 
 use super::config::Account;
-use super::fault::{Faults, Policy};
+use super::fault::Faults;
+use super::policy::Policy;
 use crate::proto::event_queue::{EnableSimulator, EstablishAgentCommunication, Event, PollReply};
 use crate::proto::login::{Start, hash_password};
 use md5::{Digest, Md5};
@@ -79,6 +80,8 @@ pub(super) struct Presence {
     pub arrived: bool,
     pub agents: HashMap<usize, AgentHere>,
     queue: VecDeque<Event>,
+    /// Events that a fault held back, due now.
+    late: Vec<Event>,
     next_event: i32,
     pub wake: Arc<Notify>,
 }
@@ -188,11 +191,16 @@ impl World {
         }
         let (root, position, word) = self.destination(agent, start)?;
         let (first, last) = self.name_of(agent).ok_or(BAD_CREDENTIALS)?;
+        let repeated = self.faults.breaks(Policy::RepeatsIds);
+        let fresh_id = || if repeated { agent } else { Uuid::new_v4() };
         let mut presence = Presence {
             agent_id: agent,
-            session_id: Uuid::new_v4(),
-            secure_session_id: Uuid::new_v4(),
-            circuit_code: rand::random_range(1..i32::MAX as u32),
+            session_id: fresh_id(),
+            secure_session_id: fresh_id(),
+            circuit_code: match repeated {
+                true => 7,
+                false => rand::random_range(1..i32::MAX as u32),
+            },
             first,
             last,
             root,
@@ -200,6 +208,7 @@ impl World {
             arrived: false,
             agents: HashMap::new(),
             queue: VecDeque::new(),
+            late: Vec::new(),
             next_event: rand::random_range(1..30_000_000),
             wake: Arc::default(),
         };
@@ -236,7 +245,7 @@ impl World {
     pub fn end(&mut self, agent: Uuid) -> Vec<usize> {
         let Some(presence) = self.presences.remove(&agent) else { return Vec::new() };
         self.last.insert(agent, (presence.root, presence.position));
-        if !self.faults.has(Policy::CapsOutlive) {
+        if !self.faults.breaks(Policy::CapsOutlive) {
             self.caps.retain(|_, cap| cap.agent != agent);
         }
         presence.wake.notify_waiters();
@@ -246,8 +255,8 @@ impl World {
     /// Whether these three open a circuit in that region.
     pub fn admits(&self, region: usize, agent: Uuid, session: Uuid, code: u32) -> bool {
         self.presences.get(&agent).is_some_and(|p| {
-            (p.session_id == session || self.faults.has(Policy::AnySession))
-                && (p.circuit_code == code || self.faults.has(Policy::AnyCode))
+            (p.session_id == session || self.faults.breaks(Policy::AnySession))
+                && (p.circuit_code == code || self.faults.breaks(Policy::AnyCode))
                 && p.agents.contains_key(&region)
         })
     }
@@ -269,6 +278,9 @@ impl World {
             return Vec::new();
         };
         here.seed_posted = true;
+        if self.faults.breaks(Policy::NewUrls) {
+            here.granted.clear();
+        }
         let mut granted = Vec::new();
         for name in names {
             let id = here.granted.entry(name).or_insert_with(|| {
@@ -322,15 +334,35 @@ impl World {
         presence.wake.notify_waiters();
     }
 
-    /// Everything queued for an agent, as one reply; none if nothing is.
-    pub fn take_events(&mut self, agent: Uuid) -> Option<PollReply> {
+    /// Everything queued for an agent, as one reply, and what a fault held back before; none if
+    /// there is neither.
+    pub fn take_events(&mut self, agent: Uuid) -> Option<(PollReply, Vec<Event>)> {
         let presence = self.presences.get_mut(&agent)?;
-        if presence.queue.is_empty() {
+        if presence.queue.is_empty() && presence.late.is_empty() {
             return None;
         }
         let id = presence.next_event;
         presence.next_event += 1;
-        Some(PollReply { id, events: presence.queue.drain(..).collect() })
+        let reply = PollReply { id, events: presence.queue.drain(..).collect() };
+        Some((reply, std::mem::take(&mut presence.late)))
+    }
+
+    /// An event that a fault held back is due.
+    pub fn tell_late(&mut self, agent: Uuid, event: Event) {
+        if let Some(presence) = self.presences.get_mut(&agent) {
+            presence.late.push(event);
+            presence.wake.notify_waiters();
+        }
+    }
+
+    /// Another agent, logged in by itself for faults that mix agents up.
+    pub fn bystander(&mut self, but: Uuid) -> Uuid {
+        let others: Vec<Uuid> = self.accounts.iter().map(agent_id).filter(|a| *a != but).collect();
+        let Some(other) = others.last().copied() else { return but };
+        if self.begin(other, "home").is_ok() {
+            self.announce_neighbours(other, 0);
+        }
+        other
     }
 
     /// The avatars that stand in a region, but for one.
@@ -408,7 +440,7 @@ mod tests {
         presence.agents.get_mut(&0).unwrap().handshake_replied = true;
         assert!(world.open_world(agent, 0));
         assert!(!world.open_world(agent, 0));
-        let events = world.take_events(agent).unwrap().events;
+        let events = world.take_events(agent).unwrap().0.events;
         let names: Vec<&str> = events.iter().map(|e| e.message.as_str()).collect();
         assert_eq!(names, ["EnableSimulator", "EstablishAgentCommunication"]);
         assert!(world.take_events(agent).is_none());

@@ -33,13 +33,21 @@ pub struct Request {
     pub peer: SocketAddr,
 }
 
+impl Request {
+    /// Whether the body is said to be of this type, whatever its parameters.
+    pub fn is_of_type(&self, content_type: &str) -> bool {
+        let said = self.content_type.as_deref().unwrap_or_default();
+        said.split(';').next().unwrap_or_default().trim() == content_type
+    }
+}
+
 /// An answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
     /// The content type, none if empty.
-    pub content_type: &'static str,
+    pub content_type: String,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
@@ -49,12 +57,12 @@ pub struct Answer {
 impl Answer {
     /// An answer without a body.
     pub fn status(status: u16) -> Self {
-        Self { status, content_type: "", headers: Vec::new(), body: Vec::new() }
+        Self { status, content_type: String::new(), headers: Vec::new(), body: Vec::new() }
     }
 
     /// 200 with a body.
-    pub fn ok(content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self { content_type, body: body.into(), ..Self::status(200) }
+    pub fn ok(content_type: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
+        Self { content_type: content_type.into(), body: body.into(), ..Self::status(200) }
     }
 }
 

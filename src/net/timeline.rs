@@ -5,7 +5,7 @@ use std::fmt::{Display, Formatter};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where something happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Channel {
     /// The login call.
@@ -36,7 +36,7 @@ impl Display for Channel {
 }
 
 /// One row.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Entry {
     /// Milliseconds since the case began.
     pub ms: f64,

@@ -348,8 +348,7 @@ impl Driver {
             Err(error) => return (self.seen)(Seen::Bad(error.to_string())),
         };
         let handled = self.circuit.handle(now, &packet);
-        let acks = packet.acks.iter().chain(body_acks(&packet));
-        acks.for_each(|sequence| (self.seen)(Seen::Ack(sequence)));
+        packet.acknowledged().for_each(|sequence| (self.seen)(Seen::Ack(sequence)));
         let message = packet.to_message();
         if let (Some((agent, session)), "RegionHandshake") = (self.options.handshake, packet.name())
             && handled == Handled::Deliver
@@ -384,18 +383,6 @@ pub fn handshake_reply(template: &Template, agent: Uuid, session: Uuid) -> Messa
         .with("RegionInfo", "Flags", Field::U32(4))
 }
 
-fn body_acks<'a>(
-    packet: &crate::proto::message::Packet<'a>,
-) -> impl Iterator<Item = Sequence> + use<'a> {
-    let acks = packet.name() == "PacketAck";
-    packet.blocks().filter(move |_| acks).flat_map(|block| block.instances()).filter_map(
-        |i| match i.fields().next() {
-            Some((_, Field::U32(sequence))) => Some(sequence),
-            _ => None,
-        },
-    )
-}
-
 fn describe(packet: &crate::proto::message::Packet<'_>) -> String {
     let flags = packet.header.flags;
     let mut text = format!("#{} {}", packet.header.sequence, packet.name());
@@ -405,8 +392,7 @@ fn describe(packet: &crate::proto::message::Packet<'_>) -> String {
     if flags.has(Flags::RESENT) {
         text.push_str(" RESENT");
     }
-    let acks: Vec<String> =
-        packet.acks.iter().chain(body_acks(packet)).map(|n| format!("#{n}")).collect();
+    let acks: Vec<String> = packet.acknowledged().map(|n| format!("#{n}")).collect();
     if !acks.is_empty() {
         text.push_str(&format!(" acks {}", acks.join(" ")));
     }

@@ -51,14 +51,14 @@ impl PollRequest {
 }
 
 impl PollReply {
-    /// Writes the reply.
-    pub fn to_xml(&self) -> String {
+    /// The reply as a map of `events` and `id`.
+    pub fn to_llsd(&self) -> Llsd {
         let events = self.events.iter().map(|event| {
             let message = Llsd::string(&event.message);
             Llsd::map([("message", message), ("body", event.body.clone())])
         });
         let events = Llsd::Array(events.collect());
-        to_xml(&Llsd::map([("events", events), ("id", Llsd::Integer(self.id))]))
+        Llsd::map([("events", events), ("id", Llsd::Integer(self.id))])
     }
 
     /// Reads a reply. Events without a name are passed over.
@@ -180,7 +180,7 @@ mod tests {
         };
         assert_eq!(EnableSimulator::parse(&enable.to_event().body), Some(enable.clone()));
         let reply = PollReply { id: 3, events: vec![enable.to_event()] };
-        assert_eq!(PollReply::parse(reply.to_xml().as_bytes()), Ok(reply));
+        assert_eq!(PollReply::parse(to_xml(&reply.to_llsd()).as_bytes()), Ok(reply));
         let poll = PollRequest { ack: Some(4), done: false };
         assert_eq!(PollRequest::parse(poll.to_xml().as_bytes()), Ok(poll));
     }

@@ -50,7 +50,11 @@ fn finding(finding: &Finding, paint: Paint) -> Vec<String> {
     let mut lines = Vec::new();
     match (&finding.requirement, finding.level, &finding.sentence) {
         (Some(id), Some(level), Some(sentence)) => {
-            lines.push(format!("  {} {level}", paint.bold(id)));
+            let also = match finding.also.as_slice() {
+                [] => String::new(),
+                also => cut(&format!(", and {}", also.join(", ")), WIDTH - 10 - id.len()),
+            };
+            lines.push(format!("  {}{also} {level}", paint.bold(id)));
             lines.extend(wrap(sentence, WIDTH - 4).iter().map(|line| format!("    {line}")));
             if let Some(source) = &finding.source {
                 let source = cut(&format!("source: {source}"), WIDTH - 6);
@@ -76,6 +80,10 @@ fn finding(finding: &Finding, paint: Paint) -> Vec<String> {
     }
     let received = told("received", &format!("{}{place}", finding.received), 3);
     lines.extend(received.into_iter().map(|line| paint.red(&line)));
+    // Before the long part, so that it is read.
+    if let Some(hint) = &finding.hint {
+        lines.extend(told("hint", hint, 2));
+    }
     if let Some(place) = &finding.place {
         lines.extend(caret(place, paint));
     }
@@ -163,11 +171,7 @@ fn timeline(record: &CaseRecord, room: usize, paint: Paint) -> Vec<String> {
 }
 
 fn tail(record: &CaseRecord, paint: Paint) -> Vec<String> {
-    let hint = record.findings.iter().find_map(|f| f.hint.as_ref());
     let mut lines = vec![String::new()];
-    if let Some(hint) = hint {
-        lines.extend(told("hint", hint, 2));
-    }
     lines.push(paint.dim(&format!("  reproduce {}", record.reproduce)));
     lines
 }

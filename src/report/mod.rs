@@ -13,7 +13,7 @@ pub use json::json;
 pub use junit::junit;
 pub use paint::Paint;
 pub(crate) use paint::wrap;
-pub use progress::Progress;
+pub use progress::{Counter, Progress};
 
 use std::io::Write;
 use std::path::Path;

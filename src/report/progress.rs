@@ -84,6 +84,37 @@ impl Progress {
     }
 }
 
+/// Counts what is done, on a terminal.
+pub struct Counter(Option<ProgressBar>);
+
+impl Counter {
+    /// A counter with a live line or without.
+    pub fn new(live: bool) -> Self {
+        Self(live.then(|| {
+            let bar = ProgressBar::new(0);
+            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+            let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        }))
+    }
+
+    /// So many of so many are done.
+    pub fn tell(&self, done: usize, total: usize) {
+        if let Some(bar) = &self.0 {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        }
+    }
+
+    /// Takes the live line away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 /// A reader that has gone away is no reason to stop testing.
 fn print(text: &str) {
     let mut out = std::io::stdout().lock();

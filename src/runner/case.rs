@@ -47,12 +47,30 @@ impl Stage<'_> {
         if ran.await.is_err() {
             self.overdue(&mut attempt);
         }
+        self.impaired(&mut attempt);
         let limit = Duration::from_secs(30).mul_f64(self.target.time_scale);
         let always = self.steps(&case.always, &mut scope, &mut attempt);
         if tokio::time::timeout(limit, always).await.is_err() {
             self.overdue(&mut attempt);
         }
         attempt
+    }
+
+    /// A case whose impairment never happened did not test what it says: what it found is not
+    /// judged.
+    fn impaired(&self, attempt: &mut Attempt) {
+        let Some(step) = self.case.steps.first() else { return };
+        let idle = (0..self.case.impair.len())
+            .find(|at| self.viewers.values().all(|viewer| viewer.impaired.of(*at) == 0));
+        let Some(rule) = idle.and_then(|at| self.case.impair.get(at)) else { return };
+        attempt.findings.retain(|finding| finding.kind != FindingKind::Broken);
+        attempt.held.clear();
+        let mut finding = judge::blank(step);
+        let message = rule.message.as_deref().unwrap_or("any message");
+        finding.expected = format!("{message} on the wire, to be impaired");
+        finding.received = "none that the rule could be applied to".into();
+        finding.stage = Some("impairing the wire".into());
+        attempt.findings.push(finding);
     }
 
     fn overdue(&self, attempt: &mut Attempt) {

@@ -343,10 +343,7 @@ impl Engine {
         let entries: Vec<_> = self.profile.known.iter().filter(|k| k.case == record.id).collect();
         let Some(first) = entries.first() else { return };
         let recorded = |f: &Finding| {
-            entries.iter().any(|k| {
-                f.requirement.as_deref() == Some(&k.requirement)
-                    && f.received.contains(&k.signature)
-            })
+            entries.iter().any(|k| f.cites(&k.requirement) && f.received.contains(&k.signature))
         };
         match record.outcome {
             Outcome::Fail | Outcome::Warn if record.findings.iter().all(recorded) => {
@@ -355,8 +352,7 @@ impl Engine {
             }
             _ => {}
         }
-        let broken =
-            |id: &String| record.findings.iter().any(|f| f.requirement.as_ref() == Some(id));
+        let broken = |id: &String| record.findings.iter().any(|f| f.cites(id));
         let stale = entries.iter().map(|known| &known.requirement);
         let mut stale = stale.filter(|id| record.held.contains(id) && !broken(id));
         let settled = matches!(record.outcome, Outcome::Pass | Outcome::Known | Outcome::Warn);

@@ -2,9 +2,9 @@
 
 use super::scope::Scope;
 use super::{Finding, FindingKind, Place};
-use crate::steps::Failure;
-use crate::suite::{Catalogue, Expectation, Level, Source, Step};
-use crate::value::Value;
+use crate::steps::{Failure, no_body};
+use crate::suite::{Catalogue, Expectation, Level, Requirement, Source, Step};
+use crate::value::{Predicate, Value};
 
 /// What judging a step brought.
 #[derive(Default)]
@@ -21,12 +21,16 @@ pub(super) fn expectations(
     catalogue: &Catalogue,
 ) -> Verdict {
     let mut verdict = Verdict::default();
-    if let Some(id) = &step.requirement {
-        verdict.held.push(id.clone());
-    }
+    verdict.held.extend(step.requirements.iter().cloned());
     for expectation in &step.expect {
+        // What stands below something found wrong depends on it: one red line is enough.
+        let path = &expectation.path;
+        let below = |finding: &Finding| path.is_below(&finding.path);
+        if verdict.findings.iter().any(below) && path.find(result).is_none() {
+            continue;
+        }
         match expectation_holds(expectation, result, scope) {
-            Ok(()) => verdict.held.extend(expectation.requirement.clone()),
+            Ok(()) => verdict.held.extend(expectation.requirements.iter().cloned()),
             Err((expected, received)) => {
                 let mut finding = Finding {
                     path: expectation.path.to_string(),
@@ -36,15 +40,19 @@ pub(super) fn expectations(
                     ..blank(step)
                 };
                 let level = expectation.level;
-                cite(&mut finding, expectation.requirement.as_deref(), level, catalogue);
+                cite(&mut finding, &expectation.requirements, level, catalogue);
                 verdict.findings.push(finding);
             }
         }
     }
     // A requirement that several expectations cite holds only if all of them do.
-    let broken: Vec<&String> =
-        verdict.findings.iter().filter_map(|f| f.requirement.as_ref()).collect();
-    verdict.held.retain(|id| !broken.contains(&id));
+    // Without footing nothing else that the step would prove is judged.
+    if verdict.findings.iter().any(|finding| finding.kind == FindingKind::Footing) {
+        verdict.findings.retain(|finding| finding.kind == FindingKind::Footing);
+        verdict.held.clear();
+    }
+    let findings = &verdict.findings;
+    verdict.held.retain(|id| !findings.iter().any(|finding| finding.cites(id)));
     verdict
 }
 
@@ -54,12 +62,18 @@ fn expectation_holds(
     scope: &Scope,
 ) -> Result<(), (String, String)> {
     let found = expectation.path.find(result);
-    let received = || found.as_ref().map_or("nothing there".into(), Value::to_string);
+    let received = |typed: bool| match &found {
+        _ if let Some(why) = no_body(result, &expectation.path) => why,
+        None => "nothing there".into(),
+        Some(value) if typed => format!("{}: {value}", value.type_name()),
+        Some(value) => value.to_string(),
+    };
     for (predicate, operand) in &expectation.predicates {
-        let operand = scope.resolve(operand).map_err(|what| (what, received()))?;
+        let typed = *predicate == Predicate::Type;
+        let operand = scope.resolve(operand).map_err(|what| (what, received(typed)))?;
         predicate
             .judge(&operand, found.as_ref(), result)
-            .map_err(|expected| (expected, received()))?;
+            .map_err(|expected| (expected, received(typed)))?;
     }
     Ok(())
 }
@@ -70,7 +84,10 @@ pub(super) fn failure(step: &Step, failure: Failure, catalogue: &Catalogue) -> F
     match failure {
         Failure::Missing { expected, received, stage, hint } => {
             finding = Finding { expected, received, stage: Some(stage), hint, ..finding };
-            cite(&mut finding, step.requirement.as_deref(), step.level, catalogue);
+            cite(&mut finding, &step.requirements, step.level, catalogue);
+        }
+        Failure::Footing { expected, received, stage } => {
+            finding = Finding { expected, received, stage: Some(stage), ..finding };
         }
         Failure::Impossible(what) => {
             finding.kind = FindingKind::Need;
@@ -89,6 +106,7 @@ pub(super) fn blank(step: &Step) -> Finding {
     Finding {
         kind: FindingKind::Footing,
         requirement: None,
+        also: Vec::new(),
         level: None,
         sentence: None,
         source: None,
@@ -102,13 +120,17 @@ pub(super) fn blank(step: &Step) -> Finding {
     }
 }
 
-fn cite(finding: &mut Finding, id: Option<&str>, level: Option<Level>, catalogue: &Catalogue) {
-    let Some(requirement) = id.and_then(|id| catalogue.get(id)) else { return };
+fn cite(finding: &mut Finding, ids: &[String], level: Option<Level>, catalogue: &Catalogue) {
+    let mut cited: Vec<&Requirement> = ids.iter().filter_map(|id| catalogue.get(id)).collect();
+    // The most binding one speaks for all.
+    cited.sort_by_key(|requirement| requirement.level);
+    let Some((first, others)) = cited.split_first() else { return };
     finding.kind = FindingKind::Broken;
-    finding.requirement = Some(requirement.id.clone());
-    finding.level = Some(level.unwrap_or(requirement.level));
-    finding.sentence = Some(requirement.text.clone());
-    finding.source = Some(requirement.source.clone());
+    finding.requirement = Some(first.id.clone());
+    finding.also = others.iter().map(|requirement| requirement.id.clone()).collect();
+    finding.level = Some(level.unwrap_or(first.level));
+    finding.sentence = Some(first.text.clone());
+    finding.source = Some(first.source.clone());
 }
 
 fn place(source: &Source, span: &std::ops::Range<usize>) -> Place {

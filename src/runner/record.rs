@@ -11,7 +11,7 @@ pub const FORMAT: u32 = 1;
 pub const CLEAN_UP: &str = "the case's steps are over; cleaning up";
 
 /// A whole run.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct RunRecord {
     /// The version of this format.
     pub format: u32,
@@ -32,7 +32,7 @@ pub struct RunRecord {
 }
 
 /// The grid of a run.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct TargetRecord {
     /// Its name.
     pub name: String,
@@ -47,7 +47,7 @@ pub struct TargetRecord {
 }
 
 /// One case.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct CaseRecord {
     /// Its id.
     pub id: String,
@@ -76,7 +76,7 @@ pub struct CaseRecord {
 }
 
 /// What kind of thing went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FindingKind {
     /// A requirement was broken.
@@ -90,12 +90,15 @@ pub enum FindingKind {
 }
 
 /// One thing that went wrong.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Finding {
     /// What kind of thing.
     pub kind: FindingKind,
     /// The requirement, where one is cited.
     pub requirement: Option<String>,
+    /// Further requirements that the same expectation cites.
+    #[serde(default)]
+    pub also: Vec<String>,
     /// Its level.
     pub level: Option<Level>,
     /// Its sentence.
@@ -119,7 +122,7 @@ pub struct Finding {
 }
 
 /// A place in a suite.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Place {
     /// The file.
     pub file: String,
@@ -131,6 +134,18 @@ pub struct Place {
     pub width: usize,
     /// The line's text.
     pub text: String,
+}
+
+impl Finding {
+    /// Whether it is about this requirement.
+    pub fn cites(&self, id: &str) -> bool {
+        self.requirements().any(|cited| cited == id)
+    }
+
+    /// Every requirement it is about.
+    pub fn requirements(&self) -> impl Iterator<Item = &str> {
+        self.requirement.as_deref().into_iter().chain(self.also.iter().map(String::as_str))
+    }
 }
 
 impl CaseRecord {

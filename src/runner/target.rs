@@ -26,6 +26,8 @@ pub struct Target {
     pub profile: Option<String>,
     /// How much longer than usual to wait.
     pub time_scale: f64,
+    /// No wait for an answer is longer than this.
+    pub most_patience: Duration,
     /// How much faster than the protocol's figures its timers run.
     pub time_factor: u32,
     /// It is this program's own reference grid.
@@ -44,6 +46,7 @@ impl Target {
             llsd_login: true,
             profile: None,
             time_scale: 1.0,
+            most_patience: Duration::MAX,
             time_factor: 1,
             reference: false,
         }
@@ -79,6 +82,7 @@ impl Target {
             template,
             time_factor: self.time_factor,
             time_scale: self.time_scale,
+            most_patience: self.most_patience,
         }
     }
 }

@@ -14,6 +14,7 @@ pub(super) static STEP: StepDef = StepDef {
         need("message", Kind::Text, "the event's name"),
         key("where", Kind::Table, "only an event that has these values at these paths"),
         key("never", Kind::Flag, "it must not come"),
+        key("after", Kind::Text, "an event of this name must have come before it"),
     ],
     returns: Returns::Open("the event's body"),
     within: Duration::from_secs(30),
@@ -27,25 +28,39 @@ pub(super) static STEP: StepDef = StepDef {
                 true => call.viewer.common.watch(call.within),
                 false => call.within,
             };
+            let after = call.args.text("after");
             let found = call.viewer.mailbox.wait(Instant::now() + wait, |heard| {
-                heard.iter_mut().filter(|o| o.source == Source::Events && !o.taken).find_map(|o| {
+                let mut in_order = after.is_none();
+                heard.iter_mut().filter(|o| o.source == Source::Events).find_map(|o| {
                     let What::Event(event) = &o.what else { return None };
+                    in_order |= Some(&event.message) == after.as_ref();
                     let body = Value::from(&event.body);
-                    if event.message != name || !heard::fits(&body, filter.as_ref()) {
+                    if o.taken || event.message != name || !heard::fits(&body, filter.as_ref()) {
                         return None;
                     }
                     o.taken = true;
-                    Some(body)
+                    Some((in_order, body))
                 })
             });
             let found = found.await;
             match (found, never) {
-                (Some(body), false) => Ok(body),
+                (Some((false, _)), false) => {
+                    let after = after.unwrap_or_default();
+                    let expected = format!("{name} after {after}");
+                    let received = format!("{name}, and no {after} before it");
+                    Err(Failure::missing("comparing the order of events", expected, received))
+                }
+                (Some((true, body)), false) => Ok(body),
                 (None, true) => Ok(Value::Undef),
                 (Some(_), true) => {
                     let expected = format!("no {name} within {}", time_text(call.within));
                     Err(Failure::missing(format!("watching for {name}"), expected, "one came"))
                 }
+                (None, false) if heard::trouble(call.viewer).is_some() => Err(Failure::Footing {
+                    stage: "polling the event queue".into(),
+                    expected: "answers of 200 with events, or 502".into(),
+                    received: heard::trouble(call.viewer).unwrap_or_default(),
+                }),
                 (None, false) => {
                     let names = heard::events(call.viewer);
                     let received = match names.is_empty() {

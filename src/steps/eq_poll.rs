@@ -4,6 +4,7 @@ use super::{Failure, Kind, Repeat, Returns, StepDef, http_result, key};
 use crate::net::http::Request;
 use crate::proto::event_queue::PollRequest;
 use crate::proto::seed::CONTENT_TYPE;
+use crate::value::Value;
 use std::time::Duration;
 
 pub(super) static STEP: StepDef = StepDef {
@@ -17,7 +18,7 @@ pub(super) static STEP: StepDef = StepDef {
     ],
     returns: Returns::Members(http_result::MEMBERS),
     within: Duration::from_secs(90),
-    repeatable: Repeat::Yes,
+    repeatable: Repeat::Unless(told),
     run: |call| {
         Box::pin(async move {
             call.viewer.stop_events();
@@ -36,3 +37,10 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+/// Whether the poll was not idle: what it told is not told again, so it is judged as it is.
+fn told(answer: &Value) -> bool {
+    let idle = answer.get("status").is_some_and(|status| status.same(&Value::integer(502)));
+    let events = answer.get("body").and_then(|body| body.get("events"));
+    !idle && events != Some(&Value::Array(Vec::new()))
+}

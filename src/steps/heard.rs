@@ -109,3 +109,13 @@ pub(super) fn summary(viewer: &Viewer, circuit: &str) -> String {
         .collect();
     format!("only {}", crate::value::cut(&counts.join(", "), 300))
 }
+
+/// What is wrong with the event queue, if anything is.
+pub(super) fn trouble(viewer: &Viewer) -> Option<String> {
+    viewer.mailbox.look(|heard| {
+        heard.iter().find_map(|observed| match &observed.what {
+            What::Trouble(what) => Some(what.clone()),
+            _ => None,
+        })
+    })
+}

@@ -33,7 +33,7 @@ pub(super) static STEP: StepDef = StepDef {
                 (Some(text), _) => Some(text.into_bytes()),
                 (None, Some(hex)) => Some(
                     hex::decode(hex.split_whitespace().collect::<String>())
-                        .map_err(|error| Failure::Error(format!("`hex`: {error}")))?,
+                        .map_err(|error| Failure::unfit(format!("`hex`: {error}")))?,
                 ),
                 (None, None) => None,
             };

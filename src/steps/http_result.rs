@@ -3,7 +3,7 @@
 use super::Failure;
 use crate::net::http::{HttpError, Reply};
 use crate::proto::{llsd, xmlrpc};
-use crate::value::Value;
+use crate::value::{Path, Value};
 
 pub(super) const MEMBERS: &[(&str, &str)] = &[
     ("status", "the HTTP status"),
@@ -48,4 +48,16 @@ fn body(bytes: &[u8]) -> Value {
 pub(super) fn unanswered(what: &str, error: HttpError) -> Failure {
     let stage = format!("waiting for the answer of {what}");
     Failure::missing(stage, "an HTTP answer", error.to_string())
+}
+
+/// Why there is nothing to look at in the body of an HTTP answer, where a path leads there.
+pub fn no_body(result: &Value, path: &Path) -> Option<String> {
+    let (body, size) = (result.get("body")?, result.get("size")?.as_int::<i64>()?);
+    if path.head() != Some("body") || *body != Value::Undef {
+        return None;
+    }
+    Some(match size {
+        0 => "nothing: the body is empty".to_owned(),
+        n => format!("{n} bytes that are neither LLSD nor XML-RPC"),
+    })
 }

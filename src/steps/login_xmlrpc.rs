@@ -113,7 +113,11 @@ pub(super) fn derived(members: &[(String, Value)]) -> Value {
     }
 }
 
-/// A wrong password does not become right: asking again would only lock the account.
+/// A wrong password does not become right: asking again would only lock the account. And a login
+/// that succeeded is what it is: another one would be refused for its sake.
 pub(super) fn hopeless(reply: &Value) -> bool {
-    reply.get("reason").and_then(Value::as_text).as_deref() == Some("key")
+    let says = |member: &str, what: &str| {
+        reply.get(member).and_then(Value::as_text).as_deref() == Some(what)
+    };
+    says("reason", "key") || says("login", "true")
 }

@@ -34,6 +34,7 @@ mod udp_send;
 
 pub use args::Args;
 pub use fields::complaints as field_complaints;
+pub use http_result::no_body;
 
 use crate::client::Viewer;
 use crate::value::Value;
@@ -190,8 +191,9 @@ pub const COMMON_KEYS: &[Key] = &[
     key("expect", Kind::Any, "expectations: an array of tables of a path and predicates"),
     key(
         "requirement",
-        Kind::Text,
-        "what the step's own success proves; without it, its failure blocks the case",
+        Kind::Any,
+        "what the step's own success proves, one id or an array of them; without it, its failure \
+         blocks the case",
     ),
     key("level", Kind::Text, "must, should or may, where it differs from the requirement's"),
     key("stop", Kind::Flag, "a failed expectation ends the case here"),
@@ -225,6 +227,15 @@ pub enum Failure {
         /// What the timeline suggests.
         hint: Option<String>,
     },
+    /// The ground it stands on is not there: the case is blocked, whatever the step would prove.
+    Footing {
+        /// What should have been there.
+        expected: String,
+        /// What was.
+        received: String,
+        /// What was being done.
+        stage: String,
+    },
     /// A need is not met here.
     Impossible(String),
     /// The suite asks for what cannot be done.
@@ -232,6 +243,13 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What a grid gave does not fit where the case would use it. What a suite itself writes is
+    /// checked before anything runs.
+    fn unfit(received: impl Into<String>) -> Self {
+        let (stage, expected) = ("using what the grid gave".into(), "a value that fits".into());
+        Self::Footing { stage, expected, received: received.into() }
+    }
+
     fn missing(
         stage: impl Into<String>,
         expected: impl Into<String>,

@@ -86,5 +86,5 @@ fn numbers(call: &Call<'_>) -> Result<Vec<u32>, Failure> {
         one => vec![one],
     };
     let numbers: Option<Vec<u32>> = items.iter().map(Value::as_int).collect();
-    numbers.ok_or_else(|| Failure::Error("`of` takes sequence numbers".into()))
+    numbers.ok_or_else(|| Failure::unfit("`of` is no sequence number"))
 }

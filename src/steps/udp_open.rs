@@ -27,9 +27,10 @@ pub(super) static STEP: StepDef = StepDef {
         Box::pin(async move {
             let (viewer, args) = (call.viewer, call.args);
             let remote: SocketAddr = match (args.text("to"), &viewer.session) {
-                (Some(text), _) => text
-                    .parse()
-                    .map_err(|_| Failure::Error(format!("`{text}` is no address and port")))?,
+                (Some(text), _) => text.parse().map_err(|_| {
+                    let received = format!("`{text}`");
+                    Failure::missing("opening a circuit", "an address and port", received)
+                })?,
                 (None, Some(session)) => session.simulator.into(),
                 (None, None) => {
                     let received = "no login gave one";

@@ -38,5 +38,5 @@ pub(super) static STEP: StepDef = StepDef {
 fn bytes_of(text: Option<String>) -> Result<Vec<u8>, Failure> {
     let text = text.unwrap_or_default();
     let compact: String = text.split_whitespace().collect::<String>().replace('-', "");
-    hex::decode(&compact).map_err(|error| Failure::Error(format!("hex: {error}")))
+    hex::decode(&compact).map_err(|error| Failure::unfit(format!("`hex`: {error}")))
 }

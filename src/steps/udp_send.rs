@@ -44,7 +44,7 @@ pub(super) static STEP: StepDef = StepDef {
             let mut sequences = Vec::new();
             for _ in 0..args.int("times").unwrap_or(1u32).min(1000) {
                 let sequence = link.send(message.clone(), options.clone()).await;
-                sequences.push(Value::integer(sequence.map_err(Failure::Error)?));
+                sequences.push(Value::integer(sequence.map_err(Failure::unfit)?));
             }
             let last = sequences.last().cloned().unwrap_or_default();
             Ok(Value::map([("sequence", last), ("sequences", Value::Array(sequences))]))
@@ -60,7 +60,7 @@ fn build(call: &Call<'_>) -> Result<Message, Failure> {
     };
     let session = call.viewer.session.as_ref().map(|s| (s.agent_id, s.session_id));
     let ids = session.filter(|_| call.args.flag("ids").unwrap_or(true));
-    fields::build(def, call.args.get("blocks"), ids).map_err(Failure::Error)
+    fields::build(def, call.args.get("blocks"), ids).map_err(Failure::unfit)
 }
 
 fn flags(names: &[String]) -> Result<u8, Failure> {

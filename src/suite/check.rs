@@ -146,9 +146,9 @@ impl<'a> Check<'a> {
     }
 
     fn citations(&mut self, step: &Step) {
-        let own = step.requirement.iter().map(|id| (id, step.span.clone()));
+        let own = step.requirements.iter().map(|id| (id, step.span.clone()));
         let expected = step.expect.iter();
-        let expected = expected.filter_map(|e| Some((e.requirement.as_ref()?, e.span.clone())));
+        let expected = expected.flat_map(|e| e.requirements.iter().map(|id| (id, e.span.clone())));
         for (id, span) in own.chain(expected) {
             if self.library.catalogue.get(id).is_none() {
                 let known = self.library.catalogue.all.keys().map(String::as_str);

@@ -4,7 +4,7 @@ use super::model::{Action, Case, Effects, Expectation, Procedure, SessionUse, St
 use super::reader::Reader;
 use super::{Diagnostic, Node, NodeKind, Source, rows};
 use crate::steps::{self, COMMON_KEYS};
-use crate::tamper::{Action as Fault, Direction, Rule};
+use crate::tamper::{Action as Fault, Channel, Direction, Rule};
 use crate::value::{PREDICATES, Path, Predicate, unknown};
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,8 +106,8 @@ fn case(
 fn citations<'a>(steps: impl Iterator<Item = &'a Step>) -> Vec<String> {
     let mut cited: Vec<String> = Vec::new();
     for step in steps {
-        let own = step.requirement.iter();
-        let all = own.chain(step.expect.iter().filter_map(|e| e.requirement.as_ref()));
+        let all = step.requirements.iter();
+        let all = all.chain(step.expect.iter().flat_map(|e| &e.requirements));
         for id in all {
             if !cited.contains(id) {
                 cited.push(id.clone());
@@ -178,7 +178,7 @@ fn step(reader: &mut Reader<'_>, table: &Node) -> Option<Step> {
         id,
         actor,
         within: reader.time(table, "within"),
-        requirement: reader.text(table, "requirement"),
+        requirements: reader.text_or_texts(table, "requirement"),
         level: reader.level(table),
         stop: reader.flag(table, "stop"),
         eventually: reader.flag(table, "eventually"),
@@ -209,7 +209,7 @@ fn expectation(reader: &mut Reader<'_>, table: &Node) -> Expectation {
         reader.wrong(table.place(&["path".into()]), error.to_string());
         Path::default()
     });
-    let requirement = reader.text(table, "requirement");
+    let requirements = reader.text_or_texts(table, "requirement");
     let level = reader.level(table);
     let mut predicates = Vec::new();
     for (key, span, operand) in table.members() {
@@ -227,7 +227,7 @@ fn expectation(reader: &mut Reader<'_>, table: &Node) -> Expectation {
     if predicates.is_empty() {
         reader.wrong(table.span.clone(), "an expectation without a predicate cannot fail");
     }
-    Expectation { path, predicates, requirement, level, span: table.span.clone() }
+    Expectation { path, predicates, requirements, level, span: table.span.clone() }
 }
 
 fn impair(reader: &mut Reader<'_>, node: &Node) -> Vec<Rule> {
@@ -260,11 +260,11 @@ fn impair(reader: &mut Reader<'_>, node: &Node) -> Vec<Rule> {
             _ => None,
         };
         rules.push(Rule {
-            action: *action,
             message,
             direction: reader.word(table, "direction", &directions),
             nth: number("nth").map(|n| n as u32),
             chance: number("chance").unwrap_or(1.0).clamp(0.0, 1.0),
+            ..Rule::new(action.clone(), Channel::Udp)
         });
     }
     rules

@@ -19,9 +19,12 @@ pub use files::{Files, shipped_profile};
 pub use model::{Action, Case, Effects, Expectation, Procedure, SessionUse, Step, Suite, Tag};
 pub use node::{Node, NodeKind};
 pub use profile::{Known, Profile};
+pub(crate) use reader::Reader;
 pub use references::{Piece, pieces};
-pub use requirement::{Catalogue, Level, Requirement};
+pub use requirement::{Catalogue, Level, Requirement, Unspoken};
 pub use select::Selection;
+pub(crate) use select::wildcard;
+pub(crate) use template_check::unknown_path;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

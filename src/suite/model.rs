@@ -101,7 +101,7 @@ pub struct Step {
     /// The longest it waits.
     pub within: Option<Duration>,
     /// What its own success proves.
-    pub requirement: Option<String>,
+    pub requirements: Vec<String>,
     /// The level where it differs from the requirement's.
     pub level: Option<Level>,
     /// A failed expectation ends the case.
@@ -133,8 +133,8 @@ pub struct Expectation {
     pub path: Path,
     /// What must hold there, with operands as written.
     pub predicates: Vec<(Predicate, Node)>,
-    /// What it proves; without one it guards the case's footing.
-    pub requirement: Option<String>,
+    /// What it proves; an expectation that proves nothing guards the case's footing.
+    pub requirements: Vec<String>,
     /// The level where it differs from the requirement's.
     pub level: Option<Level>,
     /// Its place in the file.

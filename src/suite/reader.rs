@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Reads one file, keeping every mistake.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     pub source: &'a Arc<Source>,
     pub mistakes: &'a mut Vec<Diagnostic>,
 }
@@ -53,6 +53,14 @@ impl Reader<'_> {
                 self.wrong(node.span.clone(), format!("`{key}` takes an array of texts"));
                 Vec::new()
             }
+        }
+    }
+
+    /// A text, or an array of them.
+    pub fn text_or_texts(&mut self, table: &Node, key: &str) -> Vec<String> {
+        match table.get(key).map(|node| &node.kind) {
+            Some(NodeKind::Array(_)) => self.texts(table, key),
+            _ => self.text(table, key).into_iter().collect(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The catalogue of requirements: what grids must, should and may do, and where that is written.
 
-use super::{Diagnostic, Node, Source};
+use super::{Diagnostic, Node, Reader, Source};
 use crate::value::unknown;
 use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter};
@@ -62,11 +62,24 @@ pub struct Requirement {
     pub untested: Option<String>,
 }
 
+/// Something grids say of which no requirement speaks, and why.
+#[derive(Clone, Debug)]
+pub struct Unspoken {
+    /// The generated mutants that nobody needs to notice, by id; `*` stands for anything.
+    pub mutant: String,
+    /// Why.
+    pub reason: String,
+    /// Where it is said.
+    pub place: String,
+}
+
 /// All requirements by id.
 #[derive(Debug, Default)]
 pub struct Catalogue {
     /// The requirements.
     pub all: BTreeMap<String, Requirement>,
+    /// What no requirement speaks of.
+    pub unspoken: Vec<Unspoken>,
 }
 
 impl Catalogue {
@@ -81,8 +94,12 @@ impl Catalogue {
         let area = source.path.rsplit('/').next().unwrap_or_default();
         let area = area.trim_end_matches(".toml").to_owned();
         for (name, span, node) in root.members() {
+            if name == "unspoken" {
+                self.unspoken(source, node, mistakes);
+                continue;
+            }
             if name != "requirement" {
-                let what = unknown("table", name, ["requirement"]);
+                let what = unknown("table", name, ["requirement", "unspoken"]);
                 mistakes.push(Diagnostic::new(source, span.clone(), what));
                 continue;
             }
@@ -105,6 +122,24 @@ impl Catalogue {
                     }
                 }
             }
+        }
+    }
+}
+
+impl Catalogue {
+    fn unspoken(&mut self, source: &Arc<Source>, node: &Node, mistakes: &mut Vec<Diagnostic>) {
+        let mut reader = Reader { source, mistakes };
+        for table in node.items() {
+            reader.known(table, "something unspoken", &["mutant", "reason"]);
+            let (line, _) = source.position(table.span.start);
+            let place = format!("{}:{line}", source.path);
+            let reason = reader.required(table, "reason", "something unspoken");
+            let mutants = reader.text_or_texts(table, "mutant");
+            if mutants.is_empty() {
+                reader.wrong(table.span.clone(), "something unspoken needs `mutant`");
+            }
+            let entry = |mutant| Unspoken { mutant, reason: reason.clone(), place: place.clone() };
+            self.unspoken.extend(mutants.into_iter().map(entry));
         }
     }
 }

@@ -58,7 +58,7 @@ fn matches(name: &str, case: &Case) -> bool {
 }
 
 /// `*` stands for anything.
-fn wildcard(pattern: &str, text: &str) -> bool {
+pub(crate) fn wildcard(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else { return false };

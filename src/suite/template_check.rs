@@ -59,7 +59,7 @@ pub(super) fn step(step: &Step, def: &StepDef, template: &Template) -> Vec<Compl
 }
 
 /// What is wrong with a path into a message: a block or field it does not have.
-fn unknown_path(message: &MessageDef, path: &crate::value::Path) -> Option<String> {
+pub(crate) fn unknown_path(message: &MessageDef, path: &crate::value::Path) -> Option<String> {
     use crate::value::Segment;
     let head = path.head()?;
     let keys = path.0.iter().filter_map(|segment| match segment {

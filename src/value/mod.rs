@@ -1,12 +1,10 @@
 //! One value model over LLSD, XML-RPC and UDP fields, with paths, predicates and differences.
 
-mod change;
 mod convert;
 pub mod json;
 mod path;
 mod predicate;
 
-pub use change::{Change, change_llsd, change_message};
 pub use convert::{field_from_value, message_value};
 pub use path::{Path, PathError, Segment};
 pub(crate) use predicate::unknown;

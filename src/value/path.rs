@@ -56,6 +56,13 @@ impl Path {
         Ok(Self(segments))
     }
 
+    /// Whether this path leads further down the one written so.
+    pub fn is_below(&self, above: &str) -> bool {
+        let whole = self.to_string();
+        !above.is_empty()
+            && whole.strip_prefix(above).is_some_and(|rest| rest.starts_with(['.', '[']))
+    }
+
     /// The first key, where the path starts with one.
     pub fn head(&self) -> Option<&str> {
         match self.0.first() {
@@ -126,6 +133,13 @@ mod tests {
         assert_eq!(find("a-b[2]"), None);
         assert_eq!(find("a-b.id"), None);
         assert_eq!(find(""), Some(value.clone()));
+    }
+
+    #[test]
+    fn below_is_further_down() {
+        let below = |path: &str, above| Path::parse(path).unwrap().is_below(above);
+        assert!(below("body.id", "body") && below("body[0]", "body"));
+        assert!(!below("body", "body") && !below("bodyguard.id", "body") && !below("a", ""));
     }
 
     #[test]

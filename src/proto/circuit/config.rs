@@ -27,6 +27,8 @@ pub struct Config {
     pub datagram_target: usize,
     /// Whether reliable packets are acknowledged at all.
     pub acks: bool,
+    /// Whether a packet that comes again is acknowledged again, as it should be.
+    pub acks_again: bool,
     /// Whether acks end the resending, as they should.
     pub heeds_acks: bool,
     /// Whether duplicates are told from new packets, as they should be.
@@ -52,6 +54,7 @@ impl Config {
             memory: 1024,
             datagram_target: 1200,
             acks: true,
+            acks_again: true,
             heeds_acks: true,
             tells_duplicates: true,
             pongs: true,

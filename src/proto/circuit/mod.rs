@@ -186,20 +186,19 @@ impl Circuit {
             return Handled::Closed;
         }
         self.heard = now;
-        for sequence in packet.acks.iter() {
+        for sequence in packet.acknowledged() {
             self.acked(now, sequence);
         }
         if packet.header.flags.has(Flags::RELIABLE) {
-            if self.config.acks {
+            let new = self.seen.insert(packet.header.sequence);
+            if self.config.acks && (new || self.config.acks_again) {
                 self.owed.push(packet.header.sequence, now);
             }
-            let new = self.seen.insert(packet.header.sequence);
             if !new && self.config.tells_duplicates {
                 return Handled::Duplicate;
             }
         }
         match packet.name() {
-            "PacketAck" => self.packet_ack(now, packet),
             "StartPingCheck" if self.config.pongs => self.pong(now, packet),
             "CompletePingCheck" => self.pinged(now, packet),
             _ => {}
@@ -261,6 +260,11 @@ impl Circuit {
         }
     }
 
+    /// Forgets the acks it owes: they are never sent.
+    pub fn forget_acks(&mut self) {
+        self.owed.clear();
+    }
+
     /// Pings now, besides the regular pings.
     pub fn ping(&mut self, now: Instant) {
         self.ping_due = now + self.config.ping_interval;
@@ -293,6 +297,16 @@ impl Circuit {
     /// Whether the circuit is closed.
     pub fn is_closed(&self) -> bool {
         self.closed
+    }
+
+    /// How many of the last sixteen pings were not answered.
+    pub fn unanswered_pings(&self) -> usize {
+        self.pings.len()
+    }
+
+    /// Whether a packet of this number waits for its acknowledgement.
+    pub fn awaits_ack(&self, sequence: Sequence) -> bool {
+        self.unacked.has(sequence)
     }
 
     /// Whether every reliable packet was acknowledged.
@@ -328,16 +342,6 @@ impl Circuit {
         }
         if let Some((since, resends)) = self.unacked.remove(sequence) {
             self.events.push_back(Event::Acked(sequence, now.saturating_sub(since), resends));
-        }
-    }
-
-    fn packet_ack(&mut self, now: Instant, packet: &Packet<'_>) {
-        for block in packet.blocks() {
-            for instance in block.instances() {
-                if let Some((_, Field::U32(sequence))) = instance.fields().next() {
-                    self.acked(now, sequence);
-                }
-            }
         }
     }
 

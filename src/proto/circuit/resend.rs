@@ -45,6 +45,10 @@ impl Unacked {
         Some((sequence, Some(waiting.bytes.clone())))
     }
 
+    pub fn has(&self, sequence: Sequence) -> bool {
+        self.waiting.contains_key(&sequence)
+    }
+
     pub fn next_due(&self) -> Option<Instant> {
         self.waiting.values().map(|w| w.due).min()
     }

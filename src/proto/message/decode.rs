@@ -241,6 +241,16 @@ impl<'a> Packet<'a> {
         self.layout.present
     }
 
+    /// Every number it acknowledges: appended, and in the body of a PacketAck.
+    pub fn acknowledged(&self) -> impl Iterator<Item = u32> + use<'a> {
+        let acks = self.name() == "PacketAck";
+        let body = self.blocks().filter(move |_| acks).flat_map(|block| block.instances());
+        self.acks.iter().chain(body.filter_map(|instance| match instance.fields().next() {
+            Some((_, super::Field::U32(sequence))) => Some(sequence),
+            _ => None,
+        }))
+    }
+
     /// Every block in wire order.
     #[inline]
     pub fn blocks(&self) -> impl ExactSizeIterator<Item = BlockView<'a>> + use<'a> {

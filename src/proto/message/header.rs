@@ -65,7 +65,7 @@ impl<'a> Acks<'a> {
     }
 
     /// The acknowledged numbers. Big-endian, unlike those in a `PacketAck` body.
-    pub fn iter(&self) -> impl Iterator<Item = u32> + 'a {
+    pub fn iter(&self) -> impl Iterator<Item = u32> + use<'a> {
         self.0.chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
     }
 }

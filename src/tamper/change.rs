@@ -1,8 +1,8 @@
 //! Changes to what a peer says: a member or field removed, zeroed, retyped, shifted, doubled.
 
-use super::{Path, Segment};
 use crate::proto::llsd::Llsd;
 use crate::proto::message::{Field, FieldValue, Message};
+use crate::value::{Path, Segment, Value, field_from_value};
 
 /// What becomes of a member or field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,66 @@ pub enum Change {
     Shift,
     /// An array or Variable block has its first item twice.
     Double,
+}
+
+impl Change {
+    /// Every change, with its word.
+    pub const ALL: [(&str, Self); 5] = [
+        ("remove", Self::Remove),
+        ("zero", Self::Zero),
+        ("retype", Self::Retype),
+        ("shift", Self::Shift),
+        ("double", Self::Double),
+    ];
+
+    /// The change's word.
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, change)| *change == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// Gives a member this value, adding it where it is not there; whether that changed anything.
+pub fn set_llsd(root: &mut Llsd, path: &Path, value: &Value) -> bool {
+    let value = Llsd::from(value);
+    let place = match path.0.split_last() {
+        None => Some(&mut *root),
+        Some((last, above)) => match (descend(root, above), last) {
+            (Some(Llsd::Map(members)), Segment::Key(key)) => {
+                let at = members.iter().position(|(k, _)| k == key).unwrap_or_else(|| {
+                    members.push((key.clone(), Llsd::Undef));
+                    members.len() - 1
+                });
+                Some(&mut members[at].1)
+            }
+            (Some(Llsd::Array(items)), Segment::Index(n)) => {
+                usize::try_from(*n).ok().and_then(|n| items.get_mut(n))
+            }
+            _ => None,
+        },
+    };
+    let Some(place) = place else { return false };
+    let differs = *place != value;
+    *place = value;
+    differs
+}
+
+/// Gives a field this value in every instance of its block; whether that changed anything.
+pub fn set_message(message: &mut Message, path: &Path, value: &Value) -> bool {
+    let def = message.def.clone();
+    let mut keys = path.0.iter().filter_map(|segment| match segment {
+        Segment::Key(key) => Some(key.as_str()),
+        _ => None,
+    });
+    let at = keys.next().and_then(|b| def.blocks.iter().position(|d| &*d.name == b));
+    let (Some(at), Some(field)) = (at, keys.next()) else { return false };
+    let fields = &def.blocks[at].fields;
+    let Some(index) = fields.iter().position(|f| &*f.name == field) else { return false };
+    let Some(value) = field_from_value(fields[index].kind, value) else { return false };
+    let before = message.blocks.clone();
+    for instance in message.blocks.get_mut(at).into_iter().flatten() {
+        instance[index] = value.clone();
+    }
+    message.blocks != before
 }
 
 /// Changes a reply; whether there was something to change.
@@ -189,7 +249,14 @@ fn changed_field(
         Field::IpAddr([a, b, c, d]) => Field::IpAddr([*a, *b, *c, d.wrapping_add(1)]),
         Field::IpPort(v) => Field::IpPort(v.wrapping_add(u16::from(step))),
         Field::Fixed(bytes) => Field::Fixed(bytes.iter().map(|b| b ^ step).collect()),
-        Field::Variable(bytes) => Field::Variable([bytes.as_slice(), b"x"].concat()),
+        Field::Variable(bytes) if change == Change::Retype => {
+            Field::Variable(bytes.iter().map(|byte| byte ^ 0x95).chain([0xFF]).collect())
+        }
+        // A text keeps the NUL that ends it.
+        Field::Variable(bytes) => match bytes.strip_suffix(&[0]) {
+            Some(text) => Field::Variable([text, b"x\0"].concat()),
+            None => Field::Variable([bytes.as_slice(), b"x"].concat()),
+        },
     }
 }
 

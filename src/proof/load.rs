@@ -1,0 +1,305 @@
+//! Mutants from TOML: every mistake at once, each with its place.
+
+use super::mutant::{Mutant, Origin};
+use crate::grid::{EVENTS, Faults, GRANTED, Policy};
+use crate::proto::template::{MessageDef, Template};
+use crate::suite::{Catalogue, Diagnostic, Node, NodeKind, Reader, Source, unknown_path};
+use crate::tamper::{Action, Change, Channel, Direction, HEADER, Rule};
+use crate::value::{Path, Segment, field_from_value, unknown};
+use include_dir::{Dir, include_dir};
+use std::sync::Arc;
+
+static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/mutants");
+
+/// The files of mutants inside the program.
+pub fn shipped_sources() -> Vec<Arc<Source>> {
+    let mut files: Vec<_> = SHIPPED.files().collect();
+    files.sort_by_key(|file| file.path());
+    let source = |file: &include_dir::File<'_>| {
+        let path = format!("fixtures/mutants/{}", file.path().display());
+        Some(Arc::new(Source { path, text: file.contents_utf8()?.to_owned() }))
+    };
+    files.into_iter().filter_map(source).collect()
+}
+
+/// Mutants that are the same grid as far as anybody could tell, and why.
+#[derive(Clone, Debug)]
+pub struct Equivalent {
+    /// The ids meant; `*` stands for anything.
+    pub mutant: String,
+    /// Why no case can tell.
+    pub reason: String,
+    /// Where it is said.
+    pub place: String,
+}
+
+/// What files of mutants hold.
+#[derive(Clone, Debug, Default)]
+pub struct Mutants {
+    /// The mutants, in order.
+    pub all: Vec<Mutant>,
+    /// Those that nobody could notice.
+    pub equivalent: Vec<Equivalent>,
+}
+
+impl Mutants {
+    /// Reads files of mutants and holds them against the catalogue and the template.
+    pub fn read(
+        sources: &[Arc<Source>],
+        catalogue: &Catalogue,
+        template: &Template,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let mut mutants = Self::default();
+        let mut mistakes = Vec::new();
+        for source in sources {
+            let Some(root) = Node::parse(source, &mut mistakes) else { continue };
+            let mut reader = Reader { source, mistakes: &mut mistakes };
+            reader.known(&root, "a file of mutants", &["mutant", "equivalent"]);
+            for table in root.get("mutant").map(Node::items).unwrap_or_default() {
+                let mutant = mutant(&mut reader, table, catalogue, template);
+                if mutants.all.iter().any(|other| other.id == mutant.id) {
+                    let what = format!("mutant `{}` is defined twice", mutant.id);
+                    reader.wrong(table.place(&["id".into()]), what);
+                }
+                mutants.all.push(mutant);
+            }
+            for table in root.get("equivalent").map(Node::items).unwrap_or_default() {
+                reader.known(table, "an equivalent mutant", &["mutant", "reason"]);
+                let (line, _) = source.position(table.span.start);
+                mutants.equivalent.push(Equivalent {
+                    mutant: reader.required(table, "mutant", "an equivalent mutant"),
+                    reason: reader.required(table, "reason", "an equivalent mutant"),
+                    place: format!("{}:{line}", source.path),
+                });
+            }
+        }
+        if mistakes.is_empty() { Ok(mutants) } else { Err(mistakes) }
+    }
+}
+
+fn mutant(
+    reader: &mut Reader<'_>,
+    table: &Node,
+    catalogue: &Catalogue,
+    template: &Template,
+) -> Mutant {
+    reader.known(table, "a mutant", &["id", "title", "breaks", "also", "policy", "rules", "note"]);
+    let id = reader.required(table, "id", "a mutant");
+    let title = reader.required(table, "title", "a mutant");
+    let breaks = reader.text_or_texts(table, "breaks");
+    if breaks.is_empty() {
+        let what = "a mutant names the requirements it breaks: `breaks = [\"ID\"]`";
+        reader.wrong(table.place(&["breaks".into()]), what);
+    }
+    let also = reader.text_or_texts(table, "also");
+    for (key, ids) in [("breaks", &breaks), ("also", &also)] {
+        for id in ids.iter().filter(|id| catalogue.get(id).is_none()) {
+            let known = catalogue.all.keys().map(String::as_str);
+            reader.wrong(table.place(&[key.into()]), unknown("requirement", id, known));
+        }
+    }
+    let mut policies = Vec::new();
+    for word in reader.text_or_texts(table, "policy") {
+        match Policy::ALL.iter().find(|(_, known)| *known == word) {
+            Some((policy, _)) => policies.push(*policy),
+            None => {
+                let known = Policy::ALL.iter().map(|(_, word)| *word);
+                reader.wrong(table.place(&["policy".into()]), unknown("policy", &word, known));
+            }
+        }
+    }
+    let rules = table.get("rules").map(Node::items).unwrap_or_default();
+    let rules: Vec<Rule> = rules.iter().filter_map(|t| rule(reader, t, template)).collect();
+    if table.get("policy").is_none() && table.get("rules").is_none() {
+        let what = "a mutant without a fault: it needs `policy` or `rules`";
+        reader.wrong(table.span.clone(), what);
+    }
+    let origin = Origin::Written(reader.source.clone(), table.span.clone());
+    Mutant { id, title, breaks, also, faults: Faults::new(policies, rules), origin }
+}
+
+const RULE_KEYS: [&str; 12] = [
+    "do",
+    "channel",
+    "message",
+    "field",
+    "value",
+    "by",
+    "nth",
+    "from",
+    "direction",
+    "was",
+    "where",
+    "note",
+];
+
+/// Words of what a rule does, besides the changes.
+const WHOLE: [&str; 9] =
+    ["drop", "delay", "double", "reorder", "corrupt", "set", "status", "content-type", "empty"];
+
+fn rule(reader: &mut Reader<'_>, table: &Node, template: &Template) -> Option<Rule> {
+    reader.known(table, "a rule", &RULE_KEYS);
+    let word = reader.required(table, "do", "a rule");
+    reader.required(table, "channel", "a rule");
+    let channel = reader.word(table, "channel", &Channel::ALL)?;
+    let message = reader.text(table, "message");
+    let def = message_def(reader, table, channel, message.as_deref(), template);
+    let field = field(reader, table, channel, def.as_deref());
+    let action = action(reader, table, &word, field.is_some())?;
+    if let (Action::Set(value), Some(def), Some(field)) = (&action, &def, &field)
+        && let Some(kind) = kind_of(def, field)
+        && field_from_value(kind, value).is_none()
+    {
+        let what = format!("{field} takes {kind}, not {value}");
+        reader.wrong(table.place(&["value".into()]), what);
+    }
+    let directions = [("in", Direction::In), ("out", Direction::Out)];
+    let direction = reader.word(table, "direction", &directions);
+    if direction == Some(Direction::Out) && (action != Action::Drop || channel != Channel::Udp) {
+        let what = "what goes out to the grid can only be dropped, on channel udp";
+        reader.wrong(table.place(&["direction".into()]), what);
+    }
+    let of_http = matches!(action, Action::Status(_) | Action::ContentType(_) | Action::Empty);
+    if of_http && channel == Channel::Udp {
+        reader.wrong(table.place(&["do".into()]), format!("`{word}` is for HTTP channels"));
+    }
+    Some(Rule {
+        message,
+        field,
+        direction,
+        nth: number(reader, table, "nth", 1, 1 << 20).map(|n| n as u32),
+        from: number(reader, table, "from", 1, 1 << 20).map_or(1, |n| n as u32),
+        was: number(reader, table, "was", 100, 599).map(|n| n as u16),
+        only: only(reader, table),
+        ..Rule::new(action, channel)
+    })
+}
+
+fn number(reader: &mut Reader<'_>, table: &Node, key: &str, min: i128, max: i128) -> Option<i128> {
+    let node = table.get(key)?;
+    match node.kind {
+        NodeKind::Integer(n) if (min..=max).contains(&n) => Some(n),
+        _ => {
+            reader.wrong(node.span.clone(), format!("`{key}` takes a number from {min} to {max}"));
+            None
+        }
+    }
+}
+
+fn message_def(
+    reader: &mut Reader<'_>,
+    table: &Node,
+    channel: Channel,
+    message: Option<&str>,
+    template: &Template,
+) -> Option<Arc<MessageDef>> {
+    let message = message?;
+    let complaint = match channel {
+        Channel::Udp => match template.message(message) {
+            Some(def) => return Some(def.clone()),
+            None => unknown("message", message, template.messages().iter().map(|m| &*m.name)),
+        },
+        Channel::Events if EVENTS.contains(&message) => return None,
+        Channel::Events => unknown("event", message, EVENTS),
+        Channel::Caps if GRANTED.contains(&message) => return None,
+        Channel::Caps => unknown("capability", message, GRANTED),
+        other => format!("channel {} has no messages", other.word()),
+    };
+    reader.wrong(table.place(&["message".into()]), complaint);
+    None
+}
+
+fn field(
+    reader: &mut Reader<'_>,
+    table: &Node,
+    channel: Channel,
+    def: Option<&MessageDef>,
+) -> Option<Path> {
+    let text = reader.text(table, "field")?;
+    let place = table.place(&["field".into()]);
+    let path = match Path::parse(&text) {
+        Ok(path) => path,
+        Err(error) => {
+            reader.wrong(place, error.to_string());
+            return None;
+        }
+    };
+    let complaint = match (channel, path.0.as_slice()) {
+        (Channel::Udp, [Segment::Key(header), Segment::Key(member)]) if header == "header" => {
+            let known = HEADER.contains(&member.as_str());
+            (!known).then(|| unknown("member", member, HEADER))
+        }
+        (Channel::Udp, _) => match def {
+            Some(def) => unknown_path(def, &path),
+            None => Some("a field needs the `message` it is in".into()),
+        },
+        _ => None,
+    };
+    if let Some(complaint) = complaint {
+        reader.wrong(place, complaint);
+    }
+    Some(path)
+}
+
+fn kind_of(def: &MessageDef, field: &Path) -> Option<crate::proto::template::FieldKind> {
+    let mut keys = field.0.iter().filter_map(|segment| match segment {
+        Segment::Key(key) => Some(key.as_str()),
+        _ => None,
+    });
+    let block = def.block(keys.next()?)?;
+    block.field(keys.next()?).map(|field| field.kind)
+}
+
+fn action(reader: &mut Reader<'_>, table: &Node, word: &str, has_field: bool) -> Option<Action> {
+    if let Some((_, change)) = Change::ALL.iter().find(|(known, _)| *known == word) {
+        // `double` stands for a message without a field, and for an array with one.
+        if has_field || *change != Change::Double {
+            if !has_field {
+                reader.wrong(table.place(&["do".into()]), format!("`{word}` needs a `field`"));
+            }
+            return Some(Action::Change(*change));
+        }
+    }
+    let value = table.get("value");
+    let mut needs = |key: &str, what: &str| {
+        reader.wrong(table.place(&["do".into()]), format!("`{word}` needs `{key}`: {what}"));
+        None
+    };
+    match word {
+        "drop" => Some(Action::Drop),
+        "double" => Some(Action::Double),
+        "reorder" => Some(Action::Reorder),
+        "corrupt" => Some(Action::Corrupt),
+        "empty" => Some(Action::Empty),
+        "delay" if table.get("by").is_none() => needs("by", "how much later"),
+        "delay" => reader.time(table, "by").map(Action::Delay),
+        "set" => match value {
+            Some(value) => Some(Action::Set(value.value())),
+            None => needs("value", "what is said instead"),
+        },
+        "status" => match value.map(|v| &v.kind) {
+            Some(NodeKind::Integer(n @ 100..=599)) => Some(Action::Status(*n as u16)),
+            _ => needs("value", "a status from 100 to 599"),
+        },
+        "content-type" => match value.and_then(Node::text) {
+            Some(text) => Some(Action::ContentType(text.to_owned())),
+            None => needs("value", "the content type said instead"),
+        },
+        _ => {
+            let known = Change::ALL.iter().map(|(word, _)| *word).chain(WHOLE);
+            reader.wrong(table.place(&["do".into()]), unknown("action", word, known));
+            None
+        }
+    }
+}
+
+fn only(reader: &mut Reader<'_>, table: &Node) -> Vec<(Path, crate::value::Value)> {
+    let mut only = Vec::new();
+    for (text, span, value) in table.get("where").map(Node::members).unwrap_or_default() {
+        match Path::parse(text) {
+            Ok(path) => only.push((path, value.value())),
+            Err(error) => reader.wrong(span.clone(), error.to_string()),
+        }
+    }
+    only
+}

@@ -1,0 +1,197 @@
+//! Which cases look at what a grid says: read from the suites, so that each mutant meets the cases
+//! that could notice it.
+
+use crate::suite::{Action, Case, Expectation, Library, Node, Piece, Step, pieces};
+use crate::tamper::Channel;
+use crate::value::{Path, Segment};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One look: at what, where in it, and which requirements are judged by it.
+#[derive(Clone, Debug)]
+struct Look {
+    channel: Channel,
+    message: String,
+    path: Path,
+    requirements: Vec<String>,
+}
+
+/// A case that looks at something.
+#[derive(Clone, Debug)]
+pub struct Onlooker {
+    /// The case.
+    pub case: Arc<Case>,
+    /// How close it looks: 0 at another part of the same message.
+    pub closeness: usize,
+    /// The requirements it judges by that.
+    pub requirements: Vec<String>,
+}
+
+/// What every case looks at.
+#[derive(Debug)]
+pub struct Looks {
+    cases: Vec<(Arc<Case>, Vec<Look>)>,
+}
+
+impl Looks {
+    /// Reads the cases of a library.
+    pub fn of(library: &Library) -> Self {
+        let cases = library.cases().map(|case| {
+            let mut looks = Vec::new();
+            let mut names = BTreeMap::new();
+            steps(library, case.steps.iter().chain(&case.always), &mut names, &mut looks);
+            (case.clone(), looks)
+        });
+        Self { cases: cases.collect() }
+    }
+
+    /// The cases that look at a member or field, those that look closest first. An empty field is
+    /// the message as a whole.
+    pub fn at(&self, channel: Channel, message: &str, field: &Path) -> Vec<Onlooker> {
+        let mut found: Vec<Onlooker> = Vec::new();
+        for (case, looks) in &self.cases {
+            let of = |look: &&Look| look.channel == channel && look.message == message;
+            let looks = looks.iter().filter(of).map(|look| (closeness(look, field), look));
+            let Some((closeness, look)) = looks.max_by_key(|(close, _)| *close) else { continue };
+            let requirements = look.requirements.clone();
+            found.push(Onlooker { case: case.clone(), closeness, requirements });
+        }
+        found.sort_by_key(|onlooker| std::cmp::Reverse(onlooker.closeness));
+        found
+    }
+}
+
+/// How close a look comes to a field: 0 for another part of the same message, more for each member
+/// of the way they share, doubled where something is expected there.
+fn closeness(look: &Look, field: &Path) -> usize {
+    let keys = |path: &Path| -> Vec<String> {
+        let key = |segment: &Segment| match segment {
+            Segment::Key(key) => Some(key.clone()),
+            _ => None,
+        };
+        path.0.iter().filter_map(key).collect()
+    };
+    let (seen, meant) = (keys(&look.path), keys(field));
+    let shared = seen.iter().zip(&meant).take_while(|(a, b)| a == b).count();
+    // A look at the message as a whole comes close only to the whole message.
+    if seen.is_empty() && !meant.is_empty() {
+        return 1;
+    }
+    // Beside it, not above or below.
+    if shared < seen.len().min(meant.len()) {
+        return 0;
+    }
+    2 * (shared + 1) + usize::from(!look.requirements.is_empty())
+}
+
+/// What earlier steps returned, by name: where references lead.
+type Names = BTreeMap<String, (Channel, String)>;
+
+fn steps<'a>(
+    library: &Library,
+    all: impl Iterator<Item = &'a Step>,
+    names: &mut Names,
+    looks: &mut Vec<Look>,
+) {
+    for step in all {
+        if let Action::Call(name) = &step.action
+            && let Some(procedure) = library.procedures.get(name)
+        {
+            steps(library, procedure.steps.iter(), &mut Names::new(), looks);
+            // What a procedure returns, it has from the login.
+            if let Some(id) = &step.id {
+                names.insert(id.clone(), (Channel::Login, String::new()));
+            }
+            continue;
+        }
+        references(&step.args, names, looks);
+        let Some((channel, message)) = subject(step) else { continue };
+        if let Some(id) = &step.id {
+            names.insert(id.clone(), (channel, message.clone()));
+        }
+        let look = |path: Path| {
+            let (message, requirements) = (message.clone(), step.requirements.clone());
+            Look { channel, message, path, requirements }
+        };
+        looks.push(look(Path::default()));
+        for (path, _, _) in step.args.get("where").map(Node::members).unwrap_or_default() {
+            looks.push(look(Path::parse(path).unwrap_or_default()));
+        }
+        for expectation in &step.expect {
+            let requirements = expectation.requirements.clone();
+            for path in paths(expectation) {
+                let requirements = requirements.clone();
+                let (channel, message, path) = meant(step, channel, &message, &path);
+                looks.push(Look { channel, message, path, requirements });
+            }
+        }
+    }
+}
+
+/// Where an expectation looks: its path, and those of the alternatives it names.
+fn paths(expectation: &Expectation) -> Vec<Path> {
+    let operands = expectation.predicates.iter().flat_map(|(_, operand)| operand.items());
+    let alternatives = operands.filter_map(|item| Path::parse(item.get("path")?.text()?).ok());
+    alternatives.chain([expectation.path.clone()]).collect()
+}
+
+fn references(args: &Node, names: &Names, looks: &mut Vec<Look>) {
+    args.texts(&mut |text, _| {
+        for piece in pieces(text) {
+            if let Piece::Reference(name, path) = piece
+                && let Some((channel, message)) = names.get(name)
+            {
+                let path = without_body(&path);
+                let (channel, message) = (*channel, message.clone());
+                looks.push(Look { channel, message, path, requirements: Vec::new() });
+            }
+        }
+    });
+}
+
+fn text(step: &Step, key: &str) -> String {
+    step.args.get(key).and_then(Node::text).unwrap_or_default().to_owned()
+}
+
+/// What a step looks at, as a whole.
+fn subject(step: &Step) -> Option<(Channel, String)> {
+    Some(match step.name() {
+        "login.xmlrpc" | "login.llsd" | "session.enter" => (Channel::Login, String::new()),
+        "caps.seed" => (Channel::Seed, String::new()),
+        "caps.get" | "caps.post" => (Channel::Caps, text(step, "cap")),
+        "eq.poll" => (Channel::Events, String::new()),
+        "eq.expect" => (Channel::Events, text(step, "message")),
+        "udp.expect" => (Channel::Udp, text(step, "message")),
+        "udp.acked" => (Channel::Udp, "PacketAck".into()),
+        "http.raw" => {
+            let url = text(step, "url");
+            match url.as_str() {
+                "${target.login_uri}" => (Channel::Login, String::new()),
+                url if url.contains("seed_capability") => (Channel::Seed, String::new()),
+                url if url.contains("EventQueueGet") => (Channel::Events, String::new()),
+                _ => (Channel::Http, String::new()),
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// Where in what is said an expectation looks.
+fn meant(step: &Step, channel: Channel, message: &str, path: &Path) -> (Channel, String, Path) {
+    let rest = || Path(path.0.iter().skip(1).cloned().collect());
+    match (step.name(), path.head()) {
+        ("session.enter", Some("handshake")) => (Channel::Udp, "RegionHandshake".into(), rest()),
+        ("session.enter", Some("movement")) => {
+            (Channel::Udp, "AgentMovementComplete".into(), rest())
+        }
+        _ => (channel, message.to_owned(), without_body(path)),
+    }
+}
+
+/// HTTP steps return what was said under `body`.
+fn without_body(path: &Path) -> Path {
+    match path.0.split_first() {
+        Some((Segment::Key(body), rest)) if body == "body" => Path(rest.to_vec()),
+        _ => path.clone(),
+    }
+}

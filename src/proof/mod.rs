@@ -1,0 +1,24 @@
+//! What the suites are worth: mutants that they must notice, and what of the catalogue they cover.
+//!
+//! A mutant is a reference grid with one fault. Written mutants (`fixtures/mutants/`) break rules
+//! of behaviour and say which requirements that breaks; generated mutants change one member or field
+//! of what a clean run was seen to say. A case that cannot notice any of them proves nothing, and a
+//! requirement that none of them breaks is not known to be tested.
+
+mod coverage;
+mod generate;
+mod html;
+mod load;
+mod looks;
+mod mutant;
+mod run;
+mod text;
+mod verdict;
+
+pub use coverage::{Coverage, Status};
+pub use generate::{Recording, named};
+pub use load::{Mutants, shipped_sources};
+pub use looks::Looks;
+pub use mutant::{Mutant, Origin};
+pub use run::{Prepared, Prover, Run, Unproven};
+pub use verdict::{CaseVerdict, Fate, MutantVerdict, Proof, RequirementVerdict, Score};

@@ -1,0 +1,144 @@
+//! A panel of twelve faults of different kinds: what a failure says names its cause within its
+//! first 25 lines, and stays as the golden files in `fixtures/golden/panel/` have it.
+//!
+//! `GOLDEN=write cargo test --test panel` writes them anew; read the difference before it lands.
+
+#![allow(clippy::unwrap_used)]
+
+use gridproof::proof::{Mutant, Mutants, Prover, Run, named, shipped_sources};
+use gridproof::proto::template::Template;
+use gridproof::report::{Paint, failure};
+use gridproof::suite::{Files, Library};
+use regex::Regex;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A fault by its kind: the mutant, the case that meets it, and what names the cause.
+struct Fault {
+    kind: &'static str,
+    mutant: &'static str,
+    case: &'static str,
+    cause: &'static [&'static str],
+}
+
+const fn fault(
+    kind: &'static str,
+    mutant: &'static str,
+    case: &'static str,
+    cause: &'static [&'static str],
+) -> Fault {
+    Fault { kind, mutant, case, cause }
+}
+
+const PANEL: [Fault; 12] = [
+    fault(
+        "missing-member",
+        "login/seed_capability/remove",
+        "login/success/required-members",
+        &["nothing there", "seed_capability"],
+    ),
+    fault(
+        "wrong-type",
+        "login/circuit_code/retype",
+        "login/success/types",
+        &["integer", "string:", "circuit_code"],
+    ),
+    fault(
+        "late-message",
+        "neighbour-late",
+        "handshake/neighbours/announced",
+        &["EstablishAgentCommunication within", "only EnableSimulator"],
+    ),
+    fault(
+        "never-sent",
+        "ignores-children",
+        "handshake/neighbours/child",
+        &["RegionHandshake within", "never sent"],
+    ),
+    fault("lost-once", "lost-pong", "circuit/pings/answered", &["CompletePingCheck", "lost"]),
+    fault(
+        "wrong-order",
+        "neighbour-backwards",
+        "handshake/neighbours/announced",
+        &["EstablishAgentCommunication after EnableSimulator"],
+    ),
+    fault(
+        "count-off-by-one",
+        "tells-arrival-twice",
+        "handshake/arrival/code-repeated",
+        &["1 × AgentMovementComplete", "2 of them"],
+    ),
+    fault(
+        "wrong-content-type",
+        "refusal-html",
+        "login/refusals/wrong-password",
+        &["text/xml", "text/html", "http.content_type"],
+    ),
+    fault("http-500", "features-fail", "caps/simple/simulator-features", &["500", "status"]),
+    fault("empty-body", "features-empty", "caps/simple/simulator-features", &["empty", "body"]),
+    fault(
+        "silent-circuit",
+        "never-acks",
+        "login/success/circuit-is-live",
+        &["waiting for acks", "acknowledged within 2 s"],
+    ),
+    fault(
+        "another-agents-capability",
+        "foreign-caps",
+        "handshake/neighbours/announced",
+        &["agent-id", "ID-OF-ANOTHER"],
+    ),
+];
+
+/// What differs from run to run becomes a word: ports, times, ids.
+fn steady(text: &str) -> String {
+    let patterns = [
+        (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "ID-OF-ANOTHER"),
+        (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
+        (r"#\d+", "#N"),
+        // How many pings went by is a matter of the moment.
+        (r"only [^\n]*(\n {12}[^\n]*)*Check[^\n]*(\n {12}×\d+)?", "only OTHERS"),
+    ];
+    patterns.iter().fold(text.to_owned(), |text, (pattern, word)| {
+        Regex::new(pattern).unwrap().replace_all(&text, *word).into_owned()
+    })
+}
+
+/// A failure without its timeline, whose rows differ from run to run.
+fn without_timeline(text: &str) -> String {
+    let row = Regex::new(r"^ +(\d+\.\d|—|…) ").unwrap();
+    let lines = text.lines().filter(|line| !row.is_match(line)).map(str::trim_end);
+    lines.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twelve_kinds_of_fault_are_named() {
+    let template = Template::shipped();
+    let library = Arc::new(Library::load(&Files::shipped(), template).unwrap());
+    let mutants = Mutants::read(&shipped_sources(), &library.catalogue, template).unwrap();
+    let prover = Prover::new(library.clone(), Run { jobs: 1, thorough: false });
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/golden/panel");
+    let mut wrong = Vec::new();
+    for Fault { kind, mutant, case, cause } in PANEL {
+        let written = mutants.all.iter().find(|m| m.id == mutant).cloned();
+        let mutant: Mutant = written.or_else(|| named(mutant, template)).unwrap();
+        let case = library.cases().find(|c| c.id == case).unwrap();
+        let record = prover.meet(&mutant, case).await.unwrap();
+        let text = steady(&failure(&record, Paint { colour: false }));
+        let begin: Vec<&str> = text.lines().take(25).collect();
+        let begin = begin.join("\n");
+        for word in cause.iter().filter(|word| !begin.contains(**word)) {
+            wrong.push(format!("{kind}: `{word}` is not in the first 25 lines of\n{text}"));
+        }
+        let (told, path) = (without_timeline(&text), folder.join(format!("{kind}.txt")));
+        if std::env::var("GOLDEN").is_ok_and(|value| value == "write") {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&path, &told).unwrap();
+        }
+        let golden = std::fs::read_to_string(&path).unwrap_or_default();
+        if golden != told {
+            wrong.push(format!("{kind}: not as in {}:\n{told}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
