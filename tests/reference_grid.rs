@@ -25,6 +25,7 @@ fn viewer(grid: &Grid, first: &str) -> Viewer {
         time_factor: grid.time_factor,
         time_scale: 1.0,
         most_patience: std::time::Duration::MAX,
+        login_turn: std::sync::Arc::default(),
     };
     let credentials =
         Credentials { first: first.into(), last: "Doe".into(), password: "pw".into() };

@@ -1,6 +1,7 @@
 //! `gridproof explain`.
 
 use super::{Failed, TemplateArgs, World, library, say, steps, template};
+use crate::grid::Policy;
 use crate::report::wrap;
 use crate::runner::EXIT;
 use crate::suite::{Case, Library, Requirement};
@@ -10,7 +11,8 @@ use clap::Args;
 /// Arguments of `explain`.
 #[derive(Args, Debug)]
 pub struct ExplainArgs {
-    /// A case, requirement or step; or types, predicates, outcomes, record
+    /// A case, requirement or step; or types, predicates, outcomes, exit-codes, record, mutants,
+    /// policies
     id: String,
     #[command(flatten)]
     template: TemplateArgs,
@@ -59,7 +61,8 @@ fn explain_requirement(requirement: &Requirement, library: &Library) -> String {
         .map(|case| case.id.as_str())
         .collect();
     if requirement.untested.is_none() && citing.is_empty() {
-        text.push_str("  no case tests it yet\n");
+        let why = requirement.pending.as_deref().unwrap_or("the catalogue does not say why");
+        text.push_str(&format!("  no case tests it yet: {why}\n"));
     }
     citing.iter().for_each(|id| text.push_str(&format!("  tested by {id}\n")));
     text
@@ -112,6 +115,11 @@ fn topic(name: &str) -> Option<String> {
         ]),
         "exit-codes" => EXIT.iter().map(|(code, doc)| format!("{code:>3}  {doc}\n")).collect(),
         "record" => RECORD.to_owned(),
+        "mutants" => MUTANTS.to_owned(),
+        "policies" => {
+            let policies = Policy::ALL.iter().map(|(_, word, doc)| format!("{word:<24} {doc}\n"));
+            policies.collect()
+        }
         _ => return None,
     })
 }
@@ -134,4 +142,40 @@ The run record of `run --json FILE`, format 1:
     timeline[]    ms, actor, channel (login, caps, events, udp, http, note),
                   direction (→ ← ·), text
 Secrets appear nowhere: they read as ‹name›.
+";
+
+const MUTANTS: &str = "\
+A file of mutants (`gridproof mutants FILE`) has tables [[mutant]]:
+  id, title  its name, and what is wrong in a sentence
+  breaks     the requirements it breaks: a case that cites one must notice
+  also       requirements it breaks at times: noticing these is right too
+  policy     a rule of the protocol not kept, or several (`explain policies`)
+  rules      what happens to what the grid says, an array of tables:
+    do         drop, delay (`by`), double, reorder, corrupt: message or reply
+               remove, zero, retype, shift, double, set (`value`): the `field`
+               status (`value`), content-type (`value`), empty: HTTP answers
+    channel    udp, login, seed, caps, events, http
+    message    the message, event or capability; any if left out
+    field      a member or field: inventory-root[0].folder_id,
+               RegionInfo.SimName; of datagrams also header.reliable,
+               header.resent, header.sequence, header.reserved
+    where      only what has these values at these paths
+    was        only HTTP answers that had this status
+    nth, from  only the n-th match; that one and all after it (datagrams: of
+               each circuit)
+    direction  \"out\": what comes from the client; it is not heard (`drop`)
+Times are those of the protocol; the grid runs them faster. Tables
+[[equivalent]] with `mutant` (ids, `*` stands for anything) and `reason` name
+generated mutants that nobody could notice. What no requirement speaks of
+stands in the catalogue as [[unspoken]].
+
+The verdicts:
+  noticed        cases found everything it breaks, and nothing else
+  blocked        cases could not get as far as judging
+  unspoken       no requirement speaks of what it changes
+  equivalent     nobody could tell it from a clean grid
+  survived       nobody noticed, and nothing says why
+  stray          a red line names a requirement that it does not break
+  never applied  it made no difference, and proves nothing
+  error          a case ended with an error of the harness
 ";

@@ -72,7 +72,7 @@ enum Command {
     Mutants(mutants::MutantsArgs),
     /// Tell what of the catalogue of requirements the suites test
     Coverage(coverage::CoverageArgs),
-    /// Explain a case, a requirement, a step, or: types, predicates, outcomes, record
+    /// Explain a case, a requirement, a step, or: types, predicates, outcomes, record, mutants
     Explain(explain::ExplainArgs),
     /// List the steps a suite can use, with their keys
     Steps(steps::StepsArgs),

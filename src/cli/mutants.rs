@@ -127,11 +127,12 @@ fn choose(selection: &[String], prepared: &mut Prepared) -> Result<(), Failed> {
 
 fn matches(name: &str, mutant: &Mutant) -> bool {
     let file = || mutant.place().is_some_and(|place| place.starts_with(&format!("{name}:")));
+    let name = name.trim_end_matches('/');
     let below = || mutant.id.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'));
     mutant.id == name
         || below()
         || wildcard(name, &mutant.id)
-        || mutant.breaks.iter().any(|id| id.eq_ignore_ascii_case(name))
+        || mutant.breaks.iter().chain(&mutant.also).any(|id| id.eq_ignore_ascii_case(name))
         || (is_file(name) && file())
 }
 

@@ -44,6 +44,9 @@ pub struct RunArgs {
     /// Cases at once; if left out, as many as there are accounts, or as suits the reference grid
     #[arg(long, short, value_name = "N", default_value_t = 0)]
     jobs: usize,
+    /// Begin cases in a random order that follows from this number
+    #[arg(long, value_name = "SEED")]
+    shuffle: Option<u64>,
     /// Further attempts of a case that went wrong; an outcome after retries says so
     #[arg(long, value_name = "N", default_value_t = 0)]
     retries: u32,
@@ -172,6 +175,7 @@ async fn execute(
         },
         fail_on_should: args.fail_on.contains(&FailOn::Should),
         fail_on_impossible: args.fail_on.contains(&FailOn::Impossible),
+        shuffle: args.shuffle,
         reproduce: reproduce(args),
     };
     let live = world.stdout_is_terminal && world.stderr_is_terminal;

@@ -73,9 +73,12 @@ impl Viewer {
         };
         let who = [request.text("first"), request.text("last")].map(Option::unwrap_or_default);
         let text = format!("{method} as {} {}", who[0], who[1]);
+        let turn = self.common.login_turn.clone();
+        let turn = turn.lock().await;
         self.timeline.add(&self.name, Channel::Login, '→', text);
         self.unanswered_login = true;
         let reply = self.common.http.ask(http, within).await;
+        drop(turn);
         self.unanswered_login = matches!(reply, Err(HttpError::Timeout(_) | HttpError::Broken(_)));
         let exchange = reply.map(|http| read(form, http));
         let text = match &exchange {

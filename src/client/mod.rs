@@ -51,6 +51,8 @@ pub struct Common {
     pub time_scale: f64,
     /// No wait for an answer is longer than this: for grids that answer at once or not at all.
     pub most_patience: Duration,
+    /// One login call at a time: OpenSimulator's presences in memory do not survive two at once.
+    pub login_turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Common {

@@ -169,8 +169,9 @@ impl Coverage {
             out.push_str(&paint.bold(&format!("\n{}\n", status.words())));
             for requirement in self.requirements.iter().filter(|r| r.status == status) {
                 out.push_str(&format!("  {:<6} {}\n", requirement.level, requirement.id));
-                let text = requirement.why.as_deref().unwrap_or(&requirement.text);
-                for line in crate::report::wrap(text, 70) {
+                let why = requirement.why.as_deref().unwrap_or("no case, and nothing says why");
+                let text = [requirement.text.as_str(), why];
+                for line in text.iter().flat_map(|text| crate::report::wrap(text, 70)) {
                     out.push_str(&format!("         {line}\n"));
                 }
             }
@@ -195,7 +196,11 @@ fn covered(requirement: &Requirement, library: &Library) -> RequirementCoverage 
         text: requirement.text.clone(),
         status,
         cases,
-        why: requirement.untested.clone().filter(|_| status == Status::Untestable),
+        why: match status {
+            Status::Tested => None,
+            Status::Untestable => requirement.untested.clone(),
+            Status::Untested => requirement.pending.clone(),
+        },
         exercised: false,
         broken: false,
     }

@@ -100,10 +100,10 @@ fn mutant(
     }
     let mut policies = Vec::new();
     for word in reader.text_or_texts(table, "policy") {
-        match Policy::ALL.iter().find(|(_, known)| *known == word) {
-            Some((policy, _)) => policies.push(*policy),
+        match Policy::ALL.iter().find(|(_, known, _)| *known == word) {
+            Some((policy, ..)) => policies.push(*policy),
             None => {
-                let known = Policy::ALL.iter().map(|(_, word)| *word);
+                let known = Policy::ALL.iter().map(|(_, word, _)| *word);
                 reader.wrong(table.place(&["policy".into()]), unknown("policy", &word, known));
             }
         }

@@ -17,7 +17,7 @@ pub struct Mutant {
     /// The requirements it breaks; generated mutants are not asked to say.
     pub breaks: Vec<String>,
     /// What it breaks besides, in some cases or at some times: noticing these is right, and not
-    /// asked for.
+    /// asked for. Of a generated one, the requirements that speak of what it changes.
     pub also: Vec<String>,
     /// What is wrong, as data.
     pub faults: Faults,

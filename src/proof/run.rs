@@ -107,17 +107,24 @@ impl Prover {
             return Err(Unproven::Stopped);
         }
         let fit =
-            |record: &&CaseRecord| !matches!(record.outcome, Outcome::Pass | Outcome::Impossible);
-        let red: Vec<String> = records
-            .iter()
-            .filter(fit)
-            .map(|record| format!("{} {}", record.outcome, record.id))
-            .collect();
+            |record: &CaseRecord| matches!(record.outcome, Outcome::Pass | Outcome::Impossible);
+        let mut red = Vec::new();
+        for record in records.iter().filter(|record| !fit(record)) {
+            let case = self.library.cases().find(|case| case.id == record.id);
+            let Some(case) = case else { continue };
+            // With little else to do, as whatever speaks against us.
+            let again = self.pair(case, Faults::default(), None, stop.clone()).await;
+            if let Some((record, _)) = again.filter(|(record, _)| !fit(record)) {
+                red.push(format!("{} {}", record.outcome, record.id));
+            }
+        }
         if !red.is_empty() {
             return Err(Unproven::Unclean(red));
         }
         let mut all = mutants.all;
-        all.extend(generated(&recording));
+        let mut made = generated(&recording);
+        made.iter_mut().for_each(|mutant| mutant.also = self.spoken(mutant));
+        all.extend(made);
         let equivalent = mutants.equivalent;
         Ok(Prepared { mutants: all, equivalent, recording, whole: true })
     }
@@ -134,7 +141,18 @@ impl Prover {
             return Err(Unproven::Stopped);
         }
         let Prepared { mutants, equivalent, whole, .. } = prepared;
-        Ok(Proof::of(mutants, &seen, equivalent, &self.library, &self.looks, *whole))
+        Ok(Proof::of(mutants, &seen, equivalent, &self.library, *whole))
+    }
+
+    /// The requirements that speak of what a generated mutant changes.
+    fn spoken(&self, mutant: &Mutant) -> Vec<String> {
+        let Origin::Generated { channel, message, field, .. } = &mutant.origin else {
+            return Vec::new();
+        };
+        let onlookers = self.looks.at(*channel, message.as_deref().unwrap_or_default(), field);
+        let closest = onlookers.first().map_or(0, |o| o.closeness);
+        let closest = onlookers.iter().filter(|o| o.closeness == closest && closest > 1);
+        closest.flat_map(|o| o.requirements.clone()).collect()
     }
 
     /// Runs one case on one mutant.

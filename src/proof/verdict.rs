@@ -1,10 +1,9 @@
 //! What running mutants showed.
 
 use super::load::Equivalent;
-use super::looks::Looks;
-use super::mutant::{Mutant, Origin};
+use super::mutant::Mutant;
 use crate::runner::Outcome;
-use crate::suite::{Level, Library, wildcard};
+use crate::suite::{Level, Library, Requirement, wildcard};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One case on one mutant.
@@ -180,13 +179,12 @@ impl Proof {
         seen: &[Observation],
         equivalent: &[Equivalent],
         library: &Library,
-        looks: &Looks,
         whole: bool,
     ) -> Self {
         let mut by_mutant: BTreeMap<usize, Vec<&Observation>> = BTreeMap::new();
         seen.iter().for_each(|o| by_mutant.entry(o.mutant).or_default().push(o));
         let mut used = BTreeSet::new();
-        let mut judging = Judging { equivalent, library, looks, used: &mut used };
+        let mut judging = Judging { equivalent, library, used: &mut used };
         let mutants: Vec<MutantVerdict> = mutants
             .iter()
             .enumerate()
@@ -210,6 +208,7 @@ impl Proof {
         };
         let mut defects = Vec::new();
         if whole {
+            defects.extend(uncited(library));
             for case in cases.iter().filter(|case| case.caught == 0) {
                 defects.push(format!("case {} catches no mutant of {}", case.id, case.met));
             }
@@ -244,7 +243,6 @@ impl Proof {
 struct Judging<'a> {
     equivalent: &'a [Equivalent],
     library: &'a Library,
-    looks: &'a Looks,
     used: &'a mut BTreeSet<String>,
 }
 
@@ -262,7 +260,7 @@ impl Judging<'_> {
             title: mutant.title.clone(),
             written: mutant.is_written(),
             place: mutant.place(),
-            breaks: self.breaks(mutant, seen),
+            breaks: Self::breaks(mutant, seen),
             fate,
             why,
             cases: seen.iter().map(meeting).collect(),
@@ -271,16 +269,12 @@ impl Judging<'_> {
 
     /// What a written mutant says it breaks; of a generated one, what was found and what speaks of
     /// the field.
-    fn breaks(&self, mutant: &Mutant, seen: &[&Observation]) -> Vec<String> {
-        let Origin::Generated { channel, message, field, .. } = &mutant.origin else {
+    fn breaks(mutant: &Mutant, seen: &[&Observation]) -> Vec<String> {
+        if mutant.is_written() {
             return mutant.breaks.clone();
-        };
-        let message = message.as_deref().unwrap_or_default();
+        }
         let mut found: Vec<String> = seen.iter().flat_map(|o| o.broken.clone()).collect();
-        let onlookers = self.looks.at(*channel, message, field);
-        let closest = onlookers.first().map_or(0, |o| o.closeness);
-        let closest = onlookers.iter().filter(|o| o.closeness == closest && closest > 1);
-        found.extend(closest.flat_map(|o| o.requirements.clone()));
+        found.extend(mutant.also.iter().cloned());
         found.sort();
         found.dedup();
         found
@@ -350,6 +344,26 @@ pub(super) fn written(mutant: &Mutant, seen: &[&Observation]) -> (Fate, Option<S
         }
     }
     (Fate::Noticed, None)
+}
+
+/// Requirements that no case cites, without a word why; and words that have become wrong.
+fn uncited(library: &Library) -> Vec<String> {
+    let cited: BTreeSet<&String> = library.cases().flat_map(|case| &case.requirements).collect();
+    let complaint = |requirement: &Requirement| {
+        let said = requirement.untested.is_some() || requirement.pending.is_some();
+        match (cited.contains(&requirement.id), said) {
+            (false, false) => Some(format!(
+                "{}: no case cites it, and the catalogue does not say why",
+                requirement.id
+            )),
+            (true, true) => Some(format!(
+                "{}: a case cites it, and the catalogue says that none does",
+                requirement.id
+            )),
+            _ => None,
+        }
+    };
+    library.catalogue.all.values().filter_map(complaint).collect()
 }
 
 fn requirements(mutants: &[MutantVerdict], library: &Library) -> Vec<RequirementVerdict> {

@@ -8,6 +8,8 @@ use crate::net::{Channel, Timeline, http};
 use crate::proto::template::Template;
 use crate::suite::{Case, Effects, Library, Profile, SessionUse};
 use futures::{FutureExt, StreamExt};
+use rand::rngs::StdRng;
+use rand::{SeedableRng, seq::SliceRandom};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -29,6 +31,8 @@ pub struct Options {
     pub fail_on_should: bool,
     /// An unmet need fails the run.
     pub fail_on_impossible: bool,
+    /// Begin the cases in an order that follows from this number, not in that of the suites.
+    pub shuffle: Option<u64>,
     /// Appended to `gridproof run ID` where a report tells how to reproduce.
     pub reproduce: String,
 }
@@ -42,6 +46,7 @@ impl Default for Options {
             allow: Effects::Write,
             fail_on_should: false,
             fail_on_impossible: false,
+            shuffle: None,
             reproduce: String::new(),
         }
     }
@@ -115,6 +120,9 @@ impl Engine {
         // Those that share sessions first, so that these are used before others end them.
         let mut order: Vec<usize> = (0..cases.len()).collect();
         order.sort_by_key(|&n| (cases[n].session, cases[n].tags.iter().all(|t| t != "slow")));
+        if let Some(seed) = self.options.shuffle {
+            order.shuffle(&mut StdRng::seed_from_u64(seed));
+        }
         let running = futures::stream::iter(order).map(|n| {
             let stop = stop.clone();
             async move {

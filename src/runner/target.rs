@@ -83,6 +83,7 @@ impl Target {
             time_factor: self.time_factor,
             time_scale: self.time_scale,
             most_patience: self.most_patience,
+            login_turn: Arc::default(),
         }
     }
 }

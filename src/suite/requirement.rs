@@ -60,6 +60,8 @@ pub struct Requirement {
     pub source: String,
     /// Why no case tests it, if none can.
     pub untested: Option<String>,
+    /// Why no case tests it yet, though one could.
+    pub pending: Option<String>,
 }
 
 /// Something grids say of which no requirement speaks, and why.
@@ -144,7 +146,7 @@ impl Catalogue {
     }
 }
 
-const KEYS: [&str; 6] = ["id", "level", "target", "text", "source", "untested"];
+const KEYS: [&str; 7] = ["id", "level", "target", "text", "source", "untested", "pending"];
 
 fn requirement(entry: &Node, area: &str) -> Result<Requirement, (&'static str, String)> {
     if let Some((key, ..)) = entry.members().iter().find(|(k, ..)| !KEYS.contains(&k.as_str())) {
@@ -169,5 +171,6 @@ fn requirement(entry: &Node, area: &str) -> Result<Requirement, (&'static str, S
         text: text("text")?,
         source: text("source")?,
         untested: entry.get("untested").and_then(Node::text).map(str::to_owned),
+        pending: entry.get("pending").and_then(Node::text).map(str::to_owned),
     })
 }
