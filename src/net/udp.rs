@@ -55,6 +55,10 @@ pub enum Seen {
         duplicate: bool,
         /// The bytes after the number, for comparing resends.
         body: Vec<u8>,
+        /// The length of the extra header.
+        extra: usize,
+        /// Its zero-coded part has a run of no zeros, which nobody should send.
+        empty_run: bool,
     },
     /// One of our numbers was acknowledged, by a `PacketAck` or a trailer.
     Ack(Sequence),
@@ -361,6 +365,8 @@ impl Driver {
             size: bytes.len(),
             duplicate: handled == Handled::Duplicate,
             body: packet.body().to_vec(),
+            extra: packet.extra.len(),
+            empty_run: packet.has_empty_run(bytes),
             message,
         });
     }

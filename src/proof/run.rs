@@ -71,6 +71,9 @@ const MOST_PATIENCE: Duration = Duration::from_millis(2700);
 /// once every one of them must still get a processor in time.
 const FACTOR: u32 = 30;
 
+/// Grids at once: most of a case is waiting.
+const JOBS_PER_CORE: usize = if cfg!(debug_assertions) { 20 } else { 64 };
+
 /// Grids at once where a verdict is to be confirmed at rest.
 const AT_REST: usize = 4;
 
@@ -91,7 +94,7 @@ impl Prover {
     pub fn new(library: Arc<Library>, run: Run) -> Self {
         let looks = Arc::new(Looks::of(&library));
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let jobs = if run.jobs == 0 { 64 * cores } else { run.jobs };
+        let jobs = if run.jobs == 0 { JOBS_PER_CORE * cores } else { run.jobs };
         Self { library, looks, run: Run { jobs, ..run } }
     }
 
@@ -240,7 +243,11 @@ impl Prover {
             let of: Vec<&Observation> = seen.iter().filter(|o| o.mutant == *n).collect();
             match mutant.is_written() {
                 true => super::verdict::written(mutant, &of).0 != Fate::Noticed,
-                false => !explained(mutant) && of.iter().all(|o| o.broken.is_empty()),
+                // Unexplained and not noticed, or noticed though it is said that nobody needs to.
+                false => {
+                    let noticed = of.iter().any(|o| !o.broken.is_empty());
+                    noticed == explained(mutant)
+                }
             }
         };
         let doubtful: BTreeSet<usize> = (0..mutants.len()).filter(doubtful).collect();

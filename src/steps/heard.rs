@@ -33,6 +33,8 @@ pub(super) struct Heard<'a> {
     pub size: usize,
     pub duplicate: bool,
     pub body: &'a [u8],
+    pub extra: usize,
+    pub empty_run: bool,
 }
 
 /// The message an observation is, if it is one of that circuit.
@@ -42,9 +44,10 @@ pub(super) fn message<'a>(observed: &'a Observed, circuit: &str) -> Option<Heard
         return None;
     }
     match &**seen {
-        Seen::Message { message, header, size, duplicate, body } => {
+        Seen::Message { message, header, size, duplicate, body, extra, empty_run } => {
             let (header, size, duplicate) = (*header, *size, *duplicate);
-            Some(Heard { message, header, size, duplicate, body })
+            let (extra, empty_run) = (*extra, *empty_run);
+            Some(Heard { message, header, size, duplicate, body, extra, empty_run })
         }
         _ => None,
     }

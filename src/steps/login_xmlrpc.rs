@@ -99,7 +99,7 @@ fn request(call: &Call<'_>) -> Result<Request, Failure> {
     Ok(request)
 }
 
-/// What follows from a reply's members: the handle of its region.
+/// What follows from a reply's members: the handle of its region, and its size in metres.
 pub(super) fn derived(members: &[(String, Value)]) -> Value {
     let metres = |name: &str| {
         members.iter().find(|(n, _)| n == name).and_then(|(_, value)| value.as_int::<u32>())
@@ -107,7 +107,12 @@ pub(super) fn derived(members: &[(String, Value)]) -> Value {
     match (metres("region_x"), metres("region_y")) {
         (Some(x), Some(y)) => {
             let handle = u64::from(x) << 32 | u64::from(y);
-            Value::map([("region_handle", Value::integer(handle))])
+            let size = |name| Value::integer(metres(name).unwrap_or(256));
+            Value::map([
+                ("region_handle", Value::integer(handle)),
+                ("size_x", size("region_size_x")),
+                ("size_y", size("region_size_y")),
+            ])
         }
         _ => Value::Map(Vec::new()),
     }

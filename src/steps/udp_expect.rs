@@ -2,7 +2,7 @@
 
 use super::{Call, Failure, Kind, Repeat, Returns, StepDef, heard, key, need, time_text};
 use crate::client::Observed;
-use crate::value::Value;
+use crate::value::{Value, message_bytes};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -19,6 +19,7 @@ pub(super) static STEP: StepDef = StepDef {
         key("never", Kind::Flag, "it must not come"),
         key("count", Kind::Integer, "so many must come, no more and no fewer"),
         key("optional", Kind::Flag, "it may be missing; then nothing is expected of it"),
+        key("raw", Kind::Flag, "texts are given as bytes, with the NUL that ends them"),
         key("duplicates", Kind::Flag, "count repetitions of the same number too"),
     ],
     returns: Returns::Message,
@@ -42,6 +43,7 @@ struct Wanted {
     circuit: String,
     filter: Option<Value>,
     duplicates: bool,
+    raw: bool,
 }
 
 impl Wanted {
@@ -51,6 +53,7 @@ impl Wanted {
             circuit: call.args.circuit(),
             filter: call.args.get("where").cloned(),
             duplicates: call.args.flag("duplicates").unwrap_or(false),
+            raw: call.args.flag("raw").unwrap_or(false),
         }
     }
 
@@ -63,7 +66,8 @@ impl Wanted {
             return None;
         }
         let value = heard::value(&heard);
-        heard::fits(&value, self.filter.as_ref()).then_some(value)
+        let fits = heard::fits(&value, self.filter.as_ref());
+        fits.then(|| if self.raw { message_bytes(heard.message) } else { value })
     }
 
     fn described(&self) -> String {

@@ -18,6 +18,8 @@ pub(super) static STEP: StepDef = StepDef {
         ("repeated", "how many came again without the RESENT flag, number 0 left out"),
         ("reserved_bits", "the flag bits 0x0F of all of them, or-ed"),
         ("largest", "the size of the largest datagram"),
+        ("extra", "the longest extra header"),
+        ("empty_runs", "how many have a run of no zeros in their zero-coded part"),
     ]),
     within: Duration::ZERO,
     repeatable: Repeat::No,
@@ -27,10 +29,13 @@ pub(super) static STEP: StepDef = StepDef {
             Ok(call.viewer.mailbox.look(|all| {
                 let mut numbers = BTreeSet::new();
                 let (mut count, mut repeated, mut reserved, mut largest) = (0, 0, 0, 0);
+                let (mut extra, mut empty_runs) = (0, 0);
                 for heard in all.iter().filter_map(|o| heard::message(o, &circuit)) {
                     let header = heard.header;
                     count += 1;
                     largest = largest.max(heard.size);
+                    extra = extra.max(heard.extra as i64);
+                    empty_runs += i32::from(heard.empty_run);
                     reserved |= header.flags.0 & 0x0F;
                     let new = numbers.insert(header.sequence);
                     let excused = header.flags.has(Flags::RESENT) || header.sequence == 0;
@@ -46,6 +51,8 @@ pub(super) static STEP: StepDef = StepDef {
                     ("repeated", Value::integer(repeated)),
                     ("reserved_bits", Value::integer(reserved)),
                     ("largest", Value::integer(largest as i64)),
+                    ("extra", Value::integer(extra)),
+                    ("empty_runs", Value::integer(empty_runs)),
                 ])
             }))
         })

@@ -95,16 +95,28 @@ fn text(bytes: &[u8]) -> Option<Value> {
 
 /// A message: blocks by name; a Single block is a map, any other an array of maps.
 pub fn message_value(message: &Message) -> Value {
+    blocks_value(message, |field| Value::from(field))
+}
+
+/// A message as it is on the wire: texts stay bytes.
+pub fn message_bytes(message: &Message) -> Value {
+    blocks_value(message, |field| match field {
+        Field::Variable(bytes) => Value::Binary(bytes.to_vec()),
+        other => Value::from(other),
+    })
+}
+
+fn blocks_value(message: &Message, value: impl Fn(FieldRef<'_>) -> Value) -> Value {
     let blocks = message.def.blocks.iter().zip(&message.blocks).map(|(def, instances)| {
         let mut maps = instances.iter().map(|fields| {
             let fields = def.fields.iter().zip(fields);
-            Value::map(fields.map(|(def, v)| (def.name.to_string(), Value::from(v.borrowed()))))
+            Value::map(fields.map(|(def, v)| (def.name.to_string(), value(v.borrowed()))))
         });
-        let value = match def.quantity {
+        let all = match def.quantity {
             Quantity::Single => maps.next().unwrap_or_default(),
             _ => Value::Array(maps.collect()),
         };
-        (def.name.to_string(), value)
+        (def.name.to_string(), all)
     });
     Value::map(blocks)
 }

@@ -5,7 +5,7 @@ pub mod json;
 mod path;
 mod predicate;
 
-pub use convert::{field_from_value, message_value};
+pub use convert::{field_from_value, message_bytes, message_value};
 pub use path::{Path, PathError, Segment};
 pub(crate) use predicate::unknown;
 pub use predicate::{PREDICATES, Predicate, TYPES};

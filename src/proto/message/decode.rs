@@ -231,6 +231,16 @@ impl<'a> Packet<'a> {
         &self.def.name
     }
 
+    /// Whether the zero-coded part of these bytes, which it was decoded from, has a run of no
+    /// zeros.
+    pub fn has_empty_run(&self, bytes: &[u8]) -> bool {
+        let acks =
+            if self.header.flags.has(super::Flags::ACK) { 4 * self.acks.len() + 1 } else { 0 };
+        let from = super::HEADER_LEN + self.extra.len();
+        let coded = bytes.get(from..bytes.len().saturating_sub(acks)).unwrap_or_default();
+        self.header.flags.has(super::Flags::ZEROCODED) && super::zerocode::has_empty_run(coded)
+    }
+
     /// The bytes of all blocks and what trails them.
     pub fn body(&self) -> &'a [u8] {
         self.body

@@ -46,6 +46,17 @@ pub(super) fn expand(coded: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError>
     }
 }
 
+/// Whether a run of zeros is said to have none.
+pub(super) fn has_empty_run(coded: &[u8]) -> bool {
+    let mut bytes = coded.iter();
+    while let Some(byte) = bytes.next() {
+        if *byte == 0 && bytes.next() == Some(&0) {
+            return true;
+        }
+    }
+    false
+}
+
 /// Appends `plain` to `out`, zero-coded. Runs longer than 255 are cut; `00 00` is never written.
 pub(super) fn compress(plain: &[u8], out: &mut Vec<u8>) {
     let mut rest = plain;
