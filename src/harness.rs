@@ -1,7 +1,7 @@
 //! Suites under `cargo test` and nextest: every case a libtest-mimic trial.
 
 use crate::grid::Grid;
-use crate::proof::{Mutants, Proof, Prover, Run, shipped_sources};
+use crate::proof::{CaseVerdict, MutantVerdict, Mutants, Proof, Prover, Run, shipped_sources};
 use crate::proto::template::Template;
 use crate::report::{Paint, failure};
 use crate::runner::{Engine, Options, Outcome, reference_grid};
@@ -52,7 +52,8 @@ async fn start(library: Arc<Library>) -> std::io::Result<(Engine, Grid)> {
 
 /// The proof that the shipped cases can fail, as trials: one for each cited requirement, one for
 /// each case, one for each written mutant. They share one run of all mutants, which the first that
-/// runs begins.
+/// runs begins; a runner that gives each trial a process of its own, as nextest does, runs it anew
+/// for each.
 pub fn mutant_trials(runtime: &'static tokio::runtime::Runtime) -> Vec<Trial> {
     let (library, mutants) = match shipped_mutants() {
         Ok(shipped) => shipped,
@@ -61,22 +62,23 @@ pub fn mutant_trials(runtime: &'static tokio::runtime::Runtime) -> Vec<Trial> {
         }
     };
     let proof: SharedProof = Arc::default();
-    let mut names: Vec<(String, Check)> = Vec::new();
+    let must = |id: &&String| library.catalogue.get(id).is_some_and(|r| r.level == Level::Must);
     let mut cited: Vec<&String> = library.cases().flat_map(|case| &case.requirements).collect();
     cited.sort();
     cited.dedup();
-    names.extend(cited.into_iter().map(|id| (format!("requirement {id}"), Check::Requirement)));
-    names.extend(library.cases().map(|case| (format!("case {}", case.id), Check::Case)));
-    let written = mutants.all.iter().map(|mutant| (format!("mutant {}", mutant.id), Check::Mutant));
-    names.extend(written);
-    names.push(("all mutants".into(), Check::All));
-    let trial = |(name, check): (String, Check)| {
+    let mut names: Vec<(&str, String, Check)> = Vec::new();
+    let musts = cited.into_iter().filter(must);
+    names.extend(musts.map(|id| ("requirement", id.clone(), Check::Requirement)));
+    names.extend(library.cases().map(|case| ("case", case.id.clone(), Check::Case)));
+    names.extend(mutants.all.iter().map(|mutant| ("mutant", mutant.id.clone(), Check::Mutant)));
+    names.push(("all", "mutants".into(), Check::All));
+    let trial = |(kind, id, check): (&str, String, Check)| {
         let (library, mutants, proof) = (library.clone(), mutants.clone(), proof.clone());
-        Trial::test(name.clone(), move || {
+        Trial::test(format!("{kind} {id}"), move || {
             runtime.block_on(async move {
                 let proof = proof.get_or_init(|| prove(library, mutants)).await;
                 let proof = proof.as_ref().map_err(|why| Failed::from(why.clone()))?;
-                check.hold(proof, name.split(' ').nth(1).unwrap_or_default())
+                check.hold(proof, &id)
             })
         })
     };
@@ -113,25 +115,36 @@ enum Check {
 
 impl Check {
     fn hold(self, proof: &Proof, id: &str) -> Result<(), Failed> {
-        let complaint = match self {
-            Self::Requirement => proof
-                .requirements
-                .iter()
-                .find(|requirement| requirement.id == id)
-                .filter(|requirement| !requirement.proven && requirement.level == Level::Must)
-                .map(|_| format!("no mutant of {id} is noticed by a case that cites it")),
-            Self::Case => proof
-                .cases
-                .iter()
-                .find(|case| case.id == id && case.caught == 0)
-                .map(|case| format!("{id} notices none of {} mutants", case.met)),
-            Self::Mutant => proof
-                .mutants
-                .iter()
-                .find(|mutant| mutant.id == id && mutant.fate.is_bad())
-                .map(|m| format!("{}: {}", m.fate.words(), m.why.clone().unwrap_or_default())),
-            Self::All => (!proof.holds()).then(|| proof.text(Paint { colour: false }, false)),
+        let (found, complaint) = match self {
+            Self::Requirement => {
+                let found = proof.requirements.iter().find(|r| r.id == id);
+                let bad = found.filter(|r| !r.proven);
+                let why = |_| format!("no mutant of {id} is noticed by a case that cites it");
+                (found.is_some(), bad.map(why))
+            }
+            Self::Case => {
+                let found = proof.cases.iter().find(|case| case.id == id);
+                let bad = found.filter(|case| case.caught == 0);
+                let why = |c: &CaseVerdict| format!("{id} notices none of {} mutants", c.met);
+                (found.is_some(), bad.map(why))
+            }
+            Self::Mutant => {
+                let found = proof.mutants.iter().find(|mutant| mutant.id == id);
+                let bad = found.filter(|mutant| mutant.fate.is_bad());
+                let why = |m: &MutantVerdict| {
+                    format!("{}: {}", m.fate.words(), m.why.clone().unwrap_or_default())
+                };
+                (found.is_some(), bad.map(why))
+            }
+            Self::All => {
+                let text = || proof.text(Paint { colour: false }, false);
+                (true, (!proof.holds()).then(text))
+            }
         };
-        complaint.map_or(Ok(()), |complaint| Err(complaint.into()))
+        match (found, complaint) {
+            (false, _) => Err(format!("{id} was not judged").into()),
+            (true, Some(complaint)) => Err(complaint.into()),
+            (true, None) => Ok(()),
+        }
     }
 }

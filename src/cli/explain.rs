@@ -151,7 +151,8 @@ A file of mutants (`gridproof mutants FILE`) has tables [[mutant]]:
   also       requirements it breaks at times: noticing these is right too
   policy     a rule of the protocol not kept, or several (`explain policies`)
   rules      what happens to what the grid says, an array of tables:
-    do         drop, delay (`by`), double, reorder, corrupt: message or reply
+    do         drop, delay (`by`); of datagrams and events double, reorder;
+               of datagrams corrupt
                remove, zero, retype, shift, double, set (`value`): the `field`
                status (`value`), content-type (`value`), empty: HTTP answers
     channel    udp, login, seed, caps, events, http
@@ -161,8 +162,8 @@ A file of mutants (`gridproof mutants FILE`) has tables [[mutant]]:
                header.resent, header.sequence, header.reserved
     where      only what has these values at these paths
     was        only HTTP answers that had this status
-    nth, from  only the n-th match; that one and all after it (datagrams: of
-               each circuit)
+    nth, from  only the n-th match; that one and all after it (what happens to
+               whole datagrams counts for each circuit, all else for the grid)
     direction  \"out\": what comes from the client; it is not heard (`drop`)
 Times are those of the protocol; the grid runs them faster. Tables
 [[equivalent]] with `mutant` (ids, `*` stands for anything) and `reason` name

@@ -16,7 +16,7 @@ pub struct MutantsArgs {
     /// Ids of mutants (`*` stands for anything), requirements, or files of mutants; all if left out
     #[arg(value_name = "SELECTION")]
     selection: Vec<String>,
-    /// List the mutants and run nothing
+    /// List the mutants; only clean grids are run, to see what they say
     #[arg(long)]
     list: bool,
     /// Run every case for every written mutant, not only those that cite what it breaks
@@ -91,6 +91,7 @@ async fn prove(
     let unproven = |why: Unproven| match why {
         Unproven::Stopped => (6, why.to_string()),
         Unproven::Unclean(_) => (1, why.to_string()),
+        Unproven::Lost(..) => (70, why.to_string()),
     };
     let mut prepared = prover.prepare(mutants, &stop).await.map_err(unproven)?;
     choose(&args.selection, &mut prepared)?;

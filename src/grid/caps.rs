@@ -1,7 +1,7 @@
 //! Capabilities: the seed, the event queue and the dispatch to the simple ones.
 
 use super::fault::Said;
-use super::reply::{Body, Reply, channel_of};
+use super::reply::{Body, Reply};
 use super::world::Purpose;
 use super::{Policy, Shared, features, region::Order};
 use crate::net::server::Request;
@@ -43,7 +43,7 @@ pub(super) async fn answer(shared: &Arc<Shared>, id: &str, request: Request) -> 
                 Ok(body) => (200, body),
                 Err(status) => (status, Body::None),
             };
-            Reply { status, ..Reply::new(channel_of(name), name, body) }
+            Reply { status, ..Reply::new(Channel::Caps, name, body) }
         }
     }
 }
@@ -61,6 +61,9 @@ fn seed(shared: &Shared, agent: Uuid, region: usize, request: &Request) -> Reply
     let wanted: Vec<&'static str> =
         GRANTED.into_iter().filter(|name| names.iter().any(|n| n == name)).collect();
     let mut world = shared.world();
+    if names.is_empty() && faults.breaks(Policy::IgnoresEmptySeed) {
+        return Reply::new(Channel::Seed, "", Body::Llsd(seed::reply(Vec::new())));
+    }
     world.grant(agent, region, &[]);
     let owner = match faults.breaks(Policy::ForeignCaps) {
         true => world.bystander(agent),

@@ -5,7 +5,7 @@ use super::fault::{self, Faults, Said, Tap};
 use super::policy::Policy;
 use crate::net::Clock;
 use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions};
-use crate::proto::message::{Datagram, Field, Message, Packet};
+use crate::proto::message::{Datagram, Field, Flags, HEADER_LEN, MIN_DATAGRAM, Message, Packet};
 use crate::proto::template::Template;
 use crate::tamper::{Channel, Direction, Tamper};
 use crate::value::Value;
@@ -78,6 +78,7 @@ impl Circuits {
             self.disable(old);
         }
         let circuit = Circuit::new(self.config.clone(), self.template.clone(), self.clock.now());
+        self.faults.circuit_opened();
         let wire = self.faults.wire();
         let client = Client {
             agent,
@@ -148,6 +149,13 @@ impl Circuits {
         if let Some(client) = self.clients.get_mut(&from) {
             let again = std::mem::replace(&mut client.throttled, true);
             client.circuit.config_mut().pongs = !again;
+        }
+    }
+
+    /// Answers the pings of this one client only.
+    pub fn choke_others(&mut self, but: SocketAddr) {
+        for (_, client) in self.clients.iter_mut().filter(|(from, _)| **from != but) {
+            client.circuit.config_mut().pongs = false;
         }
     }
 
@@ -229,7 +237,8 @@ impl Circuits {
                 client.circuit.handle_timeout(now);
             }
         }
-        let unpinged = self.clients.iter().filter(|(_, c)| c.circuit.unanswered_pings() > 8);
+        let unpinged =
+            self.clients.iter().filter(|(_, c)| !c.closing && c.circuit.unanswered_pings() > 8);
         let unpinged: Vec<SocketAddr> = unpinged.map(|(from, _)| *from).collect();
         for from in unpinged {
             if self.faults.breaks(Policy::DiesUnpinged)
@@ -290,11 +299,16 @@ impl Circuits {
                 if let Some(tap) = &self.tap {
                     tap(Channel::Udp, &name, Said::Message(&datagram.message));
                 }
-                if let Some(changed) = self.faults.send(&datagram.message, &said) {
+                if let Some((changed, met)) = self.faults.send(&datagram.message, &said) {
                     datagram.message = changed;
-                    bytes = datagram.encode().unwrap_or(bytes);
+                    // What cannot be encoded is no change.
+                    if let Ok(changed) = datagram.encode() {
+                        bytes = changed;
+                        met.into_iter().for_each(|rule| self.faults.note_rule(rule));
+                    }
                 }
             }
+            self.deform(&name, &mut bytes);
             let wire = self.clients.get_mut(&to).and_then(|client| client.wire.as_mut());
             let Some(wire) = wire else {
                 out.push((to, bytes));
@@ -316,6 +330,22 @@ impl Circuits {
             out.push(entry.remove());
         }
         out
+    }
+
+    /// Datagrams of a shape that no simulator should send.
+    fn deform(&self, name: &str, bytes: &mut Vec<u8>) {
+        let flags = Flags(bytes.first().copied().unwrap_or_default());
+        // The extra header stands behind the number, which is one byte for pings.
+        let ping = name.ends_with("PingCheck") && bytes.len() > MIN_DATAGRAM;
+        if ping && self.faults.breaks(Policy::ExtraHeader) {
+            bytes[HEADER_LEN - 1] = 4;
+            bytes.splice(MIN_DATAGRAM..MIN_DATAGRAM, [0xDE, 0xAD, 0xBE, 0xEF]);
+        }
+        let coded = flags.has(Flags::ZEROCODED) && !flags.has(Flags::ACK);
+        if coded && self.faults.breaks(Policy::EmptyRuns) {
+            // 257 zeros behind the last block, which readers pass over.
+            bytes.extend([0, 0, 1]);
+        }
     }
 
     /// What happened since.

@@ -36,6 +36,20 @@ pub struct Faults {
     matched: Arc<Vec<AtomicU32>>,
 }
 
+/// The policies that are figures of circuits.
+const OF_CIRCUITS: &[Policy] = &[
+    Policy::NeverAcks,
+    Policy::AcksOnce,
+    Policy::AcksSingly,
+    Policy::IgnoresAcks,
+    Policy::ProcessesDuplicates,
+    Policy::NeverResends,
+    Policy::NeverPongs,
+    Policy::NeverPings,
+    Policy::NeverTimesOut,
+    Policy::CountsFromAHundred,
+];
+
 /// What becomes of an HTTP answer besides its members.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Spoilt {
@@ -81,13 +95,26 @@ impl Faults {
         }
     }
 
+    fn has(&self, policy: Policy) -> bool {
+        self.policies.contains(&policy)
+    }
+
+    /// A circuit has opened: from now on its figures make a difference.
+    pub(super) fn circuit_opened(&self) {
+        for (at, policy) in self.policies.iter().enumerate() {
+            if OF_CIRCUITS.contains(policy) {
+                self.note(at);
+            }
+        }
+    }
+
     fn note(&self, at: usize) {
         if let Some(applied) = self.applied.get(at) {
             applied.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn note_rule(&self, rule: usize) {
+    pub(super) fn note_rule(&self, rule: usize) {
         self.note(self.policies.len() + rule);
     }
 
@@ -183,8 +210,8 @@ impl Faults {
         (now, later)
     }
 
-    /// Changes the fields of a message that says this.
-    pub(super) fn send(&self, message: &Message, said: &Value) -> Option<Message> {
+    /// Changes the fields of a message that says this; which rules did so, by their place.
+    pub(super) fn send(&self, message: &Message, said: &Value) -> Option<(Message, Vec<usize>)> {
         let fields = |rule: &Rule| {
             rule.is_about(Channel::Udp, message.name())
                 && rule.field.as_ref().is_some_and(|field| field.head() != Some("header"))
@@ -192,7 +219,7 @@ impl Faults {
         if !self.rules.iter().any(fields) {
             return None;
         }
-        let mut changed = message.clone();
+        let (mut changed, mut met) = (message.clone(), Vec::new());
         for (at, rule) in self.about(Channel::Udp, message.name(), None, said) {
             let field: &Path = match &rule.field {
                 Some(field) if fields(rule) => field,
@@ -204,10 +231,10 @@ impl Faults {
                 _ => false,
             };
             if differs {
-                self.note_rule(at);
+                met.push(at);
             }
         }
-        Some(changed)
+        Some((changed, met))
     }
 
     /// The wire of one circuit.
@@ -238,19 +265,19 @@ impl Faults {
     /// The figures of this grid's circuits.
     pub(super) fn circuit(&self, config: Config) -> Config {
         Config {
-            acks: !self.breaks(Policy::NeverAcks),
-            acks_again: !self.breaks(Policy::AcksOnce),
-            acks_per_packet: match self.breaks(Policy::AcksSingly) {
+            acks: !self.has(Policy::NeverAcks),
+            acks_again: !self.has(Policy::AcksOnce),
+            acks_per_packet: match self.has(Policy::AcksSingly) {
                 true => 1,
                 false => config.acks_per_packet,
             },
-            heeds_acks: !self.breaks(Policy::IgnoresAcks),
-            tells_duplicates: !self.breaks(Policy::ProcessesDuplicates),
-            resend_tries: if self.breaks(Policy::NeverResends) { 0 } else { config.resend_tries },
-            pongs: !self.breaks(Policy::NeverPongs),
-            pings: !self.breaks(Policy::NeverPings),
-            silence_limit: config.silence_limit.filter(|_| !self.breaks(Policy::NeverTimesOut)),
-            first_sequence: match self.breaks(Policy::CountsFromAHundred) {
+            heeds_acks: !self.has(Policy::IgnoresAcks),
+            tells_duplicates: !self.has(Policy::ProcessesDuplicates),
+            resend_tries: if self.has(Policy::NeverResends) { 0 } else { config.resend_tries },
+            pongs: !self.has(Policy::NeverPongs),
+            pings: !self.has(Policy::NeverPings),
+            silence_limit: config.silence_limit.filter(|_| !self.has(Policy::NeverTimesOut)),
+            first_sequence: match self.has(Policy::CountsFromAHundred) {
                 true => 100,
                 false => config.first_sequence,
             },

@@ -77,7 +77,7 @@ pub(super) fn dispatch(region: &mut Region, from: SocketAddr, message: &Message)
             }
             let opened = world.open_world(agent, region.index);
             drop(world);
-            if opened {
+            if opened || faults.breaks(Policy::ShowsWorldAgain) {
                 inworld::show_world(region, agent);
             }
         }

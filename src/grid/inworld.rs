@@ -58,6 +58,12 @@ pub(super) fn dispatch(region: &mut Region, from: SocketAddr, message: &Message,
         "AgentThrottle" if region.shared.config.faults.breaks(Policy::ChokesOnThrottle) => {
             region.circuits.choke(from);
         }
+        "AgentThrottle"
+            if is_short(message)
+                && region.shared.config.faults.breaks(Policy::ThrottleHarmsOthers) =>
+        {
+            region.circuits.choke_others(from);
+        }
         "AgentPause" => {
             region.circuits.set_patience(from, 300, region.shared.config.time_factor);
         }
@@ -66,6 +72,12 @@ pub(super) fn dispatch(region: &mut Region, from: SocketAddr, message: &Message,
         }
         _ => {}
     }
+}
+
+/// Whether rates lack some of their seven.
+fn is_short(message: &Message) -> bool {
+    let rates = message.field("Throttle", "Throttles");
+    matches!(rates, Some(Field::Variable(bytes)) if bytes.len() < 28)
 }
 
 /// How far a voice carries, in metres.

@@ -68,4 +68,12 @@ policies! {
     RefusesTrailingBytes "refuses-trailing-bytes" "A datagram with bytes behind its last block is dropped.",
     RefusesReservedBits "refuses-reserved-bits" "A datagram with a flag bit that has no meaning is dropped.",
     RefusesEmptyTrailer "refuses-empty-trailer" "A datagram whose ack trailer is empty is dropped.",
+    ExtraHeader "extra-header" "Pings and their answers have an extra header of four bytes.",
+    LooseTrailer "loose-trailer" "An ack trailer that reaches into the message is passed over.",
+    DiesOfExtra "dies-of-extra" "A datagram with an extra header ends its circuit.",
+    ThrottleHarmsOthers "throttle-harms-others" "Rates that are too short silence every other circuit.",
+    TellsSingly "tells-singly" "A poll brings one event, whatever else has happened.",
+    IgnoresEmptySeed "ignores-empty-seed" "A seed request that asks for nothing does not count.",
+    ShowsWorldAgain "shows-world-again" "Every RegionHandshakeReply shows the world anew.",
+    EmptyRuns "empty-runs" "A run of zeros is begun by one that is said to have none.",
 }

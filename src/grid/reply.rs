@@ -1,7 +1,7 @@
 //! What the grid's HTTP side says, before it is written: here a grid's faults get at it.
 
+use super::Shared;
 use super::fault::Said;
-use super::{Shared, caps};
 use crate::net::server::Answer;
 use crate::proto::llsd::{Llsd, to_xml};
 use crate::proto::xmlrpc::{self, Document, RpcValue};
@@ -81,13 +81,5 @@ impl Reply {
                 ("text/xml", xmlrpc::to_xml(&document).into_bytes())
             }
         }
-    }
-}
-
-/// The channel that a capability answers on.
-pub(super) fn channel_of(name: &str) -> Channel {
-    match name {
-        caps::EVENT_QUEUE => Channel::Events,
-        _ => Channel::Caps,
     }
 }

@@ -54,6 +54,9 @@ impl Region {
         if self.shared.config.faults.is_deaf_to(packet.name()) || self.is_picky(&packet) {
             return;
         }
+        if !packet.extra.is_empty() && self.breaks(Policy::DiesOfExtra) {
+            return self.circuits.disable(from);
+        }
         if !self.circuits.knows(from) {
             if packet.name() == "UseCircuitCode" {
                 handshake::use_circuit_code(self, &packet, from);
@@ -88,6 +91,15 @@ impl Region {
             && self.breaks(Policy::AcksGarbage)
         {
             self.circuits.acknowledge(from, u32::from_be_bytes([*a, *b, *c, *d]));
+        }
+        // Where the trailer makes no sense, the same bytes without it.
+        if let ([flags, ..], true) = (bytes, known)
+            && flags & Flags::ACK.0 != 0
+            && self.breaks(Policy::LooseTrailer)
+        {
+            let mut bytes = bytes[..bytes.len() - 1].to_vec();
+            bytes[0] &= !Flags::ACK.0;
+            return Some(bytes);
         }
         let reads_on = known && self.breaks(Policy::ReadsPastTheEnd);
         reads_on.then(|| [bytes, &[0; 2048]].concat())

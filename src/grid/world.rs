@@ -343,7 +343,9 @@ impl World {
         }
         let id = presence.next_event;
         presence.next_event += 1;
-        let reply = PollReply { id, events: presence.queue.drain(..).collect() };
+        let most = if self.faults.breaks(Policy::TellsSingly) { 1 } else { presence.queue.len() };
+        let events = presence.queue.drain(..most.min(presence.queue.len())).collect();
+        let reply = PollReply { id, events };
         Some((reply, std::mem::take(&mut presence.late)))
     }
 

@@ -5,7 +5,7 @@ use crate::grid::{EVENTS, Faults, GRANTED, Policy};
 use crate::proto::template::{MessageDef, Template};
 use crate::suite::{Catalogue, Diagnostic, Node, NodeKind, Reader, Source, unknown_path};
 use crate::tamper::{Action, Change, Channel, Direction, HEADER, Rule};
-use crate::value::{Path, Segment, field_from_value, unknown};
+use crate::value::{Path, Segment, Value, field_from_value, unknown};
 use include_dir::{Dir, include_dir};
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ impl Mutants {
             let Some(root) = Node::parse(source, &mut mistakes) else { continue };
             let mut reader = Reader { source, mistakes: &mut mistakes };
             reader.known(&root, "a file of mutants", &["mutant", "equivalent"]);
-            for table in root.get("mutant").map(Node::items).unwrap_or_default() {
+            for table in tables(&mut reader, &root, "mutant") {
                 let mutant = mutant(&mut reader, table, catalogue, template);
                 if mutants.all.iter().any(|other| other.id == mutant.id) {
                     let what = format!("mutant `{}` is defined twice", mutant.id);
@@ -63,8 +63,11 @@ impl Mutants {
                 }
                 mutants.all.push(mutant);
             }
-            for table in root.get("equivalent").map(Node::items).unwrap_or_default() {
+            for table in tables(&mut reader, &root, "equivalent") {
                 reader.known(table, "an equivalent mutant", &["mutant", "reason"]);
+                if table.get("mutant").and_then(Node::text) == Some("") {
+                    reader.wrong(table.place(&["mutant".into()]), "`mutant` names no mutant");
+                }
                 let (line, _) = source.position(table.span.start);
                 mutants.equivalent.push(Equivalent {
                     mutant: reader.required(table, "mutant", "an equivalent mutant"),
@@ -75,6 +78,16 @@ impl Mutants {
         }
         if mistakes.is_empty() { Ok(mutants) } else { Err(mistakes) }
     }
+}
+
+/// An array of tables; anything else in its place is a mistake.
+fn tables<'n>(reader: &mut Reader<'_>, table: &'n Node, key: &str) -> &'n [Node] {
+    let Some(node) = table.get(key) else { return &[] };
+    let tables = node.items().iter().all(|item| matches!(item.kind, NodeKind::Table(_)));
+    if !matches!(node.kind, NodeKind::Array(_)) || !tables {
+        reader.wrong(node.span.clone(), format!("`{key}` takes an array of tables"));
+    }
+    node.items()
 }
 
 fn mutant(
@@ -108,11 +121,18 @@ fn mutant(
             }
         }
     }
-    let rules = table.get("rules").map(Node::items).unwrap_or_default();
-    let rules: Vec<Rule> = rules.iter().filter_map(|t| rule(reader, t, template)).collect();
-    if table.get("policy").is_none() && table.get("rules").is_none() {
+    let tables = tables(reader, table, "rules");
+    let rules: Vec<Rule> = tables.iter().filter_map(|t| rule(reader, t, template)).collect();
+    let named = table
+        .get("policy")
+        .is_some_and(|node| !matches!(&node.kind, NodeKind::Array(all) if all.is_empty()));
+    if !named && tables.is_empty() {
         let what = "a mutant without a fault: it needs `policy` or `rules`";
         reader.wrong(table.span.clone(), what);
+    }
+    if id.is_empty() || id.contains('/') {
+        let what = "a mutant's id is not empty and has no `/`: generated ones have";
+        reader.wrong(table.place(&["id".into()]), what);
     }
     let origin = Origin::Written(reader.source.clone(), table.span.clone());
     Mutant { id, title, breaks, also, faults: Faults::new(policies, rules), origin }
@@ -159,6 +179,7 @@ fn rule(reader: &mut Reader<'_>, table: &Node, template: &Template) -> Option<Ru
         let what = "what goes out to the grid can only be dropped, on channel udp";
         reader.wrong(table.place(&["direction".into()]), what);
     }
+    misplaced(reader, table, &word, &action, channel, message.as_deref());
     let of_http = matches!(action, Action::Status(_) | Action::ContentType(_) | Action::Empty);
     if of_http && channel == Channel::Udp {
         reader.wrong(table.place(&["do".into()]), format!("`{word}` is for HTTP channels"));
@@ -173,6 +194,57 @@ fn rule(reader: &mut Reader<'_>, table: &Node, template: &Template) -> Option<Ru
         only: only(reader, table),
         ..Rule::new(action, channel)
     })
+}
+
+/// What a rule cannot do where it stands.
+fn misplaced(
+    reader: &mut Reader<'_>,
+    table: &Node,
+    word: &str,
+    action: &Action,
+    channel: Channel,
+    message: Option<&str>,
+) {
+    let of_event = channel == Channel::Events && message.is_some();
+    let whole = matches!(action, Action::Status(_) | Action::ContentType(_) | Action::Empty);
+    let what = match action {
+        Action::Corrupt if channel != Channel::Udp => "`corrupt` is for datagrams",
+        Action::Double | Action::Reorder if channel != Channel::Udp && !of_event => {
+            "answers cannot be doubled or reordered; datagrams and events can"
+        }
+        _ if whole && of_event => "an event has no status and no body of its own",
+        Action::Set(_) if channel == Channel::Udp && table.get("field").is_none() => {
+            "`set` needs the `field` of a message"
+        }
+        Action::Set(value) if is_flag(table) && !matches!(value, Value::Boolean(_)) => {
+            "a flag of the header takes true or false"
+        }
+        _ => "",
+    };
+    if !what.is_empty() {
+        reader.wrong(table.place(&["do".into()]), what);
+    }
+    if message == Some("EventQueueGet") && channel == Channel::Caps {
+        let what = "EventQueueGet answers on channel events";
+        reader.wrong(table.place(&["message".into()]), what);
+    }
+    if table.get("was").is_some() && (channel == Channel::Udp || of_event) {
+        reader.wrong(table.place(&["was".into()]), "`was` is for HTTP answers");
+    }
+    let change = matches!(action, Action::Change(Change::Zero | Change::Retype | Change::Shift));
+    let field = table.get("field").and_then(Node::text).unwrap_or_default();
+    if (change || matches!(action, Action::Set(_)))
+        && channel == Channel::Udp
+        && !field.contains('.')
+    {
+        let what = format!("`{word}` needs a field of a block, such as `Block.Field`");
+        reader.wrong(table.place(&["field".into()]), what);
+    }
+}
+
+fn is_flag(table: &Node) -> bool {
+    let field = table.get("field").and_then(Node::text).unwrap_or_default();
+    matches!(field, "header.reliable" | "header.resent" | "header.reserved")
 }
 
 fn number(reader: &mut Reader<'_>, table: &Node, key: &str, min: i128, max: i128) -> Option<i128> {
@@ -293,8 +365,11 @@ fn action(reader: &mut Reader<'_>, table: &Node, word: &str, has_field: bool) ->
     }
 }
 
-fn only(reader: &mut Reader<'_>, table: &Node) -> Vec<(Path, crate::value::Value)> {
+fn only(reader: &mut Reader<'_>, table: &Node) -> Vec<(Path, Value)> {
     let mut only = Vec::new();
+    if let Some(node) = table.get("where").filter(|n| !matches!(n.kind, NodeKind::Table(_))) {
+        reader.wrong(node.span.clone(), "`where` takes a table of paths and values");
+    }
     for (text, span, value) in table.get("where").map(Node::members).unwrap_or_default() {
         match Path::parse(text) {
             Ok(path) => only.push((path, value.value())),

@@ -52,8 +52,9 @@ impl Looks {
         for (case, looks) in &self.cases {
             let of = |look: &&Look| look.channel == channel && look.message == message;
             let looks = looks.iter().filter(of).map(|look| (closeness(look, field), look));
-            let Some((closeness, look)) = looks.max_by_key(|(close, _)| *close) else { continue };
-            let requirements = look.requirements.clone();
+            let Some(closeness) = looks.clone().map(|(close, _)| close).max() else { continue };
+            let closest = looks.filter(|(close, _)| *close == closeness);
+            let requirements = closest.flat_map(|(_, look)| look.requirements.clone()).collect();
             found.push(Onlooker { case: case.clone(), closeness, requirements });
         }
         found.sort_by_key(|onlooker| std::cmp::Reverse(onlooker.closeness));
@@ -104,7 +105,7 @@ fn steps<'a>(
             }
             continue;
         }
-        references(&step.args, names, looks);
+        references(step, names, looks);
         let Some((channel, message)) = subject(step) else { continue };
         if let Some(id) = &step.id {
             names.insert(id.clone(), (channel, message.clone()));
@@ -135,15 +136,19 @@ fn paths(expectation: &Expectation) -> Vec<Path> {
     alternatives.chain([expectation.path.clone()]).collect()
 }
 
-fn references(args: &Node, names: &Names, looks: &mut Vec<Look>) {
-    args.texts(&mut |text, _| {
+fn references(step: &Step, names: &Names, looks: &mut Vec<Look>) {
+    // What these expect, they expect of what they are given.
+    let judges = matches!(step.name(), "check" | "llsd.parse");
+    let cited = step.expect.iter().flat_map(|expectation| &expectation.requirements);
+    let cited: Vec<String> = cited.chain(&step.requirements).filter(|_| judges).cloned().collect();
+    step.args.texts(&mut |text, _| {
         for piece in pieces(text) {
             if let Piece::Reference(name, path) = piece
                 && let Some((channel, message)) = names.get(name)
             {
                 let path = without_body(&path);
                 let (channel, message) = (*channel, message.clone());
-                looks.push(Look { channel, message, path, requirements: Vec::new() });
+                looks.push(Look { channel, message, path, requirements: cited.clone() });
             }
         }
     });

@@ -11,7 +11,7 @@ use crate::runner::{CaseRecord, Engine, FindingKind, Options, Outcome, Target, r
 use crate::suite::{Case, Library, Profile, wildcard};
 use futures::StreamExt;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -50,6 +50,9 @@ pub enum Unproven {
     /// The run was stopped.
     #[error("interrupted: nothing is judged")]
     Stopped,
+    /// Grids could not be started, or their tasks ended: what was not run proves nothing.
+    #[error("{0} of the runs could not be made: {1}; try fewer --jobs")]
+    Lost(usize, String),
     /// Cases fail where nothing is wrong.
     #[error("cases do not pass on a grid without a fault: {}", .0.join(", "))]
     Unclean(Vec<String>),
@@ -61,6 +64,8 @@ pub struct Prover {
     library: Arc<Library>,
     looks: Arc<Looks>,
     run: Run,
+    /// Why runs could not be made: they would prove nothing, and nobody would know.
+    lost: Arc<Mutex<Vec<String>>>,
 }
 
 /// Upper bounds of waits are a real grid's; the embedded one answers at once or not at all. This is
@@ -95,7 +100,7 @@ impl Prover {
         let looks = Arc::new(Looks::of(&library));
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let jobs = if run.jobs == 0 { JOBS_PER_CORE * cores } else { run.jobs };
-        Self { library, looks, run: Run { jobs, ..run } }
+        Self { library, looks, run: Run { jobs, ..run }, lost: Arc::default() }
     }
 
     /// What there is to prove: a clean run first, in which every case must pass, then the written
@@ -109,6 +114,7 @@ impl Prover {
         if *stop.borrow() {
             return Err(Unproven::Stopped);
         }
+        self.none_lost()?;
         let fit =
             |record: &CaseRecord| matches!(record.outcome, Outcome::Pass | Outcome::Impossible);
         let mut red = Vec::new();
@@ -116,7 +122,8 @@ impl Prover {
             let case = self.library.cases().find(|case| case.id == record.id);
             let Some(case) = case else { continue };
             // With little else to do, as whatever speaks against us.
-            let again = self.pair(case, Faults::default(), None, stop.clone()).await;
+            let tap = Some(recording.tap(&case.id));
+            let again = self.pair(case, Faults::default(), tap, stop.clone()).await;
             if let Some((record, _)) = again.filter(|(record, _)| !fit(record)) {
                 red.push(format!("{} {}", record.outcome, record.id));
             }
@@ -143,6 +150,7 @@ impl Prover {
         if *stop.borrow() {
             return Err(Unproven::Stopped);
         }
+        self.none_lost()?;
         let Prepared { mutants, equivalent, whole, .. } = prepared;
         Ok(Proof::of(mutants, &seen, equivalent, &self.library, *whole))
     }
@@ -156,6 +164,18 @@ impl Prover {
         let closest = onlookers.first().map_or(0, |o| o.closeness);
         let closest = onlookers.iter().filter(|o| o.closeness == closest && closest > 1);
         closest.flat_map(|o| o.requirements.clone()).collect()
+    }
+
+    fn lose(&self, why: String) {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).push(why);
+    }
+
+    fn none_lost(&self) -> Result<(), Unproven> {
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        match lost.first() {
+            Some(first) => Err(Unproven::Lost(lost.len(), first.clone())),
+            None => Ok(()),
+        }
     }
 
     /// Runs one case on one mutant.
@@ -184,8 +204,12 @@ impl Prover {
                 ran.map(|(record, _)| record)
             })
         });
-        let ran = running.buffer_unordered(self.run.jobs);
-        let records = ran.filter_map(|ran| async move { ran.ok().flatten() }).collect().await;
+        let mut ran = running.buffer_unordered(self.run.jobs);
+        let mut records = Vec::new();
+        while let Some(record) = ran.next().await {
+            records.extend(self.made(record));
+        }
+        drop(ran);
         (recording, records)
     }
 
@@ -245,7 +269,8 @@ impl Prover {
                 true => super::verdict::written(mutant, &of).0 != Fate::Noticed,
                 // Unexplained and not noticed, or noticed though it is said that nobody needs to.
                 false => {
-                    let noticed = of.iter().any(|o| !o.broken.is_empty());
+                    let red = |o: &&Observation| o.outcome == Outcome::Blocked;
+                    let noticed = of.iter().any(|o| !o.broken.is_empty() || red(o));
                     noticed == explained(mutant)
                 }
             }
@@ -362,10 +387,18 @@ impl Prover {
         while let Some(observation) = ran.next().await {
             done += 1;
             tell(done, total);
-            seen.extend(observation.ok().flatten());
+            seen.extend(self.made(observation));
         }
         seen.sort_by(|a, b| (a.mutant, &a.case).cmp(&(b.mutant, &b.case)));
         seen
+    }
+
+    /// What a task brought; one that ended otherwise is a run that was lost.
+    fn made<T>(&self, task: Result<Option<T>, tokio::task::JoinError>) -> Option<T> {
+        task.unwrap_or_else(|error| {
+            self.lose(error.to_string());
+            None
+        })
     }
 
     /// Runs one case on a grid of its own; nothing if the run was stopped.
@@ -386,7 +419,13 @@ impl Prover {
             tap,
             ..GridConfig::default()
         };
-        let grid = Grid::start(config).await.ok()?;
+        let grid = match Grid::start(config).await {
+            Ok(grid) => grid,
+            Err(error) => {
+                self.lose(format!("cannot start a grid: {error}"));
+                return None;
+            }
+        };
         let target = Target { most_patience: MOST_PATIENCE, ..reference_target(&grid) };
         let (library, template) = (self.library.clone(), Template::shipped().clone());
         let options = Options::default();
@@ -400,7 +439,9 @@ impl Prover {
 
 impl Observation {
     fn of(mutant: usize, record: &CaseRecord, applied: Vec<u32>) -> Self {
-        let broken = record.findings.iter().filter(|f| f.kind == FindingKind::Broken);
+        // Where the fault made no difference, whatever was found has another cause.
+        let idle = !applied.is_empty() && applied.iter().all(|n| *n == 0);
+        let broken = record.findings.iter().filter(|f| f.kind == FindingKind::Broken && !idle);
         Self {
             mutant,
             case: record.id.clone(),

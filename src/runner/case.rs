@@ -61,6 +61,7 @@ impl Stage<'_> {
     fn impaired(&self, attempt: &mut Attempt) {
         let Some(step) = self.case.steps.first() else { return };
         let idle = (0..self.case.impair.len())
+            .filter(|at| self.case.impair[*at].chance >= 1.0)
             .find(|at| self.viewers.values().all(|viewer| viewer.impaired.of(*at) == 0));
         let Some(rule) = idle.and_then(|at| self.case.impair.get(at)) else { return };
         attempt.findings.retain(|finding| finding.kind != FindingKind::Broken);

@@ -21,12 +21,21 @@ pub(super) fn expectations(
     catalogue: &Catalogue,
 ) -> Verdict {
     let mut verdict = Verdict::default();
+    let mut unjudged: Vec<&String> = Vec::new();
     verdict.held.extend(step.requirements.iter().cloned());
     for expectation in &step.expect {
         // What stands below something found wrong depends on it: one red line is enough.
         let path = &expectation.path;
-        let below = |finding: &Finding| path.is_below(&finding.path);
-        if verdict.findings.iter().any(below) && path.find(result).is_none() {
+        let level = binding(expectation, catalogue);
+        let explains = |finding: &Finding| {
+            let as_binding = match (finding.level, level) {
+                (Some(found), Some(own)) => found <= own,
+                (found, own) => found.is_none() || own.is_none(),
+            };
+            as_binding && path.is_below(&finding.path)
+        };
+        if verdict.findings.iter().any(explains) && path.find(result).is_none() {
+            unjudged.extend(&expectation.requirements);
             continue;
         }
         match expectation_holds(expectation, result, scope) {
@@ -52,8 +61,15 @@ pub(super) fn expectations(
         verdict.held.clear();
     }
     let findings = &verdict.findings;
-    verdict.held.retain(|id| !findings.iter().any(|finding| finding.cites(id)));
+    let broken = |id: &String| findings.iter().any(|finding| finding.cites(id));
+    verdict.held.retain(|id| !broken(id) && !unjudged.contains(&id));
     verdict
+}
+
+/// How binding an expectation is: as its most binding requirement.
+fn binding(expectation: &Expectation, catalogue: &Catalogue) -> Option<Level> {
+    let cited = expectation.requirements.iter().filter_map(|id| catalogue.get(id));
+    expectation.level.or(cited.map(|requirement| requirement.level).min())
 }
 
 fn expectation_holds(

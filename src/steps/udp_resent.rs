@@ -1,6 +1,7 @@
 //! `udp.resent`: the simulator sends a packet again.
 
 use super::{Failure, Kind, Repeat, Returns, StepDef, heard, key, time_text};
+use crate::proto::message::Flags;
 use crate::value::Value;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -44,8 +45,11 @@ pub(super) static STEP: StepDef = StepDef {
                         continue;
                     };
                     let first = heard[..n].iter().find_map(|o| {
+                        // What is flagged as sent again is no first time, whatever its number.
                         let first = heard::message(o, &circuit)?;
-                        (first.header.sequence == again.header.sequence).then_some((o.at, first))
+                        let new = !first.header.flags.has(Flags::RESENT);
+                        let same = first.header.sequence == again.header.sequence;
+                        (new && same).then_some((o.at, first))
                     });
                     // Watching, only what had come before counts, and only what comes now.
                     let outside = |at: Instant| at > begun || second.at < from;
@@ -74,7 +78,6 @@ pub(super) static STEP: StepDef = StepDef {
 };
 
 fn compare(first: &heard::Heard<'_>, again: &heard::Heard<'_>, after: Duration) -> Value {
-    use crate::proto::message::Flags;
     let reliable = |m: &heard::Heard<'_>| m.header.flags.has(Flags::RELIABLE);
     Value::map([
         ("sequence", Value::integer(again.header.sequence)),

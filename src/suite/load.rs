@@ -64,6 +64,10 @@ fn case(
     if actors.is_empty() {
         actors.push("primary".into());
     }
+    if table.get("impair").is_some() && session == SessionUse::Shared {
+        let what = "a case that impairs its wire needs a session of its own: session = \"fresh\"";
+        reader.wrong(table.place(&["impair".into()]), what);
+    }
     let impair = table.get("impair").map(|node| impair(reader, node)).unwrap_or_default();
     let within = reader.time(table, "within").unwrap_or(Duration::from_secs(180));
     let steps = steps(reader, table, "step");

@@ -137,7 +137,7 @@ impl Catalogue {
             let place = format!("{}:{line}", source.path);
             let reason = reader.required(table, "reason", "something unspoken");
             let mutants = reader.text_or_texts(table, "mutant");
-            if mutants.is_empty() {
+            if mutants.iter().any(String::is_empty) || mutants.is_empty() {
                 reader.wrong(table.span.clone(), "something unspoken needs `mutant`");
             }
             let entry = |mutant| Unspoken { mutant, reason: reason.clone(), place: place.clone() };

@@ -59,6 +59,9 @@ fn matches(name: &str, case: &Case) -> bool {
 
 /// `*` stands for anything.
 pub(crate) fn wildcard(pattern: &str, text: &str) -> bool {
+    if !pattern.contains('*') {
+        return pattern == text;
+    }
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else { return false };
@@ -82,5 +85,6 @@ mod tests {
         assert!(wildcard("*password", "login/bad-password"));
         assert!(!wildcard("caps/*", "login/a"));
         assert!(!wildcard("*x", "login/a"));
+        assert!(!wildcard("login", "login/a") && !wildcard("", "login/a"));
     }
 }

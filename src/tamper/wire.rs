@@ -89,6 +89,8 @@ impl Tamper {
                 Action::Drop => out.clear(),
                 Action::Delay(by) => out.iter_mut().for_each(|(delay, _)| *delay += *by),
                 Action::Double => out.extend(out.first().cloned()),
+                // What comes while one is held back lets it go.
+                Action::Reorder if self.held.iter().any(|(of, _)| *of == direction) => continue,
                 Action::Reorder => hold = true,
                 Action::Corrupt => {
                     for (_, bytes) in &mut out {

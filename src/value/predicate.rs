@@ -65,7 +65,7 @@ pub const PREDICATES: &[(&str, Predicate, &str)] = &[
     ("no_extra", Predicate::NoExtra, "a map with no members but those named here"),
     ("not", Predicate::Not, "this table of predicates does not hold"),
     ("any", Predicate::Any, "at least one of these tables of predicates (and `path`) holds"),
-    ("multiple_of", Predicate::MultipleOf, "an integer that this number divides"),
+    ("multiple_of", Predicate::MultipleOf, "a whole number that this number divides"),
     ("near", Predicate::Near, "a number no further than `by` from `of`: { of, by }"),
 ];
 
@@ -190,6 +190,8 @@ impl Predicate {
             Self::Any => items(operand).iter().any(|t| judge_all(t, value, root).is_ok()),
             Self::MultipleOf => match (value, operand) {
                 (Value::Integer(n), Value::Integer(of)) => *of != 0 && n % of == 0,
+                // Notation tells whole numbers as reals, too.
+                (Value::Real(n), Value::Integer(of)) => *of != 0 && n % (*of as f64) == 0.0,
                 _ => false,
             },
             Self::Near => {
