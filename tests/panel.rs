@@ -96,6 +96,11 @@ fn steady(text: &str) -> String {
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "ID-OF-ANOTHER"),
         (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
         (r"#\d+", "#N"),
+        // Where in its file a step stands changes with the file.
+        (r"\.toml:\d+:\d+", ".toml:LINE"),
+        (r"(?m)^ *\d+ \|", "  N |"),
+        (r"(?m)^ {3,}\| ", "    | "),
+        (r"(?m)^ +--> ", "  --> "),
         // How many pings went by is a matter of the moment.
         (r"only [^\n]*(\n {12}[^\n]*)*Check[^\n]*(\n {12}×\d+)?", "only OTHERS"),
     ];
@@ -119,26 +124,45 @@ async fn twelve_kinds_of_fault_are_named() {
     let prover = Prover::new(library.clone(), Run { jobs: 1, thorough: false });
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/golden/panel");
     let mut wrong = Vec::new();
-    for Fault { kind, mutant, case, cause } in PANEL {
-        let written = mutants.all.iter().find(|m| m.id == mutant).cloned();
-        let mutant: Mutant = written.or_else(|| named(mutant, template)).unwrap();
-        let case = library.cases().find(|c| c.id == case).unwrap();
-        let record = prover.meet(&mutant, case).await.unwrap();
-        let text = steady(&failure(&record, Paint { colour: false }));
-        let begin: Vec<&str> = text.lines().take(25).collect();
-        let begin = begin.join("\n");
-        for word in cause.iter().filter(|word| !begin.contains(**word)) {
-            wrong.push(format!("{kind}: `{word}` is not in the first 25 lines of\n{text}"));
+    for fault in PANEL {
+        let written = mutants.all.iter().find(|m| m.id == fault.mutant).cloned();
+        let mutant: Mutant = written.or_else(|| named(fault.mutant, template)).unwrap();
+        let case = library.cases().find(|c| c.id == fault.case).unwrap();
+        let path = folder.join(format!("{}.txt", fault.kind));
+        // What else goes over the wire is a matter of the moment: the words must come out in one
+        // of three meetings.
+        let mut complaints = Vec::new();
+        for _ in 0..3 {
+            let record = prover.meet(&mutant, case).await.unwrap();
+            let text = steady(&failure(&record, Paint { colour: false }));
+            complaints = fault.complaints(&text, &path);
+            if complaints.is_empty() {
+                break;
+            }
         }
-        let (told, path) = (without_timeline(&text), folder.join(format!("{kind}.txt")));
-        if std::env::var("GOLDEN").is_ok_and(|value| value == "write") {
-            std::fs::create_dir_all(&folder).unwrap();
-            std::fs::write(&path, &told).unwrap();
-        }
-        let golden = std::fs::read_to_string(&path).unwrap_or_default();
-        if golden != told {
-            wrong.push(format!("{kind}: not as in {}:\n{told}", path.display()));
-        }
+        wrong.extend(complaints);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+impl Fault {
+    /// What a failure's text lacks, or has otherwise than the golden file.
+    fn complaints(&self, text: &str, golden: &Path) -> Vec<String> {
+        let begin: Vec<&str> = text.lines().take(25).collect();
+        let begin = begin.join("\n");
+        let missing = self.cause.iter().filter(|word| !begin.contains(**word));
+        let kind = self.kind;
+        let mut wrong: Vec<String> = missing
+            .map(|word| format!("{kind}: `{word}` is not in the first 25 lines of\n{text}"))
+            .collect();
+        let told = without_timeline(text);
+        if std::env::var("GOLDEN").is_ok_and(|value| value == "write") {
+            std::fs::create_dir_all(golden.parent().unwrap()).unwrap();
+            std::fs::write(golden, &told).unwrap();
+        }
+        if std::fs::read_to_string(golden).unwrap_or_default() != told {
+            wrong.push(format!("{kind}: not as in {}:\n{told}", golden.display()));
+        }
+        wrong
+    }
 }
