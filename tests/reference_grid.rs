@@ -6,11 +6,13 @@ use gridproof::client::{Common, Credentials, Form, Viewer};
 use gridproof::grid::{Account, Grid, GridConfig};
 use gridproof::net::{Timeline, http};
 use gridproof::proto::llsd::Llsd;
-use gridproof::proto::login::{METHOD, Reply, Request, hash_password};
+use gridproof::proto::login::{METHOD, Reply, Request, Session, hash_password};
+use gridproof::proto::message::{Datagram, Field, Flags, Header, Message};
 use gridproof::proto::template::Template;
 use std::time::Duration;
+use tokio::net::UdpSocket;
 
-const WITHIN: Duration = Duration::from_secs(20);
+const WITHIN: Duration = Duration::from_secs(10);
 
 async fn grid(config: GridConfig) -> Grid {
     let accounts = vec![Account::new("Jane", "Doe", "pw"), Account::new("John", "Doe", "pw")];
@@ -91,6 +93,66 @@ async fn a_login_cut_short_leaves_no_session_behind() {
         let _ = tokio::time::timeout(cut, jane.enter("last", WITHIN)).await;
         jane.log_out().await;
         assert_eq!(grid.population(), 0);
+    }
+    grid.shutdown().await;
+}
+
+/// What a new viewer on a port says first, and one who leaves there says last.
+fn datagram(sequence: u32, message: Message) -> Vec<u8> {
+    let header = Header { flags: Flags::RELIABLE, sequence };
+    Datagram { header, acks: Vec::new(), extra: Vec::new(), message }.encode().unwrap()
+}
+
+fn use_circuit_code(session: &Session) -> Message {
+    Message::named(Template::shipped(), "UseCircuitCode")
+        .with("CircuitCode", "Code", Field::U32(session.circuit_code))
+        .with("CircuitCode", "SessionID", Field::Uuid(session.session_id))
+        .with("CircuitCode", "ID", Field::Uuid(session.agent_id))
+}
+
+/// Waits for a message of this name to this agent.
+async fn heard(socket: &UdpSocket, name: &str, agent: uuid::Uuid) {
+    let mut buffer = vec![0; 65507];
+    let wait = async {
+        loop {
+            let len = socket.recv(&mut buffer).await.unwrap();
+            let datagram = Datagram::decode(Template::shipped(), &buffer[..len]).unwrap();
+            let to = datagram.message.uuid("AgentData", "AgentID");
+            if datagram.message.name() == name && to == Some(agent) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(WITHIN, wait).await.unwrap()
+}
+
+/// The system gives a port that was closed to the next who asks, while the grid still waits for the
+/// last acks of the one who had it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_may_have_a_new_owner_before_the_old_one_is_forgotten() {
+    let grid = grid(GridConfig::default()).await;
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    for first in ["Jane", "John"] {
+        let mut viewer = viewer(&grid, first);
+        let request = Request::new(first, "Doe", &hash_password("pw"), "home");
+        let uri = grid.login_uri.clone();
+        let exchange =
+            viewer.login_call(&uri, METHOD, Form::XmlRpc, &request, WITHIN).await.unwrap();
+        let session = Session::salvage(&exchange.members.unwrap()).unwrap();
+        socket.connect(session.simulator).await.unwrap();
+        socket.send(&datagram(1, use_circuit_code(&session))).await.unwrap();
+        let movement = Message::named(Template::shipped(), "CompleteAgentMovement")
+            .with("AgentData", "AgentID", Field::Uuid(session.agent_id))
+            .with("AgentData", "SessionID", Field::Uuid(session.session_id))
+            .with("AgentData", "CircuitCode", Field::U32(session.circuit_code));
+        socket.send(&datagram(2, movement)).await.unwrap();
+        heard(&socket, "AgentMovementComplete", session.agent_id).await;
+        // Leaves without acknowledging anything: the grid goes on sending to this port.
+        let leave = Message::named(Template::shipped(), "LogoutRequest")
+            .with("AgentData", "AgentID", Field::Uuid(session.agent_id))
+            .with("AgentData", "SessionID", Field::Uuid(session.session_id));
+        socket.send(&datagram(3, leave)).await.unwrap();
+        heard(&socket, "LogoutReply", session.agent_id).await;
     }
     grid.shutdown().await;
 }

@@ -49,7 +49,9 @@ impl Viewer {
         handshake: bool,
     ) -> std::io::Result<()> {
         let ids = self.session.as_ref().map(|s| (s.agent_id, s.session_id));
-        let rules: Vec<Rule> = self.impair.clone();
+        // Delays are those of a real grid.
+        let rules: Vec<Rule> =
+            self.impair.iter().map(|rule| rule.faster(self.common.time_factor)).collect();
         let options = LinkOptions {
             remote,
             config,

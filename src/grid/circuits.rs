@@ -70,6 +70,11 @@ impl Circuits {
         self.clients.contains_key(&from)
     }
 
+    /// Whether a circuit has ended but for the acks it waits for.
+    pub fn is_closing(&self, from: SocketAddr) -> bool {
+        self.clients.get(&from).is_some_and(|client| client.closing)
+    }
+
     /// Opens a circuit; one of the same agent from elsewhere is disabled.
     pub fn open(&mut self, from: SocketAddr, agent: Uuid, session: Uuid, code: u32) {
         if let Some((old, _)) = self.of(agent)

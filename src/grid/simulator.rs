@@ -57,8 +57,10 @@ impl Region {
         if !packet.extra.is_empty() && self.breaks(Policy::DiesOfExtra) {
             return self.circuits.disable(from);
         }
-        if !self.circuits.knows(from) {
-            if packet.name() == "UseCircuitCode" {
+        // Where a circuit is only waiting for its last acks, the port may have a new owner.
+        let code = packet.name() == "UseCircuitCode";
+        if !self.circuits.knows(from) || (code && self.circuits.is_closing(from)) {
+            if code {
                 handshake::use_circuit_code(self, &packet, from);
             } else if self.breaks(Policy::AnswersStrangers) {
                 self.circuits.open(from, Uuid::nil(), Uuid::nil(), 0);

@@ -57,7 +57,8 @@ fn case(library: &Library, template: &Template, case: &Case, mistakes: &mut Vec<
         .columns
         .iter()
         .flatten()
-        .filter(|column| *column != "id" && !check.used_columns.contains(*column))
+        .filter(|column| !["id", "impair"].contains(&column.as_str()))
+        .filter(|column| !check.used_columns.contains(*column))
         .cloned()
         .collect();
     for column in unused {

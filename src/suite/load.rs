@@ -64,9 +64,13 @@ fn case(
     if actors.is_empty() {
         actors.push("primary".into());
     }
-    if table.get("impair").is_some() && session == SessionUse::Shared {
-        let what = "a case that impairs its wire needs a session of its own: session = \"fresh\"";
-        reader.wrong(table.place(&["impair".into()]), what);
+    let lists = table.get("for_each").map(Node::items).unwrap_or_default();
+    for node in lists.iter().chain([table]).filter_map(|t| t.get("impair")) {
+        if session == SessionUse::Shared {
+            let what =
+                "a case that impairs its wire needs a session of its own: session = \"fresh\"";
+            reader.wrong(node.span.clone(), what);
+        }
     }
     let impair = table.get("impair").map(|node| impair(reader, node)).unwrap_or_default();
     let within = reader.time(table, "within").unwrap_or(Duration::from_secs(180));
@@ -75,7 +79,16 @@ fn case(
         reader.wrong(table.span.clone(), "a case needs at least one `[[case.step]]`");
     }
     let always = self::steps(reader, table, "always");
-    let rows = rows::read(reader, table);
+    let rows: Vec<_> = rows::read(reader, table)
+        .into_iter()
+        .map(|(suffix, row)| {
+            // A row may bring rules of its own.
+            let id = |item: &&Node| item.get("id").and_then(Node::text) == suffix.as_deref();
+            let own = lists.iter().find(id).and_then(|item| item.get("impair"));
+            let own = own.map(|node| self::impair(reader, node)).unwrap_or_default();
+            (suffix, row, impair.iter().cloned().chain(own).collect::<Vec<Rule>>())
+        })
+        .collect();
     let all = |own: Vec<String>, inherited: &[String]| {
         let mut all = inherited.to_vec();
         all.extend(own);
@@ -84,7 +97,7 @@ fn case(
     let tags = all(reader.texts(table, "tags"), tags);
     let needs = all(reader.texts(table, "needs"), needs);
     rows.into_iter()
-        .map(|(suffix, row)| Case {
+        .map(|(suffix, row, impair)| Case {
             id: match &suffix {
                 Some(suffix) => format!("{suite}/{id}[{suffix}]"),
                 None => format!("{suite}/{id}"),
@@ -95,7 +108,7 @@ fn case(
             effects,
             session,
             actors: actors.clone(),
-            impair: impair.clone(),
+            impair,
             row,
             within,
             requirements: citations(steps.iter().chain(&always)),
