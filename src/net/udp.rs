@@ -192,6 +192,9 @@ impl Link {
     }
 }
 
+/// How long a port is kept, in first resend times: these double five times.
+const LINGER: u32 = 64;
+
 struct Driver {
     port: Port,
     clock: Clock,
@@ -205,7 +208,22 @@ struct Driver {
 }
 
 impl Driver {
-    async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+    /// Runs the circuit; when it has ended, keeps its port for as long as the simulator may still
+    /// send to it: what is meant for this circuit must not reach the next one.
+    async fn run(mut self, commands: mpsc::UnboundedReceiver<Command>) {
+        self.drive(commands).await;
+        let linger = self.options.config.resend_first * LINGER;
+        let port = self.into_port();
+        tokio::time::sleep(linger).await;
+        drop(port);
+    }
+
+    /// The port alone: everything else of the circuit is over.
+    fn into_port(self) -> Port {
+        self.port
+    }
+
+    async fn drive(&mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         let mut buffer = vec![0; MAX_DATAGRAM];
         loop {
             self.flush().await;
