@@ -73,14 +73,20 @@ impl Viewer {
         };
         let who = [request.text("first"), request.text("last")].map(Option::unwrap_or_default);
         let text = format!("{method} as {} {}", who[0], who[1]);
-        let turn = self.common.login_turn.clone();
-        let turn = turn.lock().await;
+        let turn = self.common.login_turn.clone().lock_owned().await;
         self.timeline.add(&self.name, Channel::Login, '→', text);
-        self.unanswered_login = true;
-        let reply = self.common.http.ask(http, within).await;
-        drop(turn);
-        self.unanswered_login = matches!(reply, Err(HttpError::Timeout(_) | HttpError::Broken(_)));
-        let exchange = reply.map(|http| read(form, http));
+        // The call goes on whatever becomes of us: the session it brings must be ended.
+        let client = self.common.http.clone();
+        let call = tokio::spawn(async move {
+            let reply = client.ask(http, within).await;
+            drop(turn);
+            reply.map(|http| read(form, http))
+        });
+        let exchange = self.pending_login.insert(call).await;
+        self.pending_login = None;
+        let exchange = exchange.unwrap_or_else(|error| Err(HttpError::Broken(error.to_string())));
+        self.unanswered_login =
+            matches!(exchange, Err(HttpError::Timeout(_) | HttpError::Broken(_)));
         let text = match &exchange {
             Ok(exchange) => summary(exchange),
             Err(error) => error.to_string(),
@@ -94,6 +100,16 @@ impl Viewer {
             self.learn_members(members);
         }
         exchange
+    }
+
+    /// Waits for the answer of a login call that was cut short, and keeps its session in mind.
+    pub(super) async fn finish_login(&mut self, within: Duration) {
+        let Some(call) = self.pending_login.take() else { return };
+        match tokio::time::timeout(within, call).await {
+            Ok(Ok(Ok(Exchange { members: Some(members), .. }))) => self.learn_members(&members),
+            Ok(Ok(Ok(_))) => {}
+            _ => self.unanswered_login = true,
+        }
     }
 
     /// Keeps in mind what a reply says: its secrets, and its session if it is a success.

@@ -103,7 +103,9 @@ pub struct Viewer {
     /// Secrets this viewer was told, for keeping them out of every output.
     pub secrets: Vec<(String, String)>,
     poller: Option<JoinHandle<()>>,
-    /// A login call was sent and its answer not yet read: there may be a session we know nothing of.
+    /// A login call under way.
+    pending_login: Option<JoinHandle<Result<login::Exchange, http::HttpError>>>,
+    /// A login call was sent and never answered: there may be a session we know nothing of.
     unanswered_login: bool,
 }
 
@@ -127,6 +129,7 @@ impl Viewer {
             refused: false,
             secrets: Vec::new(),
             poller: None,
+            pending_login: None,
             unanswered_login: false,
         }
     }
