@@ -21,17 +21,18 @@ pub(super) static STEP: StepDef = StepDef {
     run: |call| {
         Box::pin(async move {
             let viewer = call.viewer;
-            let Some(session) = viewer.session.take() else {
+            // Kept until it has ended: the case may be stopped while this waits.
+            let Some(session) = viewer.session.clone() else {
                 return Err(Failure::missing("logging out", "a session", "no login gave one"));
             };
             let circuit = call.args.text("circuit").unwrap_or_else(|| ROOT.into());
             let left = viewer.ask_to_leave(&circuit, &session, call.within).await;
             let Some((sequence, sign)) = left else {
-                viewer.session = Some(session);
                 let stage = "waiting for a sign that the session has ended";
                 let expected = "LogoutReply, an ack, or a seed capability that is gone";
                 return Err(Failure::missing(stage, expected, "none of them"));
             };
+            viewer.session = None;
             viewer.stop_events();
             viewer.entered = false;
             let sign = ("sign", Value::string(sign));
