@@ -62,13 +62,10 @@ pub fn mutant_trials(runtime: &'static tokio::runtime::Runtime) -> Vec<Trial> {
         }
     };
     let proof: SharedProof = Arc::default();
-    let must = |id: &&String| library.catalogue.get(id).is_some_and(|r| r.level == Level::Must);
-    let mut cited: Vec<&String> = library.cases().flat_map(|case| &case.requirements).collect();
-    cited.sort();
-    cited.dedup();
+    let must = |id: &&str| library.catalogue.get(id).is_some_and(|r| r.level == Level::Must);
     let mut names: Vec<(&str, String, Check)> = Vec::new();
-    let musts = cited.into_iter().filter(must);
-    names.extend(musts.map(|id| ("requirement", id.clone(), Check::Requirement)));
+    let musts = library.cited().into_iter().filter(must);
+    names.extend(musts.map(|id| ("requirement", id.to_owned(), Check::Requirement)));
     names.extend(library.cases().map(|case| ("case", case.id.clone(), Check::Case)));
     names.extend(mutants.all.iter().map(|mutant| ("mutant", mutant.id.clone(), Check::Mutant)));
     names.push(("all", "mutants".into(), Check::All));

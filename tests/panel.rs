@@ -127,7 +127,7 @@ async fn twelve_kinds_of_fault_are_named() {
     for fault in PANEL {
         let written = mutants.all.iter().find(|m| m.id == fault.mutant).cloned();
         let mutant: Mutant = written.or_else(|| named(fault.mutant, template)).unwrap();
-        let case = library.cases().find(|c| c.id == fault.case).unwrap();
+        let case = library.case(fault.case).unwrap();
         let path = folder.join(format!("{}.txt", fault.kind));
         // What else goes over the wire is a matter of the moment: the words must come out in one
         // of three meetings.

@@ -1,6 +1,6 @@
 //! `gridproof coverage`.
 
-use super::{Failed, World, library, say};
+use super::{Failed, World, library, say, write_report};
 use crate::proof::Coverage;
 use crate::proto::template::Template;
 use crate::report;
@@ -43,13 +43,8 @@ pub(super) fn run(world: &World, args: CoverageArgs) -> Result<u8, Failed> {
     let record = args.record.as_deref().map(read).transpose()?;
     let coverage = Coverage::of(&library, record.as_ref());
     say(&coverage.text(world.paint(), args.verbose));
-    let write = |path: &Option<PathBuf>, content: Vec<u8>| match path {
-        None => Ok(()),
-        Some(path) => report::write(path, &content)
-            .map_err(|error| (6, format!("{}: {error}", path.display()))),
-    };
-    write(&args.json, coverage.json())?;
-    write(&args.html, coverage.html().into_bytes())?;
+    write_report(&args.json, || report::json(&coverage))?;
+    write_report(&args.html, || coverage.html().into_bytes())?;
     let under = args.fail_under.is_some_and(|mark| coverage.percent() < mark);
     Ok(u8::from(under))
 }

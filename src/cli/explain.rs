@@ -33,7 +33,7 @@ pub(super) fn run(world: &World, args: ExplainArgs) -> Result<u8, Failed> {
         say(&explain_requirement(requirement, &library));
         return Ok(0);
     }
-    if let Some(case) = library.cases().find(|case| case.id == args.id) {
+    if let Some(case) = library.case(&args.id) {
         say(&explain_case(case, &library));
         return Ok(0);
     }

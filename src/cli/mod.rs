@@ -221,3 +221,10 @@ fn writable(path: &std::path::Path) -> Result<(), Failed> {
     }
     Ok(())
 }
+
+/// Writes a report, if one is asked for.
+fn write_report(path: &Option<PathBuf>, content: impl FnOnce() -> Vec<u8>) -> Result<(), Failed> {
+    let Some(path) = path else { return Ok(()) };
+    crate::report::write(path, &content())
+        .map_err(|error| (6, format!("{}: {error}", path.display())))
+}

@@ -1,12 +1,12 @@
 //! `gridproof mutants`.
 
-use super::{Failed, World, complain, library, mistakes_text, say};
+use super::{Failed, World, library, mistakes_text, say, write_report};
 use crate::proof::{Mutant, Mutants, Prepared, Prover, Run, Unproven, shipped_sources};
 use crate::proto::template::Template;
 use crate::report;
 use crate::suite::{Library, Source, wildcard};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -66,7 +66,11 @@ fn is_file(name: &str) -> bool {
 }
 
 /// The written mutants: the shipped ones and those of files named.
-fn read(selection: &[String], library: &Library, colour: bool) -> Result<Mutants, Failed> {
+pub(super) fn read(
+    selection: &[String],
+    library: &Library,
+    colour: bool,
+) -> Result<Mutants, Failed> {
     let mut sources = shipped_sources();
     for path in selection.iter().filter(|name| is_file(name)) {
         if sources.iter().any(|source| source.path == *path) {
@@ -107,8 +111,8 @@ async fn prove(
     progress.finish();
     let proof = proof.map_err(unproven)?;
     say(&proof.text(world.paint(), args.verbose));
-    write(&args.json, || proof.json())?;
-    write(&args.html, || proof.html().into_bytes())?;
+    write_report(&args.json, || report::json(&proof))?;
+    write_report(&args.html, || proof.html().into_bytes())?;
     Ok(if proof.holds() { 0 } else { 1 })
 }
 
@@ -135,13 +139,4 @@ fn matches(name: &str, mutant: &Mutant) -> bool {
         || wildcard(name, &mutant.id)
         || mutant.breaks.iter().chain(&mutant.also).any(|id| id.eq_ignore_ascii_case(name))
         || (is_file(name) && file())
-}
-
-/// Writes a report, if one is asked for.
-fn write(path: &Option<PathBuf>, content: impl Fn() -> Vec<u8>) -> Result<(), Failed> {
-    let Some(path) = path else { return Ok(()) };
-    report::write(Path::new(path), &content()).map_err(|error| {
-        complain("the verdict was printed, but not written");
-        (6, format!("{}: {error}", path.display()))
-    })
 }

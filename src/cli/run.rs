@@ -2,7 +2,9 @@
 
 use super::list::SelectArgs;
 use super::target::{TargetArgs, target};
-use super::{Failed, TemplateArgs, World, complain, library, say, split_selection, template};
+use super::{
+    Failed, TemplateArgs, World, complain, library, say, split_selection, template, write_report,
+};
 use crate::report::{self, Progress};
 use crate::runner::{Engine, Options, RunRecord, Target, probe, reference_grid};
 use crate::suite::{Case, Effects, Library, Profile, Source, shipped_profile};
@@ -271,11 +273,6 @@ fn every_name_counts(name: &str, library: &Library, paths: &[PathBuf]) -> Result
 }
 
 fn write_reports(args: &RunArgs, record: &RunRecord) -> Result<(), Failed> {
-    let write = |path: &Option<PathBuf>, content: &dyn Fn() -> Vec<u8>| match path {
-        None => Ok(()),
-        Some(path) => report::write(path, &content())
-            .map_err(|error| (6, format!("{}: {error}", path.display()))),
-    };
-    write(&args.junit, &|| report::junit(record))?;
-    write(&args.json, &|| report::json(record))
+    write_report(&args.junit, || report::junit(record))?;
+    write_report(&args.json, || report::json(record))
 }

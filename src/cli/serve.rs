@@ -2,7 +2,7 @@
 
 use super::{Failed, say};
 use crate::grid::{Account, Grid, GridConfig, RegionConfig};
-use crate::proof::{Mutant, Mutants, shipped_sources};
+use crate::proof::Mutant;
 use crate::proto::template::Template;
 use crate::value::unknown;
 use clap::Args;
@@ -118,8 +118,7 @@ pub(super) fn run(args: ServeArgs) -> Result<u8, Failed> {
 fn mutant(id: &str) -> Result<Mutant, Failed> {
     let template = Template::shipped();
     let library = super::library(&[], template, false)?;
-    let mutants = Mutants::read(&shipped_sources(), &library.catalogue, template)
-        .map_err(|mistakes| (2, super::mistakes_text(&mistakes, false)))?;
+    let mutants = super::mutants::read(&[], &library, false)?;
     let written = mutants.all.iter().find(|mutant| mutant.id == id).cloned();
     written.or_else(|| crate::proof::named(id, template)).ok_or_else(|| {
         let known = mutants.all.iter().map(|mutant| mutant.id.as_str());

@@ -68,7 +68,7 @@ impl Viewer {
                 HttpRequest::post(url, "text/xml", xmlrpc::to_xml(&request.to_rpc(method)))
             }
             Form::Llsd => {
-                HttpRequest::post(url, "application/llsd+xml", llsd::to_xml(&request.to_llsd()))
+                HttpRequest::post(url, llsd::CONTENT_TYPE, llsd::to_xml(&request.to_llsd()))
             }
         };
         let who = [request.text("first"), request.text("last")].map(Option::unwrap_or_default);

@@ -40,8 +40,10 @@ impl Viewer {
         // A grid may have ended the session by itself: kicked, or silent for too long.
         answered = answered || self.seed_is_gone(&session).await;
         if !answered {
-            // A circuit of its own takes over whatever the case left behind.
+            // A circuit of its own takes over whatever the case left behind. What the old ones
+            // still hold back or resend, such as a late UseCircuitCode, would take it from us again.
             self.impair.clear();
+            self.silence().await;
             let config = self.circuit_config();
             if self.open("logout", session.simulator.into(), config, false).await.is_ok() {
                 let code = self.use_circuit_code(&session);
@@ -115,6 +117,14 @@ impl Viewer {
         let request = Request::post(&session.seed, seed::CONTENT_TYPE, seed::request(&[]));
         let reply = self.common.http.ask(request, Duration::from_secs(5)).await;
         reply.is_ok_and(|reply| matches!(reply.status, 403 | 404 | 410))
+    }
+
+    /// Closes every circuit and waits until the last has stopped.
+    async fn silence(&mut self) {
+        for link in std::mem::take(&mut self.links).into_values() {
+            link.close();
+            link.stopped().await;
+        }
     }
 
     /// Closes every circuit.

@@ -3,12 +3,9 @@
 use super::Shared;
 use super::fault::Said;
 use crate::net::server::Answer;
-use crate::proto::llsd::{Llsd, to_xml};
+use crate::proto::llsd::{self, Llsd};
 use crate::proto::xmlrpc::{self, Document, RpcValue};
 use crate::tamper::Channel;
-
-/// The content type of LLSD.
-pub(super) const LLSD: &str = "application/llsd+xml";
 
 /// A body, and how it is written.
 pub(super) enum Body {
@@ -71,7 +68,7 @@ impl Reply {
         match &self.body {
             Body::None => ("", Vec::new()),
             Body::Plain(content_type, bytes) => (content_type, bytes.clone()),
-            Body::Llsd(members) => (LLSD, to_xml(members).into_bytes()),
+            Body::Llsd(members) => (llsd::CONTENT_TYPE, llsd::to_xml(members).into_bytes()),
             Body::Rpc(members) => {
                 let document = Document::Response(RpcValue::from_llsd(members));
                 ("text/xml", xmlrpc::to_xml(&document).into_bytes())

@@ -1,6 +1,6 @@
 //! The grid's HTTP side: login at `/`, grid info, capabilities.
 
-use super::reply::{Body, LLSD, Reply};
+use super::reply::{Body, Reply};
 use super::{Shared, caps, login};
 use crate::net::server::{Answering, Handler, Request};
 use crate::proto::llsd;
@@ -53,7 +53,7 @@ async fn route(shared: &Arc<Shared>, request: Request) -> Reply {
 fn log_in(shared: &Arc<Shared>, request: &Request) -> Reply {
     let said = |body| Reply::new(Channel::Login, "", body);
     let status = |status| Reply::status(Channel::Login, "", status);
-    if request.is_of_type(LLSD) {
+    if request.is_of_type(llsd::CONTENT_TYPE) {
         return match llsd::from_xml(&request.body).ok().and_then(call::Request::from_llsd) {
             Some(call) => said(Body::Llsd(login::log_in(shared, &call))),
             None => status(400),

@@ -186,6 +186,11 @@ impl Link {
         let _ = self.commands.send(Command::Close);
     }
 
+    /// Waits until the circuit has stopped: from then on nothing of it is sent any more.
+    pub async fn stopped(&self) {
+        self.commands.closed().await;
+    }
+
     /// Whether the circuit still runs.
     pub fn is_open(&self) -> bool {
         !self.commands.is_closed()

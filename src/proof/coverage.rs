@@ -1,5 +1,6 @@
 //! What of the catalogue the suites test, and what of that a run exercised.
 
+use super::verdict::Score;
 use crate::report::Paint;
 use crate::runner::RunRecord;
 use crate::suite::{Level, Library, Requirement};
@@ -131,16 +132,9 @@ impl Coverage {
 
     /// How much is tested of what a case can test, in percent.
     pub fn percent(&self) -> f64 {
-        let tested: usize = self.areas.iter().map(|area| area.tested).sum();
+        let tested = self.areas.iter().map(|area| area.tested).sum();
         let open: usize = self.areas.iter().map(|area| area.untested).sum();
-        if tested + open == 0 { 100.0 } else { 100.0 * tested as f64 / (tested + open) as f64 }
-    }
-
-    /// The coverage as JSON.
-    pub fn json(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
-        bytes.push(b'\n');
-        bytes
+        Score { of: tested, all: tested + open }.percent()
     }
 
     /// A table by area and level; with `verbose` every requirement that no case tests.

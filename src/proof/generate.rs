@@ -1,13 +1,14 @@
 //! Mutants made from what a clean grid was seen to say: one for each member and field, and change.
 
+use super::load::names;
 use super::mutant::{Mutant, Origin};
-use crate::grid::{EVENTS, Faults, GRANTED, Said, Tap};
+use crate::grid::{Faults, Said, Tap};
 use crate::proto::llsd::Llsd;
 use crate::proto::message::Message;
 use crate::proto::template::{FieldKind, Quantity, Template};
 use crate::suite::unknown_path;
 use crate::tamper::{Action, Change, Channel, Rule, change_llsd, change_message};
-use crate::value::{Path, Segment};
+use crate::value::{Path, Segment, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -96,9 +97,9 @@ impl Sample {
     fn changes(&self, path: &Path) -> &'static [Change] {
         use Change::{Double, Remove, Retype, Shift, Zero};
         match self {
-            Self::Llsd(value) => match at(value, path) {
-                Some(Llsd::Array(_)) => &[Remove, Zero, Retype, Double],
-                Some(Llsd::Map(_)) => &[Remove, Zero, Retype],
+            Self::Llsd(value) => match path.find(&Value::from(value)) {
+                Some(Value::Array(_)) => &[Remove, Zero, Retype, Double],
+                Some(Value::Map(_)) => &[Remove, Zero, Retype],
                 _ => &[Remove, Zero, Retype, Shift],
             },
             Self::Message(message) => {
@@ -141,14 +142,6 @@ fn members(value: &Llsd, above: &Path, found: &mut Vec<Path>) {
     }
 }
 
-fn at<'a>(value: &'a Llsd, path: &Path) -> Option<&'a Llsd> {
-    path.0.iter().try_fold(value, |value, segment| match (value, segment) {
-        (value, Segment::Key(key)) => value.get(key),
-        (Llsd::Array(items), Segment::Index(n)) => items.get(usize::try_from(*n).ok()?),
-        _ => None,
-    })
-}
-
 /// The mutants of a recording: every member and field in turn, and every message and event left
 /// out.
 pub fn generated(recording: &Recording) -> Vec<Mutant> {
@@ -188,19 +181,15 @@ pub fn named(id: &str, template: &Template) -> Option<Mutant> {
     let (channel, rest) = id.split_once('/')?;
     let (_, channel) = Channel::ALL.into_iter().find(|(word, _)| *word == channel)?;
     let (rest, word) = rest.rsplit_once('/')?;
-    let named = matches!(channel, Channel::Udp | Channel::Caps | Channel::Events);
-    let known = |message: &str| match channel {
-        Channel::Udp => template.message(message).is_some(),
-        Channel::Events => EVENTS.contains(&message),
-        _ => GRANTED.contains(&message),
-    };
+    let names = names(channel, template);
+    let known = |message: &str| names.contains(&message);
     if word == "drop" {
         let whole = matches!(channel, Channel::Udp | Channel::Events) && known(rest);
         return whole.then(|| make(channel, Some(rest.to_owned()), Path::default(), None));
     }
     let (_, change) = Change::ALL.into_iter().find(|(known, _)| *known == word)?;
     let (message, field) = match rest.split_once('/') {
-        Some((message, field)) if named && known(message) => (Some(message.to_owned()), field),
+        Some((message, field)) if known(message) => (Some(message.to_owned()), field),
         None if channel != Channel::Udp && channel != Channel::Caps => (None, rest),
         _ => return None,
     };

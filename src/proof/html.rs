@@ -49,13 +49,6 @@ fn score(name: &str, score: Score) -> String {
 }
 
 impl Proof {
-    /// The verdict as JSON, `format` 1.
-    pub fn json(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
-        bytes.push(b'\n');
-        bytes
-    }
-
     /// The verdict as a page.
     pub fn html(&self) -> String {
         let mut body = format!(

@@ -180,10 +180,6 @@ fn rule(reader: &mut Reader<'_>, table: &Node, template: &Template) -> Option<Ru
         reader.wrong(table.place(&["direction".into()]), what);
     }
     misplaced(reader, table, &word, &action, channel, message.as_deref());
-    let of_http = matches!(action, Action::Status(_) | Action::ContentType(_) | Action::Empty);
-    if of_http && channel == Channel::Udp {
-        reader.wrong(table.place(&["do".into()]), format!("`{word}` is for HTTP channels"));
-    }
     Some(Rule {
         message,
         field,
@@ -206,13 +202,14 @@ fn misplaced(
     message: Option<&str>,
 ) {
     let of_event = channel == Channel::Events && message.is_some();
-    let whole = matches!(action, Action::Status(_) | Action::ContentType(_) | Action::Empty);
+    let of_http = matches!(action, Action::Status(_) | Action::ContentType(_) | Action::Empty);
     let what = match action {
         Action::Corrupt if channel != Channel::Udp => "`corrupt` is for datagrams",
         Action::Double | Action::Reorder if channel != Channel::Udp && !of_event => {
             "answers cannot be doubled or reordered; datagrams and events can"
         }
-        _ if whole && of_event => "an event has no status and no body of its own",
+        _ if of_http && channel == Channel::Udp => "datagrams have no status and no content type",
+        _ if of_http && of_event => "an event has no status and no body of its own",
         Action::Set(_) if channel == Channel::Udp && table.get("field").is_none() => {
             "`set` needs the `field` of a message"
         }
@@ -266,19 +263,30 @@ fn message_def(
     template: &Template,
 ) -> Option<Arc<MessageDef>> {
     let message = message?;
-    let complaint = match channel {
-        Channel::Udp => match template.message(message) {
-            Some(def) => return Some(def.clone()),
-            None => unknown("message", message, template.messages().iter().map(|m| &*m.name)),
-        },
-        Channel::Events if EVENTS.contains(&message) => return None,
-        Channel::Events => unknown("event", message, EVENTS),
-        Channel::Caps if GRANTED.contains(&message) => return None,
-        Channel::Caps => unknown("capability", message, GRANTED),
-        other => format!("channel {} has no messages", other.word()),
-    };
-    reader.wrong(table.place(&["message".into()]), complaint);
-    None
+    let names = names(channel, template);
+    if !names.contains(&message) {
+        let kind = match channel {
+            Channel::Udp => "message",
+            Channel::Events => "event",
+            _ => "capability",
+        };
+        let complaint = match names.is_empty() {
+            true => format!("channel {} has no messages", channel.word()),
+            false => unknown(kind, message, names),
+        };
+        reader.wrong(table.place(&["message".into()]), complaint);
+    }
+    template.message(message).filter(|_| channel == Channel::Udp).cloned()
+}
+
+/// The messages, events or capabilities that a channel can speak of; none where it has no names.
+pub(super) fn names(channel: Channel, template: &Template) -> Vec<&str> {
+    match channel {
+        Channel::Udp => template.messages().iter().map(|message| &*message.name).collect(),
+        Channel::Events => EVENTS.to_vec(),
+        Channel::Caps => GRANTED.to_vec(),
+        Channel::Login | Channel::Seed | Channel::Http => Vec::new(),
+    }
 }
 
 fn field(
@@ -314,10 +322,7 @@ fn field(
 }
 
 fn kind_of(def: &MessageDef, field: &Path) -> Option<crate::proto::template::FieldKind> {
-    let mut keys = field.0.iter().filter_map(|segment| match segment {
-        Segment::Key(key) => Some(key.as_str()),
-        _ => None,
-    });
+    let mut keys = field.keys();
     let block = def.block(keys.next()?)?;
     block.field(keys.next()?).map(|field| field.kind)
 }

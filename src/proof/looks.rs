@@ -62,17 +62,10 @@ impl Looks {
     }
 }
 
-/// How close a look comes to a field: 0 for another part of the same message, more for each member
-/// of the way they share, doubled where something is expected there.
+/// How close a look comes to a field: 0 for another part of the same message, two more for each
+/// member of the way they share, and one where a requirement is judged there.
 fn closeness(look: &Look, field: &Path) -> usize {
-    let keys = |path: &Path| -> Vec<String> {
-        let key = |segment: &Segment| match segment {
-            Segment::Key(key) => Some(key.clone()),
-            _ => None,
-        };
-        path.0.iter().filter_map(key).collect()
-    };
-    let (seen, meant) = (keys(&look.path), keys(field));
+    let [seen, meant] = [&look.path, field].map(|path| path.keys().collect::<Vec<_>>());
     let shared = seen.iter().zip(&meant).take_while(|(a, b)| a == b).count();
     // A look at the message as a whole comes close only to the whole message.
     if seen.is_empty() && !meant.is_empty() {

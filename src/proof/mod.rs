@@ -16,9 +16,8 @@ mod text;
 mod verdict;
 
 pub use coverage::{Coverage, Status};
-pub use generate::{Recording, named};
+pub use generate::named;
 pub use load::{Mutants, shipped_sources};
-pub use looks::Looks;
 pub use mutant::{Mutant, Origin};
 pub use run::{Prepared, Prover, Run, Unproven};
 pub use verdict::{CaseVerdict, Fate, MutantVerdict, Proof, RequirementVerdict, Score};

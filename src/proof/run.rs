@@ -4,7 +4,7 @@ use super::generate::{Recording, generated};
 use super::load::{Equivalent, Mutants};
 use super::looks::Looks;
 use super::mutant::{Mutant, Origin};
-use super::verdict::{Fate, Observation, Proof};
+use super::verdict::{Fate, Observation, Proof, explanations, written};
 use crate::grid::{Account, Faults, Grid, GridConfig, Tap};
 use crate::proto::template::Template;
 use crate::runner::{CaseRecord, Engine, FindingKind, Options, Outcome, Target, reference_target};
@@ -119,8 +119,7 @@ impl Prover {
             |record: &CaseRecord| matches!(record.outcome, Outcome::Pass | Outcome::Impossible);
         let mut red = Vec::new();
         for record in records.iter().filter(|record| !fit(record)) {
-            let case = self.library.cases().find(|case| case.id == record.id);
-            let Some(case) = case else { continue };
+            let Some(case) = self.library.case(&record.id) else { continue };
             // With little else to do, as whatever speaks against us.
             let tap = Some(recording.tap(&case.id));
             let again = self.pair(case, Faults::default(), tap, stop.clone()).await;
@@ -187,9 +186,8 @@ impl Prover {
 
     /// Whether it is said why nobody needs to notice a mutant.
     fn is_explained(&self, mutant: &Mutant, prepared: &Prepared) -> bool {
-        let unspoken = self.library.catalogue.unspoken.iter().map(|entry| &entry.mutant);
-        let mut patterns = unspoken.chain(prepared.equivalent.iter().map(|entry| &entry.mutant));
-        patterns.any(|pattern| wildcard(pattern, &mutant.id))
+        explanations(&prepared.equivalent, &self.library)
+            .any(|said| wildcard(said.pattern, &mutant.id))
     }
 
     /// Runs every case on a clean grid of its own: what the grids said, and how the cases ended.
@@ -228,7 +226,7 @@ impl Prover {
                 cases.into_iter().map(move |case| (n, case))
             })
             .collect();
-        let mut seen = self.observe(mutants, pairs.clone(), stop, tell).await;
+        let mut seen = self.observe(mutants, pairs, stop, tell).await;
         // A mutant that nobody noticed and that nothing explains meets everybody who looks at it.
         let unnoticed = (0..mutants.len()).filter(|n| {
             let noticed = |o: &Observation| o.mutant == *n && !o.broken.is_empty();
@@ -243,10 +241,12 @@ impl Prover {
         if *whole {
             further.extend(self.idle(mutants, recording, &seen));
         }
-        let met = |pair: &Pair| pairs.iter().any(|(n, case)| *n == pair.0 && case.id == pair.1.id);
-        let mut further: Vec<Pair> = further.into_iter().filter(|pair| !met(pair)).collect();
-        further.sort_by(|a, b| (a.0, &a.1.id).cmp(&(b.0, &b.1.id)));
-        further.dedup_by(|a, b| a.0 == b.0 && a.1.id == b.1.id);
+        let mut met: BTreeSet<(usize, &str)> =
+            seen.iter().map(|o| (o.mutant, o.case.as_str())).collect();
+        let all = further.iter().map(|(n, case)| (*n, case.id.as_str()));
+        let new: Vec<bool> = all.map(|pair| met.insert(pair)).collect();
+        let further = further.iter().zip(new).filter(|(_, new)| *new);
+        let further: Vec<Pair> = further.map(|(pair, _)| pair.clone()).collect();
         seen.extend(self.observe(mutants, further, stop, tell).await);
         self.confirm(mutants, &mut seen, &explained, stop, tell).await;
         seen
@@ -266,7 +266,7 @@ impl Prover {
             let mutant = &mutants[*n];
             let of: Vec<&Observation> = seen.iter().filter(|o| o.mutant == *n).collect();
             match mutant.is_written() {
-                true => super::verdict::written(mutant, &of).0 != Fate::Noticed,
+                true => written(mutant, &of).0 != Fate::Noticed,
                 // Unexplained and not noticed, or noticed though it is said that nobody needs to.
                 false => {
                     let red = |o: &&Observation| o.outcome == Outcome::Blocked;
@@ -277,8 +277,9 @@ impl Prover {
         };
         let doubtful: BTreeSet<usize> = (0..mutants.len()).filter(doubtful).collect();
         let again = seen.iter().filter(|o| doubtful.contains(&o.mutant));
-        let case = |id: &str| self.library.cases().find(|case| case.id == id).cloned();
-        let pairs: Vec<Pair> = again.filter_map(|o| Some((o.mutant, case(&o.case)?))).collect();
+        let pair = |o: &Observation| Some((o.mutant, self.library.case(&o.case)?.clone()));
+        let pairs: Vec<Pair> = again.filter_map(pair).collect();
+        // Where that much is in doubt, something else is wrong, and looking again would take long.
         if pairs.is_empty() || pairs.len() > seen.len() / 4 + 50 {
             return;
         }

@@ -69,16 +69,8 @@ impl Proof {
             self.mutants.len() - written,
             count(Fate::Noticed),
         );
-        for fate in [
-            Fate::Blocked,
-            Fate::Unspoken,
-            Fate::Equivalent,
-            Fate::Survived,
-            Fate::Stray,
-            Fate::NeverApplied,
-            Fate::Error,
-        ] {
-            match count(fate.clone()) {
+        for fate in Fate::ALL.into_iter().filter(|fate| *fate != Fate::Noticed) {
+            match count(fate) {
                 0 => {}
                 n => out.push_str(&format!(", {n} {}", fate.words())),
             }

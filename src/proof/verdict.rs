@@ -24,7 +24,7 @@ pub struct Observation {
 }
 
 /// What became of a mutant.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fate {
     /// Cases noticed everything it breaks.
@@ -46,13 +46,25 @@ pub enum Fate {
 }
 
 impl Fate {
+    /// Every fate, the best first.
+    pub const ALL: [Self; 8] = [
+        Self::Noticed,
+        Self::Blocked,
+        Self::Unspoken,
+        Self::Equivalent,
+        Self::Survived,
+        Self::Stray,
+        Self::NeverApplied,
+        Self::Error,
+    ];
+
     /// Whether it is a defect of ours.
-    pub fn is_bad(&self) -> bool {
+    pub fn is_bad(self) -> bool {
         matches!(self, Self::Survived | Self::NeverApplied | Self::Stray | Self::Error)
     }
 
     /// The fate's words.
-    pub fn words(&self) -> &'static str {
+    pub fn words(self) -> &'static str {
         match self {
             Self::Noticed => "noticed",
             Self::Blocked => "blocked",
@@ -183,8 +195,7 @@ impl Proof {
     ) -> Self {
         let mut by_mutant: BTreeMap<usize, Vec<&Observation>> = BTreeMap::new();
         seen.iter().for_each(|o| by_mutant.entry(o.mutant).or_default().push(o));
-        let mut used = BTreeSet::new();
-        let mut judging = Judging { equivalent, library, used: &mut used };
+        let mut judging = Judging { equivalent, library, used: BTreeSet::new() };
         let mutants: Vec<MutantVerdict> = mutants
             .iter()
             .enumerate()
@@ -212,9 +223,9 @@ impl Proof {
             for case in cases.iter().filter(|case| case.caught == 0) {
                 defects.push(format!("case {} catches no mutant of {}", case.id, case.met));
             }
-            let said = library.catalogue.unspoken.iter().map(|u| (&u.mutant, &u.place));
-            let said = said.chain(equivalent.iter().map(|e| (&e.mutant, &e.place)));
-            for (pattern, place) in said.filter(|(pattern, _)| !used.contains(*pattern)) {
+            let idle = explanations(equivalent, library);
+            for said in idle.filter(|said| !judging.used.contains(said.pattern)) {
+                let Explanation { place, pattern, .. } = said;
                 defects.push(format!("{place}: `{pattern}` explains no survivor any more"));
             }
         }
@@ -243,7 +254,8 @@ impl Proof {
 struct Judging<'a> {
     equivalent: &'a [Equivalent],
     library: &'a Library,
-    used: &'a mut BTreeSet<String>,
+    /// The patterns that explained something.
+    used: BTreeSet<String>,
 }
 
 impl Judging<'_> {
@@ -267,10 +279,9 @@ impl Judging<'_> {
         }
     }
 
-    /// What a written mutant says it breaks; of a generated one, what was found and what speaks of
-    /// the field.
+    /// What a written mutant says it breaks; of a generated one, what speaks of the field. What
+    /// else that one turns red depends on it, and is no proof of its own.
     fn breaks(mutant: &Mutant) -> Vec<String> {
-        // What else a generated one turns red depends on it, and is no proof of its own.
         let mut found = if mutant.is_written() { &mutant.breaks } else { &mutant.also }.clone();
         found.sort();
         found.dedup();
@@ -309,20 +320,45 @@ impl Judging<'_> {
         let cases: Vec<&str> = seen.iter().map(|o| o.case.as_str()).collect();
         (Fate::Survived, Some(format!("passed: {}", cases.join(", "))))
     }
-}
 
-impl Judging<'_> {
     /// What is said of a mutant that nobody noticed. Every word that fits it has its use.
     fn explained(&mut self, id: &str) -> Option<(Fate, Option<String>)> {
-        let equivalent = self.equivalent.iter().map(|e| (Fate::Equivalent, &e.mutant, &e.reason));
-        let unspoken = &self.library.catalogue.unspoken;
-        let unspoken = unspoken.iter().map(|u| (Fate::Unspoken, &u.mutant, &u.reason));
-        let all: Vec<_> =
-            equivalent.chain(unspoken).filter(|(_, pattern, _)| wildcard(pattern, id)).collect();
-        self.used.extend(all.iter().map(|(_, pattern, _)| (*pattern).clone()));
-        let (fate, _, reason) = all.into_iter().next()?;
-        Some((fate, Some(reason.clone())))
+        let all: Vec<_> = explanations(self.equivalent, self.library)
+            .filter(|said| wildcard(said.pattern, id))
+            .collect();
+        self.used.extend(all.iter().map(|said| said.pattern.to_owned()));
+        let said = all.first()?;
+        Some((said.fate, Some(said.reason.to_owned())))
     }
+}
+
+/// A word on mutants that nobody needs to notice.
+pub(super) struct Explanation<'a> {
+    fate: Fate,
+    /// The ids meant; `*` stands for anything.
+    pub pattern: &'a str,
+    reason: &'a str,
+    place: &'a str,
+}
+
+/// Every such word, of the files of mutants and of the catalogue.
+pub(super) fn explanations<'a>(
+    equivalent: &'a [Equivalent],
+    library: &'a Library,
+) -> impl Iterator<Item = Explanation<'a>> {
+    let equivalent = equivalent.iter().map(|said| Explanation {
+        fate: Fate::Equivalent,
+        pattern: &said.mutant,
+        reason: &said.reason,
+        place: &said.place,
+    });
+    let unspoken = library.catalogue.unspoken.iter().map(|said| Explanation {
+        fate: Fate::Unspoken,
+        pattern: &said.mutant,
+        reason: &said.reason,
+        place: &said.place,
+    });
+    equivalent.chain(unspoken)
 }
 
 /// What became of a written mutant, as far as noticing goes.
@@ -345,10 +381,10 @@ pub(super) fn written(mutant: &Mutant, seen: &[&Observation]) -> (Fate, Option<S
 
 /// Requirements that no case cites, without a word why; and words that have become wrong.
 fn uncited(library: &Library) -> Vec<String> {
-    let cited: BTreeSet<&String> = library.cases().flat_map(|case| &case.requirements).collect();
+    let cited = library.cited();
     let complaint = |requirement: &Requirement| {
         let said = requirement.untested.is_some() || requirement.pending.is_some();
-        match (cited.contains(&requirement.id), said) {
+        match (cited.contains(requirement.id.as_str()), said) {
             (false, false) => Some(format!(
                 "{}: no case cites it, and the catalogue does not say why",
                 requirement.id
@@ -364,13 +400,13 @@ fn uncited(library: &Library) -> Vec<String> {
 }
 
 fn requirements(mutants: &[MutantVerdict], library: &Library) -> Vec<RequirementVerdict> {
-    let cited: BTreeSet<&String> = library.cases().flat_map(|case| &case.requirements).collect();
-    let verdict = |id: &String| {
+    let verdict = |id: &str| {
         let requirement = library.catalogue.get(id)?;
-        let of_it = mutants.iter().filter(|mutant| mutant.breaks.contains(id));
+        let cites = |ids: &[String]| ids.iter().any(|cited| cited == id);
+        let of_it = mutants.iter().filter(|mutant| cites(&mutant.breaks));
         let (mut noticed, mut noticed_by, mut survivors) = (0, BTreeSet::new(), Vec::new());
         for mutant in of_it.clone() {
-            let noticing = mutant.cases.iter().filter(|meeting| meeting.broken.contains(id));
+            let noticing = mutant.cases.iter().filter(|meeting| cites(&meeting.broken));
             let noticing: Vec<String> = noticing.map(|meeting| meeting.case.clone()).collect();
             if noticing.is_empty() && mutant.fate.is_bad() {
                 survivors.push(mutant.id.clone());
@@ -379,7 +415,7 @@ fn requirements(mutants: &[MutantVerdict], library: &Library) -> Vec<Requirement
             noticed_by.extend(noticing);
         }
         Some(RequirementVerdict {
-            id: id.clone(),
+            id: id.to_owned(),
             level: requirement.level,
             mutants: of_it.map(|mutant| mutant.id.clone()).collect(),
             proven: noticed > 0,
@@ -388,7 +424,7 @@ fn requirements(mutants: &[MutantVerdict], library: &Library) -> Vec<Requirement
             survivors,
         })
     };
-    cited.into_iter().filter_map(verdict).collect()
+    library.cited().into_iter().filter_map(verdict).collect()
 }
 
 fn cases(mutants: &[MutantVerdict], library: &Library) -> Vec<CaseVerdict> {

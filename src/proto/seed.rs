@@ -3,7 +3,7 @@
 use super::llsd::{Llsd, LlsdError, from_xml, to_xml};
 
 /// The content type a seed request must carry, to the letter.
-pub const CONTENT_TYPE: &str = "application/llsd+xml";
+pub const CONTENT_TYPE: &str = super::llsd::CONTENT_TYPE;
 
 /// Writes a request.
 pub fn request(names: &[&str]) -> String {

@@ -1,10 +1,10 @@
-//! The run record as JSON: `format` 1, documented at [`RunRecord`].
+//! Records as JSON: each says its `format`.
 
-use crate::runner::RunRecord;
+use serde::Serialize;
 
-/// The record, indented, with a line end.
-pub fn json(record: &RunRecord) -> Vec<u8> {
-    // The record holds nothing that JSON cannot: its maps have text keys, its numbers are finite.
+/// A record, indented, with a line end.
+pub fn json(record: &impl Serialize) -> Vec<u8> {
+    // Records hold nothing that JSON cannot: their maps have text keys, their numbers are finite.
     let mut bytes = serde_json::to_vec_pretty(record).unwrap_or_default();
     bytes.push(b'\n');
     bytes

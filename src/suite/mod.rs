@@ -26,7 +26,7 @@ pub use select::Selection;
 pub(crate) use select::wildcard;
 pub(crate) use template_check::unknown_path;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Everything a run can choose from.
@@ -69,6 +69,16 @@ impl Library {
                 Err(mistakes)
             }
         }
+    }
+
+    /// The case of an id.
+    pub fn case(&self, id: &str) -> Option<&Arc<Case>> {
+        self.cases().find(|case| case.id == id)
+    }
+
+    /// Every requirement that a case cites.
+    pub fn cited(&self) -> BTreeSet<&str> {
+        self.cases().flat_map(|case| &case.requirements).map(String::as_str).collect()
     }
 
     /// Every case, in order of suite and place.

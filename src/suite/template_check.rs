@@ -60,13 +60,8 @@ pub(super) fn step(step: &Step, def: &StepDef, template: &Template) -> Vec<Compl
 
 /// What is wrong with a path into a message: a block or field it does not have.
 pub(crate) fn unknown_path(message: &MessageDef, path: &crate::value::Path) -> Option<String> {
-    use crate::value::Segment;
     let head = path.head()?;
-    let keys = path.0.iter().filter_map(|segment| match segment {
-        Segment::Key(key) => Some(key.as_str()),
-        _ => None,
-    });
-    let field = keys.clone().nth(1);
+    let field = path.keys().nth(1);
     if head == "header" {
         const HEADER: [&str; 5] = ["sequence", "reliable", "resent", "zerocoded", "size"];
         return field

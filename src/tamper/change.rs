@@ -2,6 +2,7 @@
 
 use crate::proto::llsd::Llsd;
 use crate::proto::message::{Field, FieldValue, Message};
+use crate::proto::template::MessageDef;
 use crate::value::{Path, Segment, Value, field_from_value};
 
 /// What becomes of a member or field.
@@ -63,14 +64,8 @@ pub fn set_llsd(root: &mut Llsd, path: &Path, value: &Value) -> bool {
 /// Gives a field this value in every instance of its block; whether that changed anything.
 pub fn set_message(message: &mut Message, path: &Path, value: &Value) -> bool {
     let def = message.def.clone();
-    let mut keys = path.0.iter().filter_map(|segment| match segment {
-        Segment::Key(key) => Some(key.as_str()),
-        _ => None,
-    });
-    let at = keys.next().and_then(|b| def.blocks.iter().position(|d| &*d.name == b));
-    let (Some(at), Some(field)) = (at, keys.next()) else { return false };
+    let Some((at, Some(index))) = place(&def, path) else { return false };
     let fields = &def.blocks[at].fields;
-    let Some(index) = fields.iter().position(|f| &*f.name == field) else { return false };
     let Some(value) = field_from_value(fields[index].kind, value) else { return false };
     let before = message.blocks.clone();
     for instance in message.blocks.get_mut(at).into_iter().flatten() {
@@ -189,16 +184,20 @@ fn other_id(id: uuid::Uuid) -> uuid::Uuid {
     uuid::Uuid::from_u128(id.as_u128() ^ 1)
 }
 
+/// The places of a block, and of a field in it where the path names one.
+fn place(def: &MessageDef, path: &Path) -> Option<(usize, Option<usize>)> {
+    let mut keys = path.keys();
+    let block = keys.next()?;
+    let at = def.blocks.iter().position(|b| &*b.name == block)?;
+    let Some(field) = keys.next() else { return Some((at, None)) };
+    let index = def.blocks[at].fields.iter().position(|f| &*f.name == field)?;
+    Some((at, Some(index)))
+}
+
 /// Changes a message; whether there was something to change.
 pub fn change_message(message: &mut Message, path: &Path, change: Change) -> bool {
-    let Some(at) = path.head().and_then(|b| message.def.blocks.iter().position(|d| &*d.name == b))
-    else {
-        return false;
-    };
-    let field = path.0.iter().skip(1).find_map(|segment| match segment {
-        Segment::Key(key) => Some(key.as_str()),
-        _ => None,
-    });
+    let def = message.def.clone();
+    let Some((at, field)) = place(&def, path) else { return false };
     let before = message.blocks.clone();
     match (change, field) {
         (Change::Remove, _) => message.blocks.truncate(at),
@@ -208,11 +207,10 @@ pub fn change_message(message: &mut Message, path: &Path, change: Change) -> boo
                 instances.extend(first);
             }
         }
-        (_, Some(field)) => {
-            let fields = &message.def.blocks[at].fields;
-            let Some(index) = fields.iter().position(|f| &*f.name == field) else { return false };
+        (_, Some(index)) => {
+            let kind = def.blocks[at].fields[index].kind;
             for instance in message.blocks.get_mut(at).into_iter().flatten() {
-                instance[index] = changed_field(fields[index].kind, &instance[index], change);
+                instance[index] = changed_field(kind, &instance[index], change);
             }
         }
         (_, None) => return false,

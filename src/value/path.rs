@@ -71,6 +71,14 @@ impl Path {
         }
     }
 
+    /// The keys on the way, indices left out.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|segment| match segment {
+            Segment::Key(key) => Some(key.as_str()),
+            _ => None,
+        })
+    }
+
     /// What the path leads to. With `[*]` the items found, as an array.
     pub fn find(&self, value: &Value) -> Option<Value> {
         find(&self.0, value)

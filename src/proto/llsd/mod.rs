@@ -15,6 +15,9 @@ use super::xml::XmlError;
 use std::collections::HashMap;
 use uuid::Uuid;
 
+/// The content type of LLSD as XML.
+pub const CONTENT_TYPE: &str = "application/llsd+xml";
+
 /// Documents larger than this are refused, in any form.
 pub const MAX_SIZE: usize = 32 << 20;
 
