@@ -38,9 +38,9 @@ fn mutate(random: &mut StdRng, bytes: &[u8]) -> Vec<u8> {
 fn write_seeds(folder: &std::path::Path) {
     for (target, _) in TARGETS {
         let folder = folder.join(target);
-        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::create_dir_all(&folder).expect("the folder can be made");
         for (n, seed) in seeds(target).iter().enumerate() {
-            std::fs::write(folder.join(format!("seed-{n:05}")), seed).unwrap();
+            std::fs::write(folder.join(format!("seed-{n:05}")), seed).expect("it is writable");
         }
     }
 }
