@@ -102,7 +102,7 @@ impl Viewer {
         let found = self.mailbox.wait(deadline, |heard| {
             let acked = heard.iter().any(|o| {
                 o.source == source
-                    && matches!(&o.what, What::Udp(s) if matches!(**s, Seen::Ack(n) if n == sequence))
+                    && matches!(&o.what, What::Udp(s) if matches!(&**s, Seen::Acks(acks) if acks.contains(&sequence)))
             });
             acked.then_some(())
         });

@@ -14,6 +14,9 @@ const HOLD: Duration = Duration::from_secs(120);
 /// After this many failures in a row the queue counts as dead.
 const FAILURES: u32 = 10;
 
+/// Between polls that are answered at once and bring nothing; longer each time.
+const REST: Duration = Duration::from_millis(50);
+
 struct Poller {
     url: String,
     http: http::Client,
@@ -64,16 +67,19 @@ impl Viewer {
 impl Poller {
     async fn run(self) {
         let mut ack = None;
-        let mut failures = 0;
+        let (mut failures, mut idle) = (0, 0);
         while failures < FAILURES {
             let body = PollRequest { ack, done: false }.to_xml();
             let request = Request::post(&self.url, seed::CONTENT_TYPE, body);
             match self.http.ask(request, HOLD).await {
                 Ok(reply) if reply.status == 200 => match PollReply::parse(&reply.body) {
-                    Ok(reply) => {
+                    Ok(told) => {
                         failures = 0;
-                        ack = Some(reply.id);
-                        self.hand_out(reply);
+                        ack = Some(told.id);
+                        // Nothing to tell and no hold: without a rest this would be a storm.
+                        idle = if told.events.is_empty() { idle + 1 } else { 0 };
+                        tokio::time::sleep(REST * idle.min(20)).await;
+                        self.hand_out(told);
                     }
                     Err(error) => {
                         // A reply that cannot be read is passed over; the next may be good.
@@ -92,7 +98,7 @@ impl Poller {
                         self.trouble(format!("status {}", reply.status));
                     }
                     if quick {
-                        tokio::time::sleep(Duration::from_millis(50) * failures).await;
+                        tokio::time::sleep(REST * failures).await;
                     }
                 }
                 Ok(reply) => return self.end(format!("status {}", reply.status)),

@@ -173,12 +173,12 @@ fn read(form: Form, http: HttpReply) -> Exchange {
         Form::XmlRpc => match xmlrpc::parse(&exchange.http.body) {
             Ok(Document::Response(value)) => exchange.members = Some(value.to_llsd()),
             Ok(Document::Fault { code, message }) => exchange.fault = Some((code, message)),
-            Ok(Document::Call { .. }) => exchange.problem = Some("the answer is a call".into()),
+            Ok(Document::Call { .. }) => exchange.problem = Some("an XML-RPC call".into()),
             Err(error) => exchange.problem = Some(error.to_string()),
         },
         Form::Llsd => match llsd::from_xml(&exchange.http.body) {
             Ok(members) => exchange.members = Some(members),
-            Err(error) => exchange.problem = Some(error.to_string()),
+            Err(error) => exchange.problem = Some(format!("not LLSD: {error}")),
         },
     }
     exchange

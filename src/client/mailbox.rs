@@ -2,6 +2,7 @@
 
 use crate::net::udp::Seen;
 use crate::proto::event_queue::Event;
+use crate::proto::llsd::Llsd;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -39,24 +40,75 @@ pub struct Observed {
     pub taken: bool,
 }
 
+impl What {
+    /// About how many bytes of memory it takes.
+    fn weight(&self) -> usize {
+        // What a value takes beside its content: an enum, an allocation or two.
+        const VALUE: usize = 100;
+        VALUE
+            + match self {
+                // Its bytes twice, as body and as fields, and the fields' own weight.
+                Self::Udp(seen) => match &**seen {
+                    Seen::Message { size, .. } => 10 * VALUE + 6 * size,
+                    Seen::Acks(acks) => 4 * acks.len(),
+                    _ => 2 * VALUE,
+                },
+                Self::Event(event) => event.message.len() + llsd_weight(&event.body),
+                Self::Trouble(text) => text.len(),
+            }
+    }
+}
+
+fn llsd_weight(value: &Llsd) -> usize {
+    32 + match value {
+        Llsd::String(text) | Llsd::Uri(text) => text.len(),
+        Llsd::Binary(bytes) => bytes.len(),
+        Llsd::Array(items) => items.iter().map(llsd_weight).sum(),
+        Llsd::Map(members) => members.iter().map(|(k, v)| 24 + k.len() + llsd_weight(v)).sum(),
+        _ => 0,
+    }
+}
+
 /// A shared, growing list; clones are the same list.
 #[derive(Clone, Debug, Default)]
 pub struct Mailbox {
-    heard: Arc<Mutex<Vec<Observed>>>,
+    heard: Arc<Mutex<Heard>>,
     bell: Arc<Notify>,
 }
 
-/// Older things are forgotten beyond this many, so that a flood cannot fill memory.
+#[derive(Debug, Default)]
+struct Heard {
+    all: Vec<Observed>,
+    /// In bytes of memory, of all this and what was forgotten since it was last weighed.
+    weight: usize,
+}
+
+impl Heard {
+    fn weigh(&mut self) {
+        self.weight = self.all.iter().map(|observed| observed.what.weight()).sum();
+    }
+}
+
+/// The older half is forgotten beyond this many things, or bytes of memory: a flood must not fill
+/// it. What a case needs is among the latest few hundred things.
 const MOST: usize = 20_000;
+const HEAVIEST: usize = 12 << 20;
 
 impl Mailbox {
     /// Adds something.
     pub fn post(&self, source: Source, what: What) {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        if heard.len() >= MOST {
-            heard.drain(..MOST / 2);
+        if heard.weight >= HEAVIEST {
+            // Some of what was posted may have been forgotten since.
+            heard.weigh();
         }
-        heard.push(Observed { at: Instant::now(), source, what, taken: false });
+        if heard.all.len() >= MOST || heard.weight >= HEAVIEST {
+            let half = heard.all.len() / 2;
+            heard.all.drain(..half);
+            heard.weigh();
+        }
+        heard.weight += what.weight();
+        heard.all.push(Observed { at: Instant::now(), source, what, taken: false });
         drop(heard);
         self.bell.notify_waiters();
     }
@@ -73,7 +125,7 @@ impl Mailbox {
 
     /// Looks at everything heard so far.
     pub fn look<T>(&self, look: impl FnOnce(&mut Vec<Observed>) -> T) -> T {
-        look(&mut self.heard.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.heard.lock().unwrap_or_else(PoisonError::into_inner).all)
     }
 
     /// Waits until `find` finds something, at most until `deadline`.
@@ -95,5 +147,30 @@ impl Mailbox {
                 () = tokio::time::sleep_until(deadline) => return self.look(&mut find),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_forgotten_from_its_beginning_and_the_latest_is_kept() {
+        let mailbox = Mailbox::default();
+        for n in 0..20_000 {
+            mailbox.post(Source::Events, What::Trouble(format!("{n:>10000}")));
+        }
+        mailbox.look(|heard| {
+            let bytes: usize = heard.iter().map(|observed| observed.what.weight()).sum();
+            assert!((HEAVIEST / 4..=HEAVIEST + 20_000).contains(&bytes), "{bytes}");
+            let What::Trouble(last) = &heard[heard.len() - 1].what else { panic!("trouble") };
+            assert_eq!(last.trim(), "19999");
+        });
+        mailbox.forget();
+        // What was forgotten weighs nothing: these few all stay.
+        for _ in 0..100 {
+            mailbox.post(Source::Events, What::Trouble("x".repeat(10_000)));
+        }
+        assert_eq!(mailbox.look(|heard| heard.len()), 100);
     }
 }

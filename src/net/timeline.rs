@@ -54,8 +54,8 @@ pub struct Entry {
 #[derive(Clone, Debug)]
 pub struct Timeline(Arc<Mutex<(Clock, Vec<Entry>)>>);
 
-/// Rows beyond this are not kept: a flood must not fill memory.
-const MOST: usize = 5000;
+/// Rows beyond this are not kept: a flood must not fill memory, in every case of a run.
+const MOST: usize = 2000;
 
 impl Timeline {
     /// An empty timeline that starts now.
@@ -83,6 +83,11 @@ impl Timeline {
             _ => return,
         };
         inner.1.push(Entry { ms, actor: actor.to_owned(), channel, direction, text });
+    }
+
+    /// Whether no further row would be kept.
+    pub fn is_full(&self) -> bool {
+        self.inner().1.len() > MOST
     }
 
     /// The rows so far.

@@ -60,8 +60,8 @@ pub enum Seen {
         /// Its zero-coded part has a run of no zeros, which nobody should send.
         empty_run: bool,
     },
-    /// One of our numbers was acknowledged, by a `PacketAck` or a trailer.
-    Ack(Sequence),
+    /// These of our numbers were acknowledged, by a `PacketAck`, a trailer or both.
+    Acks(Vec<Sequence>),
     /// A message of ours was given up.
     GaveUp(Sequence),
     /// A datagram that does not decode.
@@ -285,10 +285,11 @@ impl Driver {
     /// Sends what the circuit has to send, tells what it has to tell.
     async fn flush(&mut self) {
         while let Some(transmit) = self.circuit.poll_transmit() {
-            let name = self.log(&transmit.bytes, '→');
+            self.log(&transmit.bytes, '→');
             match &mut self.options.tamper {
                 None => self.port.send(&transmit.bytes, self.options.remote).await,
                 Some(tamper) => {
+                    let name = name(&mut self.decoder, &self.options.template, &transmit.bytes);
                     let out = tamper.pass(Direction::Out, &name, transmit.bytes);
                     self.note_faults(&out, &name, '→');
                     self.schedule(Direction::Out, out).await;
@@ -317,10 +318,7 @@ impl Driver {
         if self.options.tamper.is_none() {
             return self.take(bytes);
         }
-        let name = match self.decoder.decode(&self.options.template, bytes) {
-            Ok(packet) => packet.name().to_owned(),
-            Err(_) => String::new(),
-        };
+        let name = name(&mut self.decoder, &self.options.template, bytes);
         if let Some(tamper) = &mut self.options.tamper {
             let out = tamper.pass(Direction::In, &name, bytes.to_vec());
             self.note_faults(&out, &name, '←');
@@ -375,7 +373,10 @@ impl Driver {
             Err(error) => return (self.seen)(Seen::Bad(error.to_string())),
         };
         let handled = self.circuit.handle(now, &packet);
-        packet.acknowledged().for_each(|sequence| (self.seen)(Seen::Ack(sequence)));
+        let acks: Vec<Sequence> = packet.acknowledged().collect();
+        if !acks.is_empty() {
+            (self.seen)(Seen::Acks(acks));
+        }
         let message = packet.to_message();
         if let (Some((agent, session)), "RegionHandshake") = (self.options.handshake, packet.name())
             && handled == Handled::Deliver
@@ -394,14 +395,22 @@ impl Driver {
         });
     }
 
-    fn log(&mut self, bytes: &[u8], direction: char) -> String {
-        let (name, text) = match self.decoder.decode(&self.options.template, bytes) {
-            Ok(packet) => (packet.name().to_owned(), describe(&packet)),
-            Err(error) => (String::new(), format!("undecodable, {} bytes: {error}", bytes.len())),
+    fn log(&mut self, bytes: &[u8], direction: char) {
+        // In a flood there is no time for words that nobody keeps.
+        if self.options.timeline.is_full() {
+            return;
+        }
+        let text = match self.decoder.decode(&self.options.template, bytes) {
+            Ok(packet) => describe(&packet),
+            Err(error) => format!("undecodable, {} bytes: {error}", bytes.len()),
         };
         self.options.timeline.add(&self.options.actor, Channel::Udp, direction, text);
-        name
     }
+}
+
+/// The name of the message in a datagram; empty if it does not decode.
+fn name(decoder: &mut Decoder, template: &Template, bytes: &[u8]) -> String {
+    decoder.decode(template, bytes).map(|packet| packet.name().to_owned()).unwrap_or_default()
 }
 
 /// The answer to a RegionHandshake: the viewer's flags with self-appearance.
@@ -421,9 +430,16 @@ fn describe(packet: &crate::proto::message::Packet<'_>) -> String {
     if flags.has(Flags::RESENT) {
         text.push_str(" RESENT");
     }
-    let acks: Vec<String> = packet.acknowledged().map(|n| format!("#{n}")).collect();
+    const MOST: usize = 16;
+    let acks: Vec<u32> = packet.acknowledged().collect();
     if !acks.is_empty() {
-        text.push_str(&format!(" acks {}", acks.join(" ")));
+        text.push_str(" acks");
+    }
+    for ack in acks.iter().take(MOST) {
+        text.push_str(&format!(" #{ack}"));
+    }
+    if acks.len() > MOST {
+        text.push_str(&format!(" and {} more", acks.len() - MOST));
     }
     text
 }

@@ -3,6 +3,7 @@
 //! Document types are refused, so no entity can expand; depth is bounded; text is merged from
 //! character data, CDATA and references, with line ends normalised as XML 1.0 asks.
 
+use super::llsd::MAX_VALUES;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
@@ -30,6 +31,7 @@ pub(super) enum Token {
 pub(super) struct XmlReader<'a> {
     reader: Reader<&'a [u8]>,
     depth: usize,
+    values: usize,
     pending: Option<Token>,
 }
 
@@ -43,7 +45,16 @@ impl<'a> XmlReader<'a> {
         }
         let mut reader = Reader::from_str(text);
         reader.config_mut().expand_empty_elements = true;
-        Ok(Self { reader, depth: 0, pending: None })
+        Ok(Self { reader, depth: 0, values: 0, pending: None })
+    }
+
+    /// Says that a value begins: a document has a bounded number of them.
+    pub fn value_begins(&mut self) -> Result<(), XmlError> {
+        self.values += 1;
+        match self.values > MAX_VALUES {
+            true => Err(self.error(format!("more than {MAX_VALUES} values"))),
+            false => Ok(()),
+        }
     }
 
     pub fn error(&self, what: impl Into<String>) -> XmlError {

@@ -398,8 +398,9 @@ impl Engine {
         let any = |outcome| cases.iter().any(|c: &CaseRecord| c.outcome == outcome);
         let ran = |c: &CaseRecord| !matches!(c.outcome, Outcome::Skipped | Outcome::Impossible);
         let refused = self.refused.load(Ordering::Relaxed);
-        let no_login = self.sessions.load(Ordering::Relaxed) == 0
-            && (refused || cases.iter().any(|c| stage_of(c) == Some("logging in")));
+        // Where nobody ever logged in, what blocked a case was the login.
+        let no_login =
+            self.sessions.load(Ordering::Relaxed) == 0 && (refused || any(Outcome::Blocked));
         if interrupted {
             6
         } else if any(Outcome::Error) {
@@ -420,11 +421,6 @@ impl Engine {
             0
         }
     }
-}
-
-/// The stage at which a case lost its footing.
-fn stage_of(case: &CaseRecord) -> Option<&str> {
-    first_of(&case.findings, FindingKind::Footing)?.stage.as_deref()
 }
 
 fn first_of(findings: &[Finding], kind: FindingKind) -> Option<&Finding> {

@@ -52,6 +52,12 @@ pub(super) fn unanswered(what: &str, error: HttpError) -> Failure {
 
 /// Why there is nothing to look at in the body of an HTTP answer, where a path leads there.
 pub fn no_body(result: &Value, path: &Path) -> Option<String> {
+    if let Some(problem) = result.get("http").and_then(|http| http.get("problem")) {
+        // The result is the members of a login reply: all of them would be in the body.
+        let own = ["http", "fault", "derived"].iter().any(|own| path.head() == Some(own));
+        let said = problem.as_text().filter(|_| !own);
+        return said.map(|problem| format!("nothing: the body is {problem}"));
+    }
     let (body, size) = (result.get("body")?, result.get("size")?.as_int::<i64>()?);
     if path.head() != Some("body") || *body != Value::Undef {
         return None;

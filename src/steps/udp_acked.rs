@@ -30,7 +30,8 @@ async fn run(call: &Call<'_>) -> Result<Value, Failure> {
     let times: usize = call.args.int("times").unwrap_or(1);
     let time = if never { call.viewer.common.watch(call.within) } else { call.within };
     let unacked = |heard: &mut Vec<crate::client::Observed>| -> Vec<u32> {
-        let count = |n: &u32| heard.iter().filter(|o| acks(o, &circuit) == Some(*n)).count();
+        let acked = || heard.iter().flat_map(|observed| acks(observed, &circuit));
+        let count = |n: &u32| acked().filter(|acked| *acked == n).count();
         numbers.iter().filter(|n| count(n) < times).copied().collect()
     };
     let done = call.viewer.mailbox.wait(Instant::now() + time, |heard| {
@@ -69,13 +70,13 @@ async fn run(call: &Call<'_>) -> Result<Value, Failure> {
     }
 }
 
-fn acks(observed: &crate::client::Observed, circuit: &str) -> Option<u32> {
+fn acks<'a>(observed: &'a crate::client::Observed, circuit: &str) -> &'a [u32] {
     match (&observed.source, &observed.what) {
-        (Source::Circuit(name), What::Udp(seen)) if name == circuit => match **seen {
-            Seen::Ack(sequence) => Some(sequence),
-            _ => None,
+        (Source::Circuit(name), What::Udp(seen)) if name == circuit => match &**seen {
+            Seen::Acks(acks) => acks,
+            _ => &[],
         },
-        _ => None,
+        _ => &[],
     }
 }
 

@@ -9,13 +9,14 @@ const HEADERS: [&[u8]; 2] = [b"<?llsd/binary?>\n", b"<? LLSD/Binary ?>\n"];
 pub fn from_binary(document: &[u8]) -> Result<Llsd, LlsdError> {
     LlsdError::refuse_large(document)?;
     let start = HEADERS.iter().find(|h| document.starts_with(h)).map_or(0, |h| h.len());
-    let mut cursor = Cursor { document, at: start };
+    let mut cursor = Cursor { document, at: start, values: 0 };
     cursor.value(0)
 }
 
 struct Cursor<'a> {
     document: &'a [u8],
     at: usize,
+    values: usize,
 }
 
 impl<'a> Cursor<'a> {
@@ -51,6 +52,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Llsd, LlsdError> {
+        LlsdError::count(&mut self.values, self.at)?;
         Ok(match self.byte("a value")? {
             b'!' => Llsd::Undef,
             b'1' => Llsd::Boolean(true),

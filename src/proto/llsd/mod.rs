@@ -21,6 +21,10 @@ pub const CONTENT_TYPE: &str = "application/llsd+xml";
 /// Documents larger than this are refused, in any form.
 pub const MAX_SIZE: usize = 32 << 20;
 
+/// Documents of more values than this are refused, in any form and in XML-RPC too: each takes far
+/// more memory than it takes bytes. An inventory of fifty thousand folders is half of this.
+pub const MAX_VALUES: usize = 500_000;
+
 /// Maps and arrays nested deeper than this are refused.
 pub const MAX_DEPTH: usize = 100;
 
@@ -74,6 +78,15 @@ impl LlsdError {
         match document.len() {
             0..=MAX_SIZE => Ok(()),
             size => Err(Self::at(format!("{size} bytes are more than {MAX_SIZE}"), 0)),
+        }
+    }
+
+    /// Counts a value that begins, and refuses the one too many.
+    fn count(values: &mut usize, at: usize) -> Result<(), Self> {
+        *values += 1;
+        match *values > MAX_VALUES {
+            true => Err(Self::at(format!("more than {MAX_VALUES} values"), at)),
+            false => Ok(()),
         }
     }
 

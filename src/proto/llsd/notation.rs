@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 /// Reads a document. Empty input is false, as in python-llsd.
 pub fn from_notation(document: &[u8]) -> Result<Llsd, LlsdError> {
     LlsdError::refuse_large(document)?;
-    let mut cursor = Cursor { document, at: 0 };
+    let mut cursor = Cursor { document, at: 0, values: 0 };
     cursor.skip_header();
     if cursor.peek().is_none() {
         return Ok(Llsd::Boolean(false));
@@ -19,6 +19,7 @@ pub fn from_notation(document: &[u8]) -> Result<Llsd, LlsdError> {
 struct Cursor<'a> {
     document: &'a [u8],
     at: usize,
+    values: usize,
 }
 
 impl<'a> Cursor<'a> {
@@ -49,6 +50,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Llsd, LlsdError> {
+        LlsdError::count(&mut self.values, self.at)?;
         let Some(first) = self.peek() else { return Err(self.bad("a value is missing")) };
         match first {
             b'!' => Ok(self.one(Llsd::Undef)),

@@ -37,6 +37,7 @@ fn value(
     encoding: Option<&str>,
     depth: usize,
 ) -> Result<Llsd, LlsdError> {
+    reader.value_begins()?;
     match name {
         "map" | "array" if depth >= MAX_DEPTH => Err(bad(reader, "nested too deep")),
         "map" => map(reader, depth + 1),

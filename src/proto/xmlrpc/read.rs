@@ -109,6 +109,7 @@ impl Reader<'_> {
 
     /// Reads up to the end of `<value>`.
     fn value(&mut self, depth: usize) -> Result<RpcValue> {
+        self.0.value_begins()?;
         if depth > MAX_DEPTH {
             return Err(self.bad("nested too deep"));
         }
