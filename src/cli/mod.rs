@@ -8,6 +8,7 @@ mod list;
 mod mutants;
 mod run;
 mod serve;
+mod signals;
 mod steps;
 mod target;
 

@@ -1,5 +1,6 @@
 //! `gridproof mutants`.
 
+use super::signals::Signals;
 use super::{Failed, World, library, mistakes_text, say, write_report};
 use crate::proof::{Mutant, Mutants, Prepared, Prover, Run, Unproven, shipped_sources};
 use crate::proto::template::Template;
@@ -54,7 +55,7 @@ pub(super) fn run(world: &World, args: MutantsArgs) -> Result<u8, Failed> {
     let runtime = runtime.map_err(|error| (70, format!("cannot start: {error}")))?;
     runtime.block_on(async {
         let (stop, stopped) = watch::channel(false);
-        let watcher = tokio::spawn(super::run::watch_signals(stop));
+        let watcher = tokio::spawn(Signals::listen()?.stop(stop));
         let done = prove(world, &args, library, mutants, stopped).await;
         watcher.abort();
         done

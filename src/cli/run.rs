@@ -1,10 +1,9 @@
 //! `gridproof run`.
 
 use super::list::SelectArgs;
+use super::signals::Signals;
 use super::target::{TargetArgs, target};
-use super::{
-    Failed, TemplateArgs, World, complain, library, say, split_selection, template, write_report,
-};
+use super::{Failed, TemplateArgs, World, library, say, split_selection, template, write_report};
 use crate::report::{self, Progress};
 use crate::runner::{Engine, Options, RunRecord, Target, probe, reference_grid};
 use crate::suite::{Case, Effects, Library, Profile, Source, shipped_profile};
@@ -126,6 +125,7 @@ pub(super) fn run(world: &World, args: RunArgs) -> Result<u8, Failed> {
         if let Some(grid) = grid {
             grid.shutdown().await;
         }
+        let record = record?;
         write_reports(&args, &record)?;
         say(&report::closing(&record, world.paint()));
         Ok(record.exit)
@@ -154,7 +154,8 @@ async fn execute(
     profile: Profile,
     template: Arc<crate::proto::template::Template>,
     cases: Vec<Arc<Case>>,
-) -> RunRecord {
+) -> Result<RunRecord, Failed> {
+    let signals = Signals::listen()?;
     let jobs = match args.jobs {
         0 if target.reference => reference_jobs(),
         0 => target.accounts.len(),
@@ -184,39 +185,11 @@ async fn execute(
     let progress = Progress::new(world.paint(), live, args.verbose);
     let engine = Engine::new(target, library, profile, template, options);
     let (stop, stopped) = watch::channel(false);
-    let watcher = tokio::spawn(watch_signals(stop));
+    let watcher = tokio::spawn(signals.stop(stop));
     let record = engine.run(&cases, stopped, &|event| progress.tell(event)).await;
     watcher.abort();
     progress.finish();
-    record
-}
-
-/// The first Ctrl-C or SIGTERM stops the run, the second ends the process.
-pub(super) async fn watch_signals(stop: watch::Sender<bool>) {
-    signal().await;
-    complain("stopping: sessions are being logged out; once more to force");
-    let _ = stop.send(true);
-    signal().await;
-    std::process::exit(6);
-}
-
-#[cfg(unix)]
-pub(super) async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        },
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
-        }
-    }
-}
-
-#[cfg(not(unix))]
-pub(super) async fn signal() {
-    let _ = tokio::signal::ctrl_c().await;
+    Ok(record)
 }
 
 /// What follows `gridproof run ID` to get to the same grid.

@@ -1,5 +1,6 @@
 //! `gridproof serve`.
 
+use super::signals::Signals;
 use super::{Failed, say};
 use crate::grid::{Account, Grid, GridConfig, RegionConfig};
 use crate::proof::Mutant;
@@ -105,10 +106,11 @@ pub(super) fn run(args: ServeArgs) -> Result<u8, Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| (70, format!("cannot start: {error}")))?;
     runtime.block_on(async {
+        let mut signals = Signals::listen()?;
         let grid = Grid::start(config).await;
         let grid = grid.map_err(|error| (2, format!("cannot listen on {}: {error}", args.http)))?;
         say(&announce(&grid, args.json, mutant.as_ref()));
-        super::run::signal().await;
+        signals.next().await;
         grid.shutdown().await;
         Ok(0)
     })
