@@ -4,15 +4,20 @@
 
 #![allow(clippy::unwrap_used)]
 
-use gridproof::grid::{Account, Grid, GridConfig, Said};
+use gridproof::client::Viewer;
+use gridproof::grid::{Account, Faults, Grid, GridConfig, Said};
+use gridproof::net::Timeline;
+use gridproof::net::http::{Client, Request};
 use gridproof::proof::{Mutants, shipped_sources};
 use gridproof::proto::llsd::Llsd;
 use gridproof::proto::login::hash_password;
 use gridproof::proto::template::Template;
 use gridproof::report::{Paint, failure, json, junit};
-use gridproof::runner::{Engine, Options, TIME_FACTOR, Target, reference_target};
+use gridproof::runner::{Engine, Options, Redactor, TIME_FACTOR, Target, reference_target};
 use gridproof::suite::{Files, Library, Profile};
+use gridproof::tamper::Channel;
 use std::collections::BTreeSet;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -53,67 +58,158 @@ impl Canaries {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_report_contains_a_secret() {
-    let template = Template::shipped();
-    let library = Arc::new(Library::load(&Files::shipped(), template).unwrap());
-    let mutants = Mutants::read(&shipped_sources(), &library.catalogue, template).unwrap();
-    // A clean grid, and grids that make many cases fail at every stage.
+/// A grid whose every secret is known, with these faults.
+async fn grid(faults: Faults) -> (Grid, Canaries) {
+    let canaries = Canaries::default();
+    let accounts: Vec<Account> = Account::numbered(24)
+        .into_iter()
+        .map(|account| {
+            let password = format!("canary-{}", account.password);
+            canaries.add(hash_password(&password)[3..].to_owned());
+            canaries.add(password.clone());
+            Account { password, ..account }
+        })
+        .collect();
+    let heard = canaries.clone();
+    let tap = Arc::new(move |channel: Channel, _: &str, said: Said<'_>| {
+        if let Said::Llsd(value) = said {
+            heard.learn(value, channel == Channel::Seed);
+        }
+    });
+    let config = GridConfig {
+        accounts,
+        time_factor: TIME_FACTOR,
+        faults,
+        tap: Some(tap),
+        ..GridConfig::default()
+    };
+    (Grid::start(config).await.unwrap(), canaries)
+}
+
+impl Canaries {
+    /// Panics if one of them is told.
+    fn are_silent_in(&self, output: &[u8]) {
+        let text = String::from_utf8_lossy(output);
+        for secret in self.0.lock().unwrap().iter() {
+            if let Some(at) = text.find(secret.as_str()) {
+                let from = text[..at].rfind('\n').map_or(0, |n| n + 1);
+                let line: String = text[from..].chars().take(160).collect();
+                panic!("`{secret}` is told: {line}");
+            }
+        }
+    }
+
+    fn are_many(&self, many: usize) {
+        let count = self.0.lock().unwrap().len();
+        assert!(count > many, "only {count} secrets were seen");
+    }
+}
+
+/// A clean grid, and grids that make many cases fail at every stage.
+fn faults(library: &Library) -> Vec<Faults> {
+    let mutants = Mutants::read(&shipped_sources(), &library.catalogue, Template::shipped());
+    let mutants = mutants.unwrap();
     let chosen =
         ["any-password", "never-acks", "seed-fails", "always-500", "repeats-ids", "foreign-caps"];
-    let mut faults = vec![gridproof::grid::Faults::default()];
-    for id in chosen {
-        faults.push(mutants.all.iter().find(|m| m.id == id).unwrap().faults.afresh());
-    }
-    for faults in faults {
-        let canaries = Canaries::default();
-        let accounts: Vec<Account> = Account::numbered(24)
-            .into_iter()
-            .map(|account| {
-                let password = format!("canary-{}", account.password);
-                canaries.add(hash_password(&password)[3..].to_owned());
-                canaries.add(password.clone());
-                Account { password, ..account }
-            })
-            .collect();
-        let heard = canaries.clone();
-        let tap = Arc::new(move |channel: gridproof::tamper::Channel, _: &str, said: Said<'_>| {
-            if let Said::Llsd(value) = said {
-                heard.learn(value, channel == gridproof::tamper::Channel::Seed);
-            }
-        });
-        let config = GridConfig {
-            accounts,
-            time_factor: TIME_FACTOR,
-            faults,
-            tap: Some(tap),
-            ..GridConfig::default()
-        };
-        let grid = Grid::start(config).await.unwrap();
+    let of = |id: &&str| mutants.all.iter().find(|m| m.id == *id).unwrap().faults.afresh();
+    std::iter::once(Faults::default()).chain(chosen.iter().map(of)).collect()
+}
+
+fn shipped() -> Arc<Library> {
+    Arc::new(Library::load(&Files::shipped(), Template::shipped()).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_report_contains_a_secret() {
+    let library = shipped();
+    for faults in faults(&library) {
+        let (grid, canaries) = grid(faults).await;
         let most_patience = Duration::from_millis(1000);
         let target = Target { most_patience, ..reference_target(&grid) };
         let cases: Vec<_> = library.cases().cloned().collect();
         let options = Options { jobs: 24, ..Options::default() };
-        let profile = Profile::default();
-        let engine = Engine::new(target, library.clone(), profile, template.clone(), options);
+        let (profile, template) = (Profile::default(), Template::shipped().clone());
+        let engine = Engine::new(target, library.clone(), profile, template, options);
         let (_keep, never) = watch::channel(false);
         let record = engine.run(&cases, never, &|_| {}).await;
         grid.shutdown().await;
-        let mut outputs = vec![json(&record), junit(&record)];
+        canaries.are_many(100);
+        canaries.are_silent_in(&json(&record));
+        canaries.are_silent_in(&junit(&record));
         for case in &record.cases {
-            outputs.push(failure(case, Paint { colour: false }).into_bytes());
-        }
-        let canaries = canaries.0.lock().unwrap();
-        assert!(canaries.len() > 100, "only {} secrets were seen", canaries.len());
-        for output in outputs {
-            let text = String::from_utf8(output).unwrap();
-            for secret in canaries.iter() {
-                if let Some(at) = text.find(secret.as_str()) {
-                    let from = text[..at].rfind('\n').map_or(0, |n| n + 1);
-                    let line: String = text[from..].chars().take(160).collect();
-                    panic!("`{secret}` is told: {line}");
-                }
-            }
+            canaries.are_silent_in(failure(case, Paint { colour: false }).as_bytes());
         }
     }
+}
+
+/// The program itself, at its most talkative: what it prints and what it writes, on good grids and
+/// bad, with the right passwords and with wrong ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_output_contains_a_secret() {
+    let library = shipped();
+    for (n, faults) in faults(&library).into_iter().enumerate() {
+        let (grid, canaries) = grid(faults).await;
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gridproof"));
+        let files = ["run.json", "junit.xml"].map(|name| folder.path().join(name));
+        command.args([
+            "run",
+            "login/success",
+            "caps",
+            "handshake/arrival",
+            "-v",
+            "--time-scale",
+            "0.2",
+        ]);
+        command.args(["--login-uri", &grid.login_uri, "--retries", "1"]);
+        command.arg("--json").arg(&files[0]).arg("--junit").arg(&files[1]);
+        command.env("RUST_BACKTRACE", "full").env("RUST_LOG", "trace");
+        for (i, account) in grid.accounts.iter().enumerate().take(4) {
+            // One is mistaken, in a way that is close to the truth.
+            let wrong = if i == 3 { "-canary-wrong" } else { "" };
+            let password = format!("{}{wrong}", account.password);
+            canaries.add(hash_password(&password)[3..].to_owned());
+            canaries.add(password.clone());
+            command.env(
+                format!("GRIDPROOF_ACCOUNT_{}", i + 1),
+                format!("{} {}", account.first, account.last),
+            );
+            command.env(format!("GRIDPROOF_PASSWORD_{}", i + 1), password);
+        }
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        grid.shutdown().await;
+        assert!(output.status.code().is_some_and(|code| code < 7), "run {n}: {output:?}");
+        canaries.are_many(60);
+        canaries.are_silent_in(&output.stdout);
+        canaries.are_silent_in(&output.stderr);
+        for file in files {
+            canaries.are_silent_in(&std::fs::read(file).unwrap());
+        }
+    }
+}
+
+/// What a panic or a log line might print of the things that hold secrets.
+#[tokio::test]
+async fn no_debug_text_contains_a_secret() {
+    let (grid, canaries) = grid(Faults::default()).await;
+    let target = reference_target(&grid);
+    let common = target.common(Client::new(), Template::shipped().clone());
+    let credentials = target.accounts[0].clone();
+    let mut viewer = Viewer::new("primary", credentials, common, Timeline::start());
+    viewer.enter("last", Duration::from_secs(20)).await.unwrap();
+    canaries.are_many(10);
+    let mut redactor = Redactor::default();
+    viewer.secrets.iter().for_each(|(name, secret)| redactor.add(name, secret));
+    let request = Request::post(viewer.cap("EventQueueGet").unwrap(), "text/xml", "canary");
+    for text in [
+        format!("{viewer:?}"),
+        format!("{viewer:#?}"),
+        format!("{target:?}"),
+        format!("{redactor:?}"),
+        format!("{request:?}"),
+    ] {
+        canaries.are_silent_in(text.as_bytes());
+    }
+    viewer.log_out().await;
+    grid.shutdown().await;
 }

@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 pub const ROOT: &str = "root";
 
 /// Name and password of an account.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Credentials {
     /// First name.
     pub first: String,
@@ -34,6 +34,13 @@ pub struct Credentials {
     pub last: String,
     /// The password in clear; it never leaves this program unhashed unless a case says so.
     pub password: String,
+}
+
+/// Without the password: what a panic prints may be read by anybody.
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Credentials of {} {}", self.first, self.last)
+    }
 }
 
 /// What every viewer of a run has in common.
@@ -70,7 +77,6 @@ impl Common {
 }
 
 /// A viewer: one avatar's session, or several of the same account one after another.
-#[derive(Debug)]
 pub struct Viewer {
     /// Its name in the suite.
     pub name: String,
@@ -107,6 +113,17 @@ pub struct Viewer {
     pending_login: Option<JoinHandle<Result<login::Exchange, http::HttpError>>>,
     /// A login call was sent and never answered: there may be a session we know nothing of.
     unanswered_login: bool,
+}
+
+/// Without its secrets.
+impl std::fmt::Debug for Viewer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Viewer")
+            .field("name", &self.name)
+            .field("credentials", &self.credentials)
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Viewer {

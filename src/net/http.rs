@@ -47,7 +47,7 @@ pub enum HttpError {
 }
 
 /// A request.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Request {
     /// The method; `POST` if there is a body and none is named, else `GET`.
     pub method: Option<String>,
@@ -57,6 +57,14 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Option<Vec<u8>>,
+}
+
+/// Without URL and body: capabilities and passwords are secrets.
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let size = self.body.as_ref().map(Vec::len);
+        f.debug_struct("Request").field("bytes", &size).finish_non_exhaustive()
+    }
 }
 
 impl Request {

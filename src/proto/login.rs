@@ -126,7 +126,7 @@ pub enum Reply {
 }
 
 /// What a viewer needs of a successful reply.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Session {
     /// The avatar.
     pub agent_id: Uuid,
@@ -142,6 +142,17 @@ pub struct Session {
     pub seed: String,
     /// The region's south-west corner in metres.
     pub region: (u32, u32),
+}
+
+/// Without its ids, code and seed, which are secrets.
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("agent_id", &self.agent_id)
+            .field("simulator", &self.simulator)
+            .field("region", &self.region)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Session {

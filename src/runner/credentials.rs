@@ -38,7 +38,7 @@ fn one() -> f64 {
     1.0
 }
 
-#[derive(Debug, serde::Deserialize)]
+#[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Account {
     first: String,
@@ -46,6 +46,13 @@ struct Account {
     password: Option<String>,
     password_env: Option<String>,
     password_file: Option<String>,
+}
+
+/// Without the password.
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Account of {} {}", self.first, self.last)
+    }
 }
 
 /// Why there is no target.

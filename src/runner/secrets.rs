@@ -4,10 +4,17 @@ use regex::Regex;
 use std::sync::OnceLock;
 
 /// Replaces secrets by their names: `‹password›`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Redactor {
     /// Secret and name, longest secret first.
     known: Vec<(String, String)>,
+}
+
+/// Without what it keeps.
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Redactor of {} secrets", self.known.len())
+    }
 }
 
 /// What every known grid's capability URLs look like, for those nobody has told us of.
