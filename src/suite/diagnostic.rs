@@ -49,10 +49,17 @@ impl Diagnostic {
 
     /// File, line and column, the line and a caret under the place.
     pub fn render(&self, colour: bool) -> String {
-        let end = self.source.text.len();
-        let span = self.span.start.min(end)..self.span.end.clamp(self.span.start, end).min(end);
-        let snippet = Snippet::source(&self.source.text)
+        let text = self.source.text.as_str();
+        let start = self.span.start.min(text.len());
+        let end = self.span.end.clamp(start, text.len());
+        // Only the lines it stands on: drawing takes time by the length of what is handed over, and
+        // a file may have a mistake on every line.
+        let from = text[..start].rfind('\n').map_or(0, |n| n + 1);
+        let to = text[end..].find('\n').map_or(text.len(), |n| end + n);
+        let span = start - from..end - from;
+        let snippet = Snippet::source(&text[from..to])
             .path(&self.source.path)
+            .line_start(self.source.position(start).0)
             .annotation(AnnotationKind::Primary.span(span));
         let report = [Level::ERROR.primary_title(self.message.clone()).element(snippet)];
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
