@@ -59,6 +59,10 @@ pub fn template(bytes: &[u8]) {
         Err(error) => return assert!(!error.to_string().is_empty()),
     };
     for def in template.messages() {
+        // A block without fields takes no byte: nobody can tell whether it is there.
+        if def.blocks.iter().any(|block| block.fields.is_empty()) {
+            continue;
+        }
         let message = Message::zero(def);
         let datagram =
             Datagram { header: Default::default(), acks: vec![], extra: vec![], message };
@@ -94,7 +98,26 @@ fn in_every_form(value: Option<Llsd>) {
     assert_eq!(llsd::to_notation(&back), notation);
     let xml = llsd::to_xml(&value);
     let back = llsd::from_xml(xml.as_bytes()).expect("our own XML is read");
-    assert_eq!(llsd::to_xml(&back), xml);
+    let again = llsd::to_xml(&back);
+    if sayable(&value) {
+        assert_eq!(again, xml);
+    }
+    // What XML cannot say is lost, two keys may become one; but only once.
+    let back = llsd::from_xml(again.as_bytes()).expect("our own XML is read");
+    assert_eq!(llsd::to_xml(&back), again);
+}
+
+/// Whether XML can carry every text of a value.
+fn sayable(value: &Llsd) -> bool {
+    let carried = |text: &str| {
+        text.chars().all(|c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..))
+    };
+    match value {
+        Llsd::String(text) | Llsd::Uri(text) => carried(text),
+        Llsd::Array(items) => items.iter().all(sayable),
+        Llsd::Map(members) => members.iter().all(|(key, value)| carried(key) && sayable(value)),
+        _ => true,
+    }
 }
 
 /// XML-RPC documents: calls, responses and faults.
