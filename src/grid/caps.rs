@@ -8,6 +8,7 @@ use crate::net::server::Request;
 use crate::proto::event_queue::{Event, PollReply};
 use crate::proto::seed;
 use crate::tamper::Channel;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -55,6 +56,11 @@ fn seed(shared: &Shared, agent: Uuid, region: usize, request: &Request) -> Reply
     }
     if !request.is_of_type(seed::CONTENT_TYPE) {
         return status(415);
+    }
+    if request.peer.ip() != IpAddr::from(Ipv4Addr::LOCALHOST)
+        && shared.config.faults.breaks(Policy::SeedForOneAddress)
+    {
+        return status(403);
     }
     let Ok(names) = seed::parse_request(&request.body) else { return status(400) };
     let faults = &shared.config.faults;

@@ -134,6 +134,9 @@ impl Circuits {
     pub fn handle(&mut self, from: SocketAddr, packet: &Packet<'_>) -> bool {
         let now = self.clock.now();
         let Some(client) = self.clients.get_mut(&from) else { return false };
+        if packet.header.flags.has(Flags::RESENT) && self.faults.breaks(Policy::IgnoresResent) {
+            return false;
+        }
         let number = packet.header.sequence;
         client.highest = client.highest.max(number);
         if client.highest - number > 1 << 20 && self.faults.breaks(Policy::NeverWraps) {

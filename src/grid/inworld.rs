@@ -15,10 +15,13 @@ pub(super) fn dispatch(region: &mut Region, from: SocketAddr, message: &Message,
         "AgentUpdate" => {
             // One that comes late would turn the avatar back.
             let newer = client.last_update.is_none_or(|last| sequence > last);
-            if newer {
+            if newer || region.shared.config.faults.breaks(Policy::HeedsLateUpdates) {
                 client.last_update = Some(sequence);
+                move_avatar(region, agent, message);
             }
         }
+        "AgentAnimation" => animate(region, agent, message),
+        "ViewerEffect" => pass_effect(region, agent, message),
         "ChatFromViewer" => chat(region, agent, message),
         "ImprovedInstantMessage" => instant_message(region, agent, message),
         "UUIDNameRequest" => names(region, from, message),
@@ -71,6 +74,84 @@ pub(super) fn dispatch(region: &mut Region, from: SocketAddr, message: &Message,
             region.circuits.set_patience(from, 60, region.shared.config.time_factor);
         }
         _ => {}
+    }
+}
+
+/// What the viewer's keys ask for; of moving, only sitting down and standing up.
+fn move_avatar(region: &mut Region, agent: Uuid, message: &Message) {
+    const STAND_UP: u32 = 0x1_0000;
+    const SIT_ON_GROUND: u32 = 0x2_0000;
+    let keys = message.u32("AgentData", "ControlFlags").unwrap_or_default();
+    let sits = match (keys & SIT_ON_GROUND != 0, keys & STAND_UP != 0) {
+        (true, _) => true,
+        (_, true) => false,
+        _ => return,
+    };
+    let plays_on = region.shared.config.faults.breaks(Policy::PlaysOn);
+    change_animations(region, agent, |presence| {
+        let changes = presence.sitting != sits;
+        presence.sitting = sits || (plays_on && presence.sitting);
+        changes
+    });
+}
+
+/// Starts and stops animations.
+fn animate(region: &mut Region, agent: Uuid, message: &Message) {
+    /// An avatar plays no more at once.
+    const MOST: usize = 16;
+    let asked = message.instances("AnimationList").iter().filter_map(|fields| match &fields[..] {
+        [Field::Uuid(animation), Field::Bool(start)] => Some((*animation, *start)),
+        _ => None,
+    });
+    let asked: Vec<(Uuid, bool)> = asked.collect();
+    let plays_on = region.shared.config.faults.breaks(Policy::PlaysOn);
+    change_animations(region, agent, |presence| {
+        let playing = &mut presence.animations;
+        let mut changes = false;
+        for (animation, start) in &asked {
+            let at = playing.iter().position(|playing| playing == animation);
+            match (at, start) {
+                (None, true) if playing.len() < MOST => playing.push(*animation),
+                (Some(at), false) if !plays_on => drop(playing.remove(at)),
+                (Some(_), false) => {}
+                _ => continue,
+            }
+            changes = true;
+        }
+        changes
+    });
+}
+
+/// Tells everybody here, the avatar's own viewer too, where a change is one.
+fn change_animations(region: &mut Region, agent: Uuid, change: impl FnOnce(&mut Presence) -> bool) {
+    let shared = region.shared.clone();
+    let mut world = shared.world();
+    let index = region.index;
+    let presence = world.presence_mut(agent).filter(|p| p.arrived && p.root == index);
+    let Some(presence) = presence else { return };
+    let told = change(presence).then(|| messages::animations(&shared.template, presence));
+    drop(world);
+    let Some(told) = told else { return };
+    if let Some((to, _)) = region.circuits.of(agent) {
+        region.circuits.send(to, &told, true);
+    }
+    if !shared.config.faults.breaks(Policy::PlaysAlone) {
+        tell_others(region, agent, &told);
+    }
+}
+
+/// What a viewer points at, for the others here; under the receiver's ids, as the sender's session
+/// is nobody else's business.
+fn pass_effect(region: &mut Region, agent: Uuid, message: &Message) {
+    for other in onlookers(region, agent) {
+        if let Some((to, session)) = region.circuits.of(other) {
+            let passed = message.clone().with("AgentData", "AgentID", Field::Uuid(other)).with(
+                "AgentData",
+                "SessionID",
+                Field::Uuid(session),
+            );
+            region.circuits.send(to, &passed, true);
+        }
     }
 }
 
@@ -218,19 +299,24 @@ pub(super) fn show_world(region: &mut Region, agent: Uuid) {
     avatars.iter().for_each(|avatar| region.circuits.send(to, avatar, true));
 }
 
-/// Shows a new avatar to every agent whose gate is open.
-pub(super) fn tell_others(region: &mut Region, agent: Uuid, avatar: &Message) {
-    for other in region.circuits.agents().into_iter().filter(|other| *other != agent) {
-        let world = region.shared.world();
-        let open = world
-            .presence(other)
-            .and_then(|p| p.agents.get(&region.index))
-            .is_some_and(|here| here.world_open);
-        drop(world);
-        if let (true, Some((to, _))) = (open, region.circuits.of(other)) {
-            region.circuits.send(to, avatar, true);
+/// Tells something of an avatar to every other agent whose gate is open.
+pub(super) fn tell_others(region: &mut Region, agent: Uuid, message: &Message) {
+    for other in onlookers(region, agent) {
+        if let Some((to, _)) = region.circuits.of(other) {
+            region.circuits.send(to, message, true);
         }
     }
+}
+
+/// Every agent here but this one whose gate is open.
+fn onlookers(region: &Region, agent: Uuid) -> Vec<Uuid> {
+    let world = region.shared.world();
+    let open = |other: &Uuid| {
+        let here = world.presence(*other).and_then(|p| p.agents.get(&region.index));
+        here.is_some_and(|here| here.world_open)
+    };
+    let others = region.circuits.agents().into_iter().filter(|other| *other != agent);
+    others.filter(open).collect()
 }
 
 /// Tells every agent here who is where. Bounded, as one message counts to 255.

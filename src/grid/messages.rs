@@ -93,6 +93,23 @@ pub(super) fn avatar(template: &Template, presence: &Presence, place: &Place) ->
         .with("ObjectData", "ExtraParams", Field::Variable(vec![0]))
 }
 
+const STAND: Uuid = uuid::uuid!("2408fe9e-df1d-1d7d-f4ff-1384fa7b350f");
+const SIT_ON_GROUND: Uuid = uuid::uuid!("1a2bd58e-87ff-0df8-0b4c-53e047b0bb6e");
+
+/// Every animation that an avatar plays now: how it rests, and what its viewer has started.
+pub(super) fn animations(template: &Template, presence: &Presence) -> Message {
+    let rest = if presence.sitting { SIT_ON_GROUND } else { STAND };
+    let mut message =
+        Message::named(template, "AvatarAnimation").with("Sender", "ID", id(presence.agent_id));
+    for (n, animation) in std::iter::once(&rest).chain(&presence.animations).enumerate() {
+        message = message
+            .with_block("AnimationList")
+            .with("AnimationList", "AnimID", id(*animation))
+            .with("AnimationList", "AnimSequenceID", Field::S32(n as i32 + 1));
+    }
+    message
+}
+
 /// An avatar has left.
 pub(super) fn kill(template: &Template, agent: Uuid) -> Message {
     Message::named(template, "KillObject").with("ObjectData", "ID", Field::U32(local_id(agent)))

@@ -75,5 +75,10 @@ policies! {
     TellsSingly "tells-singly" "A poll brings one event, whatever else has happened.",
     IgnoresEmptySeed "ignores-empty-seed" "A seed request that asks for nothing does not count.",
     ShowsWorldAgain "shows-world-again" "Every RegionHandshakeReply shows the world anew.",
+    HeedsLateUpdates "heeds-late-updates" "An AgentUpdate that comes after a newer one counts.",
+    PlaysOn "plays-on" "A seat or an animation that has begun does not end.",
+    PlaysAlone "plays-alone" "Animations are told to their own viewer only.",
+    IgnoresResent "ignores-resent" "A packet that says it is sent again is passed over.",
+    SeedForOneAddress "seed-for-one-address" "The seed answers only 127.0.0.1.",
     EmptyRuns "empty-runs" "A run of zeros is begun by one that is said to have none.",
 }

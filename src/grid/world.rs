@@ -78,6 +78,10 @@ pub(super) struct Presence {
     pub position: [f32; 3],
     /// An avatar stands in the root region.
     pub arrived: bool,
+    /// The avatar sits on the ground.
+    pub sitting: bool,
+    /// The animations its viewer has started.
+    pub animations: Vec<Uuid>,
     pub agents: HashMap<usize, AgentHere>,
     queue: VecDeque<Event>,
     /// Events that a fault held back, due now.
@@ -206,6 +210,8 @@ impl World {
             root,
             position,
             arrived: false,
+            sitting: false,
+            animations: Vec::new(),
             agents: HashMap::new(),
             queue: VecDeque::new(),
             late: Vec::new(),

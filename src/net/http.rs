@@ -57,7 +57,12 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Option<Vec<u8>>,
+    /// Ask from [`ELSEWHERE`], not from the address that everything else comes from.
+    pub elsewhere: bool,
 }
+
+/// A second address of this machine, for grids on loopback.
+pub const ELSEWHERE: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
 
 /// Without URL and body: capabilities and passwords are secrets.
 impl std::fmt::Debug for Request {
@@ -76,7 +81,7 @@ impl Request {
     /// A POST.
     pub fn post(url: impl Into<String>, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         let headers = vec![("content-type".into(), content_type.into())];
-        Self { method: None, url: url.into(), headers, body: Some(body.into()) }
+        Self { url: url.into(), headers, body: Some(body.into()), ..Self::default() }
     }
 }
 
@@ -87,6 +92,10 @@ pub struct Client(reqwest::Client);
 impl Client {
     /// A client of its own.
     pub fn new() -> Self {
+        Self::from(None)
+    }
+
+    fn from(address: Option<std::net::IpAddr>) -> Self {
         static PROVIDER: OnceLock<()> = OnceLock::new();
         PROVIDER.get_or_init(|| {
             let _ = rustls::crypto::ring::default_provider().install_default();
@@ -94,6 +103,7 @@ impl Client {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            .local_address(address)
             .pool_idle_timeout(Duration::from_secs(5))
             .connect_timeout(Duration::from_secs(10))
             .user_agent(concat!("gridproof/", env!("CARGO_PKG_VERSION")))
@@ -119,7 +129,11 @@ impl Client {
         let method = request.method.as_deref().unwrap_or(default);
         let method = reqwest::Method::from_bytes(method.as_bytes())
             .map_err(|_| HttpError::Broken(format!("`{method}` is not an HTTP method")))?;
-        let mut builder = self.0.request(method, url);
+        let client = match request.elsewhere {
+            true => Self::from(Some(ELSEWHERE)),
+            false => self.clone(),
+        };
+        let mut builder = client.0.request(method, url);
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }

@@ -3,15 +3,19 @@
 use crate::client::{Observed, Source, Viewer, What};
 use crate::net::udp::Seen;
 use crate::proto::message::{Flags, Header, Message};
-use crate::value::{Path, Value, message_value};
+use crate::value::{Path, Segment, Value, message_value};
 use std::collections::BTreeSet;
 
-/// Whether a value has the wanted values at the wanted paths.
+/// Whether a value has the wanted values at the wanted paths; at a path over every item of an
+/// array, whether one of them is the wanted one.
 pub(super) fn fits(value: &Value, filter: Option<&Value>) -> bool {
     let Some(Value::Map(wanted)) = filter else { return true };
     wanted.iter().all(|(path, want)| {
-        let found = Path::parse(path).ok().and_then(|path| path.find(value));
-        found.is_some_and(|found| found.same(want))
+        let Ok(path) = Path::parse(path) else { return false };
+        match (path.find(value), path.0.contains(&Segment::All)) {
+            (Some(Value::Array(items)), true) => items.iter().any(|item| item.same(want)),
+            (found, _) => found.is_some_and(|found| found.same(want)),
+        }
     })
 }
 

@@ -14,6 +14,11 @@ pub(super) static STEP: StepDef = StepDef {
         key("headers", Kind::Table, "headers by name"),
         key("text", Kind::Text, "the body as text"),
         key("hex", Kind::Text, "the body as hex"),
+        key(
+            "elsewhere",
+            Kind::Flag,
+            "ask from another address of this machine than everything else: only on loopback",
+        ),
         key("gzip", Kind::Flag, "compress the body and say so"),
     ],
     returns: Returns::Members(http_result::MEMBERS),
@@ -42,7 +47,9 @@ pub(super) static STEP: StepDef = StepDef {
                 body = body.map(compress);
             }
             let url = args.text("url").unwrap_or_default();
-            let request = Request { method: args.text("method"), url, headers, body };
+            let elsewhere = args.flag("elsewhere").unwrap_or(false);
+            let method = args.text("method");
+            let request = Request { method, url, headers, body, elsewhere };
             let reply = call.viewer.ask("http.raw", request, call.within).await;
             let reply = reply.map_err(|error| http_result::unanswered("the request", error))?;
             Ok(http_result::value(&reply))

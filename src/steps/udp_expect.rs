@@ -14,8 +14,13 @@ pub(super) static STEP: StepDef = StepDef {
           must have come when `within` is over.",
     keys: &[
         need("message", Kind::Message, "the message's name"),
+        key("or", Kind::Message, "this other message will do as well"),
         key("circuit", Kind::Text, "the circuit; `root` if left out"),
-        key("where", Kind::Table, "only a message that has these values at these paths"),
+        key(
+            "where",
+            Kind::Table,
+            "only a message that has these values at these paths; at a path with `[*]`, in one item",
+        ),
         key("never", Kind::Flag, "it must not come"),
         key("count", Kind::Integer, "so many must come, no more and no fewer"),
         key("optional", Kind::Flag, "it may be missing; then nothing is expected of it"),
@@ -40,6 +45,7 @@ pub(super) static STEP: StepDef = StepDef {
 /// What a step looks for.
 struct Wanted {
     name: String,
+    or: Option<String>,
     circuit: String,
     filter: Option<Value>,
     duplicates: bool,
@@ -50,6 +56,7 @@ impl Wanted {
     fn of(call: &Call<'_>) -> Self {
         Self {
             name: call.args.text("message").unwrap_or_default(),
+            or: call.args.text("or"),
             circuit: call.args.circuit(),
             filter: call.args.get("where").cloned(),
             duplicates: call.args.flag("duplicates").unwrap_or(false),
@@ -62,7 +69,9 @@ impl Wanted {
             return None;
         }
         let heard = heard::message(observed, &self.circuit)?;
-        if heard.message.name() != self.name || (heard.duplicate && !self.duplicates) {
+        let name = heard.message.name();
+        let named = name == self.name || self.or.as_deref() == Some(name);
+        if !named || (heard.duplicate && !self.duplicates) {
             return None;
         }
         let value = heard::value(&heard);
@@ -70,10 +79,17 @@ impl Wanted {
         fits.then(|| if self.raw { message_bytes(heard.message) } else { value })
     }
 
+    fn names(&self) -> String {
+        match &self.or {
+            Some(or) => format!("{} or {or}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
     fn described(&self) -> String {
         match &self.filter {
-            Some(filter) => format!("{} with {filter}", self.name),
-            None => self.name.clone(),
+            Some(filter) => format!("{} with {filter}", self.names()),
+            None => self.names(),
         }
     }
 }
@@ -91,7 +107,7 @@ async fn wait(call: &Call<'_>) -> Result<Value, Failure> {
         Some(value) => Ok(value),
         None if call.args.flag("optional").unwrap_or(false) => Ok(Value::Undef),
         None => Err(Failure::Missing {
-            stage: format!("waiting for {}", wanted.name),
+            stage: format!("waiting for {}", wanted.names()),
             expected: format!("{} within {}", wanted.described(), time_text(call.within)),
             received: heard::summary(call.viewer, &wanted.circuit),
             hint: heard::hint(call.viewer, &wanted.circuit),
@@ -125,5 +141,5 @@ async fn watch(call: &Call<'_>, count: usize) -> Result<Value, Failure> {
         n => format!("{n} × {} within {during}", wanted.described()),
     };
     let received = format!("{} of them", found.len());
-    Err(Failure::missing(format!("watching for {}", wanted.name), expected, received))
+    Err(Failure::missing(format!("watching for {}", wanted.names()), expected, received))
 }

@@ -9,6 +9,12 @@ type Row = (Option<String>, Option<Value>);
 
 pub(super) fn read(reader: &mut Reader<'_>, table: &Node) -> Vec<Row> {
     let Some(node) = table.get("for_each") else { return vec![(None, None)] };
+    node.texts(&mut |text, span| {
+        if text.contains("${") {
+            let what = "a row is taken to the letter; refer to a step where the row is used";
+            reader.wrong(span.clone(), what);
+        }
+    });
     let rows: Vec<Value> = match &node.kind {
         NodeKind::Array(items) => items.iter().map(Node::value).collect(),
         NodeKind::Text(path) => match csv(reader, path) {

@@ -71,6 +71,12 @@ impl Message {
         &self.def.name
     }
 
+    /// The instances of a block, each its fields in order; none of a block that is not there.
+    pub fn instances(&self, block: &str) -> &[Vec<FieldValue>] {
+        let at = self.def.blocks.iter().position(|b| &*b.name == block);
+        at.and_then(|at| self.blocks.get(at)).map_or(&[], Vec::as_slice)
+    }
+
     /// A field of the first instance of a block.
     pub fn field(&self, block: &str, field: &str) -> Option<&FieldValue> {
         let at = self.def.blocks.iter().position(|b| &*b.name == block)?;
