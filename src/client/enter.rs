@@ -57,6 +57,7 @@ impl Viewer {
             config,
             template: self.common.template.clone(),
             tamper: (!rules.is_empty()).then(|| Tamper::counting(rules, 1, self.impaired.clone())),
+            mending: self.mending.clone(),
             handshake: ids.filter(|_| handshake),
             timeline: self.timeline.clone(),
             actor: self.name.clone(),

@@ -12,7 +12,7 @@ pub use login::{Exchange, Form, LoginError};
 pub use mailbox::{Mailbox, Observed, Source, What};
 
 use crate::net::udp::Link;
-use crate::net::{Timeline, http};
+use crate::net::{Mending, Timeline, http};
 use crate::proto::circuit::Config;
 use crate::proto::login::Session;
 use crate::proto::template::Template;
@@ -98,6 +98,8 @@ pub struct Viewer {
     pub impair: Vec<Rule>,
     /// How often these were applied.
     pub impaired: Applied,
+    /// What they did, and who made up for it.
+    pub mending: Mending,
     /// An avatar stands in the world.
     pub entered: bool,
     /// What `session.enter` returned, for cases that share this session.
@@ -140,6 +142,7 @@ impl Viewer {
             links: BTreeMap::new(),
             impair: Vec::new(),
             impaired: Applied::default(),
+            mending: Mending::default(),
             entered: false,
             arrival: None,
             sessions: 0,

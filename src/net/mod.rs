@@ -2,9 +2,11 @@
 
 pub mod clock;
 pub mod http;
+pub mod mending;
 pub mod server;
 pub mod timeline;
 pub mod udp;
 
 pub use clock::Clock;
+pub use mending::{Mended, Mending};
 pub use timeline::{Channel, Entry, Timeline};

@@ -1,6 +1,6 @@
 //! A UDP socket, and the driver that runs one client circuit on it.
 
-use super::{Channel, Clock, Timeline};
+use super::{Channel, Clock, Mending, Timeline};
 use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions, Sequence};
 use crate::proto::message::{Decoder, Field, Flags, Header, MAX_DATAGRAM, Message};
 use crate::proto::template::Template;
@@ -98,6 +98,8 @@ pub struct LinkOptions {
     pub template: Arc<Template>,
     /// Faults on the wire.
     pub tamper: Option<Tamper>,
+    /// What they did, and who made up for it.
+    pub mending: Mending,
     /// Answer RegionHandshake by itself, as this agent in this session.
     pub handshake: Option<(Uuid, Uuid)>,
     /// Rows go here, under this name.
@@ -291,7 +293,7 @@ impl Driver {
                 Some(tamper) => {
                     let name = name(&mut self.decoder, &self.options.template, &transmit.bytes);
                     let out = tamper.pass(Direction::Out, &name, transmit.bytes);
-                    self.note_faults(&out, &name, '→');
+                    self.note_faults(&out, &name, Direction::Out);
                     self.schedule(Direction::Out, out).await;
                 }
             }
@@ -321,12 +323,20 @@ impl Driver {
         let name = name(&mut self.decoder, &self.options.template, bytes);
         if let Some(tamper) = &mut self.options.tamper {
             let out = tamper.pass(Direction::In, &name, bytes.to_vec());
-            self.note_faults(&out, &name, '←');
+            self.note_faults(&out, &name, Direction::In);
             self.schedule(Direction::In, out).await;
         }
     }
 
-    fn note_faults(&self, out: &[(Duration, Vec<u8>)], name: &str, direction: char) {
+    fn note_faults(&self, out: &[(Duration, Vec<u8>)], name: &str, direction: Direction) {
+        let tamper = self.options.tamper.as_ref();
+        for action in tamper.into_iter().flat_map(Tamper::done) {
+            self.options.mending.met(name, direction, action, self.clock.now());
+        }
+        let direction = match direction {
+            Direction::Out => '→',
+            Direction::In => '←',
+        };
         let text = match out {
             [] => format!("impaired: {name} held back or dropped"),
             [(delay, _)] if delay.is_zero() => return,
@@ -358,6 +368,9 @@ impl Driver {
     }
 
     async fn pass_on(&mut self, direction: Direction, bytes: &[u8]) {
+        let resent = bytes.first().is_some_and(|flags| Flags(*flags).has(Flags::RESENT));
+        let name = name(&mut self.decoder, &self.options.template, bytes);
+        self.options.mending.passed(&name, direction, resent, self.clock.now());
         match direction {
             Direction::Out => self.port.send(bytes, self.options.remote).await,
             Direction::In => self.take(bytes),

@@ -34,6 +34,12 @@ pub fn failure(record: &CaseRecord, paint: Paint) -> String {
     if record.findings.len() > FINDINGS {
         lines.push(format!("  and {} more of the kind", record.findings.len() - FINDINGS));
     }
+    if !record.wire.is_empty() {
+        lines.push(String::new());
+    }
+    for wire in record.wire.iter().take(FINDINGS) {
+        lines.extend(told("the wire", wire, 1));
+    }
     let tail = tail(record, paint);
     let room = MOST.saturating_sub(lines.len() + tail.len() + 2).max(5);
     let rows = timeline(record, room, paint);

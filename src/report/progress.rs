@@ -71,7 +71,14 @@ impl Progress {
         };
         match record.outcome {
             outcome if outcome.is_bad() => format!("\n{}\n", failure(record, self.paint)),
-            Outcome::Pass if self.verbose || self.bar.is_none() => line(Outcome::Pass),
+            Outcome::Pass if self.verbose => {
+                /// A case that impairs everything would fill the page.
+                const MOST: usize = 4;
+                let wire = record.wire.iter().take(MOST);
+                let wire = wire.map(|told| format!("           {told}\n"));
+                line(Outcome::Pass) + &self.paint.dim(&wire.collect::<String>())
+            }
+            Outcome::Pass if self.bar.is_none() => line(Outcome::Pass),
             _ => String::new(),
         }
     }

@@ -274,6 +274,7 @@ impl Engine {
         if share && healthy && worth_sharing {
             sharing = stage.viewers.pop_first().map(|(_, viewer)| viewer);
         }
+        let wire = stage.viewers.values().flat_map(|viewer| viewer.mending.told()).collect();
         let leaving = stage.viewers.values_mut();
         futures::future::join_all(leaving.map(|viewer| viewer.log_out())).await;
         let rows = stage.timeline.rows();
@@ -291,6 +292,7 @@ impl Engine {
             }
             Some(Ok(attempt)) => self.judged(case, attempt),
         };
+        record.wire = wire;
         record.timeline = rows;
         record.ms = clock.elapsed().as_secs_f64() * 1e3;
         record.cleaned(&redactor)
@@ -388,6 +390,7 @@ impl Engine {
             attempts: 0,
             passes: 0,
             ms: 0.0,
+            wire: Vec::new(),
             timeline: Vec::new(),
             reproduce: format!("gridproof run '{}'{}", case.id, self.options.reproduce),
         }

@@ -69,6 +69,9 @@ pub struct CaseRecord {
     pub passes: u32,
     /// How long the last attempt took, in milliseconds.
     pub ms: f64,
+    /// What an impaired wire did to messages, and who made up for it after how long.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wire: Vec<String>,
     /// What happened, on all channels.
     pub timeline: Vec<Entry>,
     /// The command that runs just this case.

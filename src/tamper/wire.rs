@@ -123,6 +123,11 @@ impl Tamper {
         out
     }
 
+    /// What was done to the last datagram, first things first.
+    pub fn done(&self) -> impl Iterator<Item = &Action> {
+        self.last.iter().filter_map(|at| self.rules.get(*at)).map(|(rule, _)| &rule.action)
+    }
+
     /// Which rules the last datagram met, by their place.
     pub fn last(&self) -> &[usize] {
         &self.last
