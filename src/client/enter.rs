@@ -66,7 +66,7 @@ impl Viewer {
         let source = Source::Circuit(name.to_owned());
         // What an earlier circuit of this name said must not answer for this one.
         if let Some(old) = self.links.remove(name) {
-            old.mute();
+            old.mute(true);
             old.close();
         }
         self.mailbox.forget_source(&source);

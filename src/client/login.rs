@@ -73,7 +73,8 @@ impl Viewer {
         };
         let who = [request.text("first"), request.text("last")].map(Option::unwrap_or_default);
         let text = format!("{method} as {} {}", who[0], who[1]);
-        let turn = self.common.login_turn.clone().lock_owned().await;
+        // Nobody closes the semaphore: there is always a turn, sooner or later.
+        let turn = self.common.login_turns.clone().acquire_owned().await.ok();
         self.timeline.add(&self.name, Channel::Login, '→', text);
         // The call goes on whatever becomes of us: the session it brings must be ended.
         let client = self.common.http.clone();

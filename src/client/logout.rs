@@ -15,6 +15,7 @@ impl Viewer {
     /// real grids lose it; the ack of the request is enough. Whether the grid answered.
     pub async fn log_out(&mut self) -> bool {
         self.stop_events();
+        self.links.values().for_each(|link| link.mute(false));
         self.finish_login(Duration::from_secs(10)).await;
         if self.session.is_none() && std::mem::take(&mut self.unanswered_login) {
             // A login was cut short and may have succeeded: only another one can end it.

@@ -120,7 +120,7 @@ impl Mailbox {
 
     /// Forgets everything: another case begins.
     pub fn forget(&self) {
-        self.look(Vec::clear);
+        self.look(std::mem::take);
     }
 
     /// Looks at everything heard so far.

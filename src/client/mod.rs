@@ -20,6 +20,7 @@ use crate::tamper::{Applied, Rule};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 /// The circuit to the region the avatar stands in.
@@ -58,8 +59,8 @@ pub struct Common {
     pub time_scale: f64,
     /// No wait for an answer is longer than this: for grids that answer at once or not at all.
     pub most_patience: Duration,
-    /// One login call at a time: OpenSimulator's presences in memory do not survive two at once.
-    pub login_turn: Arc<tokio::sync::Mutex<()>>,
+    /// As many turns as there may be login calls at once.
+    pub login_turns: Arc<Semaphore>,
 }
 
 impl Common {
@@ -162,6 +163,12 @@ impl Viewer {
     /// The figures of a viewer's circuit on this grid.
     pub fn circuit_config(&self) -> Config {
         Config::viewer().faster(self.common.time_factor)
+    }
+
+    /// From now on its circuits answer and acknowledge, and nothing of what they hear is kept.
+    pub fn rest(&mut self) {
+        self.links.values().for_each(|link| link.mute(true));
+        self.mailbox.forget();
     }
 
     /// Whether its avatar stands in the world and its circuit runs.

@@ -2,7 +2,7 @@
 
 use super::region::{Order, Region};
 use super::{Policy, handshake, inworld, messages};
-use crate::proto::message::{Decoder, Flags, MAX_DATAGRAM, Message, Packet};
+use crate::proto::message::{Decoder, Flags, Message, Packet};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -15,16 +15,15 @@ impl Region {
         mut orders: mpsc::UnboundedReceiver<Order>,
         mut stop: watch::Receiver<bool>,
     ) {
-        let mut buffer = vec![0; MAX_DATAGRAM];
         let mut decoder = Decoder::tolerant();
         loop {
             self.flush().await;
             let due = self.circuits.next_due().unwrap_or(Duration::from_secs(3600 * 24));
             let due = self.circuits.clock.instant(due);
             tokio::select! {
-                received = self.port.receive(&mut buffer) => {
-                    if let Ok((len, from)) = received {
-                        self.arrive(&mut decoder, &buffer[..len], from);
+                received = self.port.receive() => {
+                    if let Ok((bytes, from)) = received {
+                        self.arrive(&mut decoder, &bytes, from);
                     }
                 }
                 order = orders.recv() => match order {

@@ -52,7 +52,15 @@ pub struct Entry {
 
 /// Rows in the order they happened; clones share them.
 #[derive(Clone, Debug)]
-pub struct Timeline(Arc<Mutex<(Clock, Vec<Entry>)>>);
+pub struct Timeline(Arc<Mutex<Rows>>);
+
+#[derive(Debug)]
+struct Rows {
+    clock: Clock,
+    rows: Vec<Entry>,
+    /// As many are kept, and one more that says so.
+    most: usize,
+}
 
 /// Rows beyond this are not kept: a flood must not fill memory, in every case of a run.
 const MOST: usize = 2000;
@@ -60,38 +68,53 @@ const MOST: usize = 2000;
 impl Timeline {
     /// An empty timeline that starts now.
     pub fn start() -> Self {
-        Self(Arc::new(Mutex::new((Clock::start(), Vec::new()))))
+        Self::keeping(MOST)
     }
 
-    fn inner(&self) -> std::sync::MutexGuard<'_, (Clock, Vec<Entry>)> {
+    /// A timeline that keeps nothing: for avatars that only have to be there.
+    pub fn idle() -> Self {
+        Self::keeping(0)
+    }
+
+    fn keeping(most: usize) -> Self {
+        Self(Arc::new(Mutex::new(Rows { clock: Clock::start(), rows: Vec::new(), most })))
+    }
+
+    fn inner(&self) -> std::sync::MutexGuard<'_, Rows> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Empties it and starts again now, for whoever shares it.
     pub fn restart(&self) {
-        *self.inner() = (Clock::start(), Vec::new());
+        let mut inner = self.inner();
+        inner.clock = Clock::start();
+        inner.rows.clear();
     }
 
     /// Adds a row.
     pub fn add(&self, actor: &str, channel: Channel, direction: char, text: impl Into<String>) {
         let mut inner = self.inner();
-        let ms = inner.0.now().as_secs_f64() * 1e3;
-        let text = match inner.1.len() {
-            // A grid's text may hold line ends, or worse for a terminal; a row is one line.
-            n if n < MOST => text.into().replace(|c: char| c.is_control(), " "),
-            MOST => format!("more than {MOST} rows; what follows is not kept"),
+        let ms = inner.clock.now().as_secs_f64() * 1e3;
+        let (kept, most) = (inner.rows.len(), inner.most);
+        // A grid's text may hold line ends, or worse for a terminal; a row is one line.
+        let text = match kept {
+            n if n < most => text.into().replace(|c: char| c.is_control(), " "),
+            n if n == most && most > 0 => {
+                format!("more than {most} rows; what follows is not kept")
+            }
             _ => return,
         };
-        inner.1.push(Entry { ms, actor: actor.to_owned(), channel, direction, text });
+        inner.rows.push(Entry { ms, actor: actor.to_owned(), channel, direction, text });
     }
 
     /// Whether no further row would be kept.
     pub fn is_full(&self) -> bool {
-        self.inner().1.len() > MOST
+        let inner = self.inner();
+        inner.rows.len() > inner.most || inner.most == 0
     }
 
     /// The rows so far.
     pub fn rows(&self) -> Vec<Entry> {
-        self.inner().1.clone()
+        self.inner().rows.clone()
     }
 }

@@ -5,7 +5,9 @@ use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions, Sequen
 use crate::proto::message::{Decoder, Field, Flags, Header, MAX_DATAGRAM, Message};
 use crate::proto::template::Template;
 use crate::tamper::{Direction, Tamper};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,8 +32,22 @@ impl Port {
     }
 
     /// The next datagram and its sender.
-    pub async fn receive(&self, buffer: &mut [u8]) -> std::io::Result<(usize, SocketAddr)> {
-        self.0.recv_from(buffer).await
+    pub async fn receive(&self) -> std::io::Result<(Vec<u8>, SocketAddr)> {
+        thread_local! {
+            /// Room for the largest datagram; one for each thread, not one for each socket.
+            static ROOM: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_DATAGRAM]);
+        }
+        loop {
+            self.0.readable().await?;
+            let received = ROOM.with_borrow_mut(|room| {
+                let (len, from) = self.0.try_recv_from(room)?;
+                Ok::<_, std::io::Error>((room[..len].to_vec(), from))
+            });
+            match received {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                received => return received,
+            }
+        }
     }
 
     /// Sends a datagram. A full buffer or a vanished peer loses it, as a wire would.
@@ -144,9 +160,9 @@ impl Link {
         Ok(Self { commands, local, remote, muted })
     }
 
-    /// From now on nothing more is told of what arrives.
-    pub fn mute(&self) {
-        self.muted.store(true, Ordering::Relaxed);
+    /// Whether nothing more is told of what arrives.
+    pub fn mute(&self, muted: bool) {
+        self.muted.store(muted, Ordering::Relaxed);
     }
 
     /// Our end.
@@ -231,7 +247,6 @@ impl Driver {
     }
 
     async fn drive(&mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
-        let mut buffer = vec![0; MAX_DATAGRAM];
         loop {
             self.flush().await;
             if self.circuit.is_closed() {
@@ -248,11 +263,12 @@ impl Driver {
                     }
                     Some(command) => self.obey(command).await,
                 },
-                received = self.port.receive(&mut buffer) => {
-                    if let Ok((len, from)) = received
-                        && from == self.options.remote {
-                            self.arrive(&buffer[..len]).await;
-                        }
+                received = self.port.receive() => {
+                    if let Ok((bytes, from)) = received
+                        && from == self.options.remote
+                    {
+                        self.arrive(&bytes).await;
+                    }
                 }
                 () = tokio::time::sleep_until(self.clock.instant(due)) => {
                     self.circuit.handle_timeout(self.clock.now());

@@ -24,6 +24,8 @@ struct Grid {
     profile: Option<String>,
     #[serde(default = "yes")]
     llsd_login: bool,
+    #[serde(default = "once")]
+    logins_at_once: usize,
     #[serde(default = "one")]
     time_scale: f64,
     #[serde(default)]
@@ -32,6 +34,10 @@ struct Grid {
 
 fn yes() -> bool {
     true
+}
+
+fn once() -> usize {
+    1
 }
 
 fn one() -> f64 {
@@ -196,6 +202,7 @@ impl Grids {
             regions: grid.regions.clone(),
             neighbour: grid.neighbour.clone(),
             llsd_login: grid.llsd_login,
+            logins_at_once: grid.logins_at_once,
             profile: grid.profile.clone(),
             time_scale: grid.time_scale,
             ..Target::new(name, &grid.login_uri, accounts?)

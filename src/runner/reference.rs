@@ -37,6 +37,7 @@ pub fn reference_target(grid: &Grid) -> Target {
         regions: grid.regions.iter().map(|r| r.name.clone()).collect(),
         neighbour: beside.map(|r| r.name.clone()),
         time_factor: grid.time_factor,
+        logins_at_once: usize::MAX,
         reference: true,
         ..Target::new("reference grid", &grid.login_uri, credentials.collect())
     }

@@ -6,6 +6,10 @@ use crate::net::http;
 use crate::proto::template::Template;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// More login calls at once than any run makes.
+const MANY_LOGINS: usize = 10_000;
 
 /// A grid and what is known of it.
 #[derive(Clone, Debug)]
@@ -22,6 +26,9 @@ pub struct Target {
     pub neighbour: Option<String>,
     /// Whether it takes logins as LLSD.
     pub llsd_login: bool,
+    /// How many login calls it stands at once: one, unless it is known to stand more.
+    /// OpenSimulator's presences in memory do not survive several first logins at a time.
+    pub logins_at_once: usize,
     /// The name of its profile.
     pub profile: Option<String>,
     /// How much longer than usual to wait.
@@ -44,6 +51,7 @@ impl Target {
             regions: Vec::new(),
             neighbour: None,
             llsd_login: true,
+            logins_at_once: 1,
             profile: None,
             time_scale: 1.0,
             most_patience: Duration::MAX,
@@ -83,7 +91,7 @@ impl Target {
             time_factor: self.time_factor,
             time_scale: self.time_scale,
             most_patience: self.most_patience,
-            login_turn: Arc::default(),
+            login_turns: Arc::new(Semaphore::new(self.logins_at_once.clamp(1, MANY_LOGINS))),
         }
     }
 }

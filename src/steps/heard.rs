@@ -10,13 +10,21 @@ use std::collections::BTreeSet;
 /// array, whether one of them is the wanted one.
 pub(super) fn fits(value: &Value, filter: Option<&Value>) -> bool {
     let Some(Value::Map(wanted)) = filter else { return true };
-    wanted.iter().all(|(path, want)| {
-        let Ok(path) = Path::parse(path) else { return false };
-        match (path.find(value), path.0.contains(&Segment::All)) {
-            (Some(Value::Array(items)), true) => items.iter().any(|item| item.same(want)),
-            (found, _) => found.is_some_and(|found| found.same(want)),
-        }
-    })
+    wanted.iter().all(|(path, want)| has(value, path, want))
+}
+
+/// Whether a value has none of these values at these paths.
+pub(super) fn lacks(value: &Value, without: Option<&Value>) -> bool {
+    let Some(Value::Map(unwanted)) = without else { return true };
+    !unwanted.iter().any(|(path, unwanted)| has(value, path, unwanted))
+}
+
+fn has(value: &Value, path: &str, want: &Value) -> bool {
+    let Ok(path) = Path::parse(path) else { return false };
+    match (path.find(value), path.0.contains(&Segment::All)) {
+        (Some(Value::Array(items)), true) => items.iter().any(|item| item.same(want)),
+        (found, _) => found.is_some_and(|found| found.same(want)),
+    }
 }
 
 /// The names of all events heard.

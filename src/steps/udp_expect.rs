@@ -21,6 +21,12 @@ pub(super) static STEP: StepDef = StepDef {
             Kind::Table,
             "only a message that has these values at these paths; at a path with `[*]`, in one item",
         ),
+        key("without", Kind::Table, "only a message that has none of these values at these paths"),
+        key(
+            "next",
+            Kind::Flag,
+            "only one that came after the last of its name that a step has taken",
+        ),
         key("never", Kind::Flag, "it must not come"),
         key("count", Kind::Integer, "so many must come, no more and no fewer"),
         key("optional", Kind::Flag, "it may be missing; then nothing is expected of it"),
@@ -48,6 +54,8 @@ struct Wanted {
     or: Option<String>,
     circuit: String,
     filter: Option<Value>,
+    without: Option<Value>,
+    next: bool,
     duplicates: bool,
     raw: bool,
 }
@@ -59,6 +67,8 @@ impl Wanted {
             or: call.args.text("or"),
             circuit: call.args.circuit(),
             filter: call.args.get("where").cloned(),
+            without: call.args.get("without").cloned(),
+            next: call.args.flag("next").unwrap_or(false),
             duplicates: call.args.flag("duplicates").unwrap_or(false),
             raw: call.args.flag("raw").unwrap_or(false),
         }
@@ -75,8 +85,21 @@ impl Wanted {
             return None;
         }
         let value = heard::value(&heard);
-        let fits = heard::fits(&value, self.filter.as_ref());
+        let fits = heard::fits(&value, self.filter.as_ref())
+            && heard::lacks(&value, self.without.as_ref());
         fits.then(|| if self.raw { message_bytes(heard.message) } else { value })
+    }
+
+    /// Where to begin to look.
+    fn start(&self, heard: &[Observed]) -> usize {
+        let taken = |observed: &Observed| {
+            let message = heard::message(observed, &self.circuit);
+            observed.taken && message.is_some_and(|m| m.message.name() == self.name)
+        };
+        match self.next {
+            true => heard.iter().rposition(taken).map_or(0, |at| at + 1),
+            false => 0,
+        }
     }
 
     fn names(&self) -> String {
@@ -87,17 +110,17 @@ impl Wanted {
     }
 
     fn described(&self) -> String {
-        match &self.filter {
-            Some(filter) => format!("{} with {filter}", self.names()),
-            None => self.names(),
-        }
+        let with = self.filter.as_ref().map(|filter| format!(" with {filter}"));
+        let without = self.without.as_ref().map(|values| format!(" without {values}"));
+        format!("{}{}{}", self.names(), with.unwrap_or_default(), without.unwrap_or_default())
     }
 }
 
 async fn wait(call: &Call<'_>) -> Result<Value, Failure> {
     let wanted = Wanted::of(call);
     let found = call.viewer.mailbox.wait(Instant::now() + call.within, |heard| {
-        heard.iter_mut().find_map(|observed| {
+        let start = wanted.start(heard);
+        heard[start..].iter_mut().find_map(|observed| {
             let value = wanted.find(observed)?;
             observed.taken = true;
             Some(value)
@@ -119,13 +142,15 @@ async fn watch(call: &Call<'_>, count: usize) -> Result<Value, Failure> {
     let wanted = Wanted::of(call);
     let time = call.viewer.common.watch(call.within);
     let too_many = call.viewer.mailbox.wait(Instant::now() + time, |heard| {
-        let n = heard.iter().filter(|o| wanted.find(o).is_some()).count();
+        let later = &heard[wanted.start(heard)..];
+        let n = later.iter().filter(|o| wanted.find(o).is_some()).count();
         (n > count).then_some(n)
     });
     let too_many = too_many.await;
     let mut found = Vec::new();
     call.viewer.mailbox.look(|heard| {
-        for observed in heard.iter_mut() {
+        let start = wanted.start(heard);
+        for observed in &mut heard[start..] {
             if let Some(value) = wanted.find(observed) {
                 observed.taken = true;
                 found.push(value);
