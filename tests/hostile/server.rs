@@ -174,6 +174,7 @@ impl Middle {
                 .into_iter()
                 .collect(),
             body: (!body.is_empty()).then_some(body),
+            ..http::Request::default()
         };
         let reply = http::Client::new().ask(request, Duration::from_secs(120)).await;
         let Ok(reply) = reply else { return Ok(()) };
