@@ -5,11 +5,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod golden;
+
+use golden::{differs, steady, without_timeline};
 use gridproof::proof::{Mutant, Mutants, Prover, Run, named, shipped_sources};
 use gridproof::proto::template::Template;
 use gridproof::report::{Paint, failure};
 use gridproof::suite::{Files, Library};
-use regex::Regex;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -90,32 +92,6 @@ const PANEL: [Fault; 12] = [
     ),
 ];
 
-/// What differs from run to run becomes a word: ports, times, ids.
-fn steady(text: &str) -> String {
-    let patterns = [
-        (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "ID-OF-ANOTHER"),
-        (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
-        (r"#\d+", "#N"),
-        // Where in its file a step stands changes with the file.
-        (r"\.toml:\d+:\d+", ".toml:LINE"),
-        (r"(?m)^ *\d+ \|", "  N |"),
-        (r"(?m)^ {3,}\| ", "    | "),
-        (r"(?m)^ +--> ", "  --> "),
-        // How many pings went by is a matter of the moment.
-        (r"only [^\n]*(\n {12}[^\n]*)*Check[^\n]*(\n {12}×\d+)?", "only OTHERS"),
-    ];
-    patterns.iter().fold(text.to_owned(), |text, (pattern, word)| {
-        Regex::new(pattern).unwrap().replace_all(&text, *word).into_owned()
-    })
-}
-
-/// A failure without its timeline, whose rows differ from run to run.
-fn without_timeline(text: &str) -> String {
-    let row = Regex::new(r"^ +(\d+\.\d|—|…) ").unwrap();
-    let lines = text.lines().filter(|line| !row.is_match(line)).map(str::trim_end);
-    lines.collect::<Vec<_>>().join("\n") + "\n"
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn twelve_kinds_of_fault_are_named() {
     let template = Template::shipped();
@@ -156,13 +132,7 @@ impl Fault {
             .map(|word| format!("{kind}: `{word}` is not in the first 25 lines of\n{text}"))
             .collect();
         let told = without_timeline(text);
-        if std::env::var("GOLDEN").is_ok_and(|value| value == "write") {
-            std::fs::create_dir_all(golden.parent().unwrap()).unwrap();
-            std::fs::write(golden, &told).unwrap();
-        }
-        if std::fs::read_to_string(golden).unwrap_or_default() != told {
-            wrong.push(format!("{kind}: not as in {}:\n{told}", golden.display()));
-        }
+        wrong.extend(differs(golden, &told).map(|difference| format!("{kind}: {difference}")));
         wrong
     }
 }

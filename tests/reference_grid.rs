@@ -27,7 +27,7 @@ fn viewer(grid: &Grid, first: &str) -> Viewer {
         time_factor: grid.time_factor,
         time_scale: 1.0,
         most_patience: std::time::Duration::MAX,
-        login_turn: std::sync::Arc::default(),
+        login_turns: std::sync::Arc::new(tokio::sync::Semaphore::new(1)),
     };
     let credentials =
         Credentials { first: first.into(), last: "Doe".into(), password: "pw".into() };

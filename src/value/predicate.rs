@@ -202,13 +202,39 @@ impl Predicate {
                 }
             }
         };
-        if holds { Ok(()) } else { Err(self.wish(operand)) }
+        match holds {
+            true => Ok(()),
+            false => Err(self.wish(operand) + &self.instead(operand, value, root)),
+        }
+    }
+
+    /// What of a value did not meet the wish, where the value alone does not show it.
+    fn instead(self, operand: &Value, value: &Value, root: &Value) -> String {
+        let found = match self {
+            Self::Length => length(value).map(|n| format!(", not {n}")),
+            Self::SameAs => {
+                let path = operand.as_text().and_then(|text| Path::parse(&text).ok());
+                let other = path.and_then(|path| path.find(root));
+                Some(other.map_or(", where nothing is".into(), |other| format!(": {other}")))
+            }
+            Self::NoExtra => match value {
+                Value::Map(members) => {
+                    let known = items(operand);
+                    let extra = members.iter().find(|(k, _)| !known.contains(&Value::string(k)));
+                    extra.map(|(key, _)| format!(", and there is `{key}`"))
+                }
+                _ => Some(", in a map".into()),
+            },
+            Self::Min | Self::Max if value.as_number().is_none() => Some(", as a number".into()),
+            _ => None,
+        };
+        found.unwrap_or_default()
     }
 
     fn wish(self, operand: &Value) -> String {
         match self {
-            Self::Exists if *operand == Value::Boolean(false) => "no such value".into(),
-            Self::Exists => "such a value".into(),
+            Self::Exists if *operand == Value::Boolean(false) => "nothing there".into(),
+            Self::Exists => "something there".into(),
             Self::Equals => operand.to_string(),
             Self::OneOf => format!("one of {operand}"),
             Self::Type => {
@@ -219,18 +245,26 @@ impl Predicate {
             Self::Matches => format!("text that matches {operand}"),
             Self::Contains => format!("something that contains {operand}"),
             Self::StartsWith => format!("text that starts with {operand}"),
-            Self::Length => format!("a length of {operand}"),
+            Self::Length => match (operand.get("min"), operand.get("max")) {
+                (Some(min), Some(max)) => format!("a length of {min} to {max}"),
+                (Some(min), None) => format!("a length of at least {min}"),
+                (None, Some(max)) => format!("a length of at most {max}"),
+                (None, None) => format!("a length of {operand}"),
+            },
             Self::Min => format!("at least {operand}"),
             Self::Max => format!("at most {operand}"),
             Self::Unique => "no two items the same".into(),
             Self::Each => format!("an array whose items meet {operand}"),
-            Self::SameAs => format!("the same as at {operand}"),
+            Self::SameAs => format!("the same as at {}", operand.as_text().unwrap_or_default()),
             Self::Unordered => format!("the items {operand} in any order"),
             Self::NoExtra => format!("no members but {operand}"),
             Self::Not => format!("not {operand}"),
             Self::Any => format!("one of {operand}"),
             Self::MultipleOf => format!("a multiple of {operand}"),
-            Self::Near => format!("a number near {operand}"),
+            Self::Near => match (operand.get("of"), operand.get("by")) {
+                (Some(of), Some(by)) => format!("a number no further than {by} from {of}"),
+                _ => format!("a number near {operand}"),
+            },
         }
     }
 }

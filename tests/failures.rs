@@ -1,0 +1,88 @@
+//! What a failure says, for each kind of expectation and each channel: a suite of cases that all
+//! fail, and the golden file of what is said of them.
+
+#![allow(clippy::unwrap_used)]
+
+mod golden;
+
+use golden::{differs, steady, without_timeline};
+use gridproof::proto::template::Template;
+use gridproof::report::{Paint, failure};
+use gridproof::runner::{CaseRecord, Engine, Options, Outcome, reference_grid};
+use gridproof::steps::STEPS;
+use gridproof::suite::{Files, Library, Profile};
+use gridproof::value::PREDICATES;
+use regex::Regex;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/golden/failures");
+
+/// Runs every case of the suite, one after another: nobody else is in the region.
+async fn records() -> Vec<CaseRecord> {
+    let path = Path::new(FOLDER).join("suite.toml");
+    let mut files = Files::shipped();
+    files.add("suite.toml".into(), &std::fs::read_to_string(path).unwrap());
+    let library = Arc::new(Library::load(&files, Template::shipped()).unwrap());
+    let ours = |suite: &&gridproof::suite::Suite| suite.title == "What failures say";
+    let suites = library.suites.iter().filter(ours);
+    let cases: Vec<_> = suites.flat_map(|suite| suite.cases.clone()).collect();
+    let (target, grid) = reference_grid(2).await.unwrap();
+    let options = Options { jobs: 1, ..Options::default() };
+    let template = Template::shipped().clone();
+    let engine = Engine::new(target, library, Profile::default(), template, options);
+    let (_stop, stopped) = watch::channel(false);
+    let record = engine.run(&cases, stopped, &|_| {}).await;
+    grid.shutdown().await;
+    record.cases
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_failure_says_what_it_said() {
+    let ansi = Regex::new("\u{1b}\\[[0-9;]*m").unwrap();
+    let mut told = String::new();
+    for record in records().await {
+        let bad = matches!(record.outcome, Outcome::Fail | Outcome::Blocked | Outcome::Warn);
+        assert!(bad, "{} ended as {}", record.id, record.outcome);
+        let plain = failure(&record, Paint { colour: false });
+        let colour = failure(&record, Paint { colour: true });
+        assert_ne!(colour, plain, "{}", record.id);
+        assert_eq!(ansi.replace_all(&colour, ""), plain, "{}", record.id);
+        for line in plain.lines() {
+            assert!(line.chars().count() <= 80, "{} is wider than a page: {line}", record.id);
+        }
+        assert!(plain.lines().count() <= 60, "{} is longer than a page:\n{plain}", record.id);
+        told += &without_timeline(&steady(&plain));
+        told += "\n";
+    }
+    let difference = differs(&Path::new(FOLDER).join("told.txt"), &told);
+    assert!(difference.is_none(), "{}", difference.unwrap_or_default());
+}
+
+/// A predicate or a step that is new needs its place in the suite of failures.
+#[test]
+fn no_predicate_and_no_step_that_can_fail_is_left_out() {
+    let suite = std::fs::read_to_string(Path::new(FOLDER).join("suite.toml")).unwrap();
+    for (predicate, ..) in PREDICATES {
+        let used = format!("{predicate} = ");
+        assert!(suite.contains(&used), "no case uses `{predicate}`");
+    }
+    // These return something, or nothing, and leave it to others to judge.
+    let quiet = [
+        "caps.post",
+        "eq.poll",
+        "eq.listen",
+        "session.logout",
+        "silence",
+        "udp.close",
+        "udp.configure",
+        "udp.numbers",
+        "udp.open",
+        "udp.raw",
+        "udp.send",
+    ];
+    for step in STEPS.iter().filter(|step| !quiet.contains(&step.name)) {
+        assert!(suite.contains(&format!("do = \"{}\"", step.name)), "no case does {}", step.name);
+    }
+}
