@@ -44,6 +44,11 @@ pub struct Encoder {
     coded: Vec<u8>,
 }
 
+fn append(acks: &[u32], out: &mut Vec<u8>) {
+    acks.iter().for_each(|ack| out.extend_from_slice(&ack.to_be_bytes()));
+    out.push(acks.len() as u8);
+}
+
 impl Encoder {
     /// An encoder with empty buffers.
     pub fn new() -> Self {
@@ -108,19 +113,21 @@ impl Encoder {
             return Err(EncodeError::TooMany { what: "appended acks", found: acks.len() });
         }
         let flags = Flags(self.plain[0]);
-        let out = if flags.has(Flags::ZEROCODED) {
-            self.coded.clear();
-            self.coded.extend_from_slice(&self.plain[..HEADER_LEN]);
-            zerocode::compress(&self.plain[HEADER_LEN..], &mut self.coded);
-            &mut self.coded
-        } else {
-            &mut self.plain
-        };
-        if flags.has(Flags::ACK) {
-            acks.iter().for_each(|ack| out.extend_from_slice(&ack.to_be_bytes()));
-            out.push(acks.len() as u8);
+        let appended = flags.has(Flags::ACK);
+        if !flags.has(Flags::ZEROCODED) {
+            if appended {
+                append(acks, &mut self.plain);
+            }
+            return Ok(&self.plain);
         }
-        Ok(out)
+        let end = zerocode::compress(&self.plain[HEADER_LEN..], &mut self.coded, HEADER_LEN);
+        self.coded[..HEADER_LEN].copy_from_slice(&self.plain[..HEADER_LEN]);
+        if !appended {
+            return Ok(&self.coded[..end]);
+        }
+        self.coded.truncate(end);
+        append(acks, &mut self.coded);
+        Ok(&self.coded)
     }
 
     /// Like [`finish`](Self::finish), but zero-codes only where that makes the datagram smaller,
@@ -128,9 +135,8 @@ impl Encoder {
     pub fn finish_smallest(&mut self, acks: &[u32]) -> Result<&[u8], EncodeError> {
         let flags = Flags(self.plain[0]);
         if flags.has(Flags::ZEROCODED) {
-            self.coded.clear();
-            zerocode::compress(&self.plain[HEADER_LEN..], &mut self.coded);
-            if self.coded.len() >= self.plain.len() - HEADER_LEN {
+            let coded = zerocode::compress(&self.plain[HEADER_LEN..], &mut self.coded, 0);
+            if coded >= self.plain.len() - HEADER_LEN {
                 self.plain[0] = flags.without(Flags::ZEROCODED).0;
             }
         }

@@ -57,21 +57,75 @@ pub(super) fn has_empty_run(coded: &[u8]) -> bool {
     false
 }
 
-/// Appends `plain` to `out`, zero-coded. Runs longer than 255 are cut; `00 00` is never written.
-pub(super) fn compress(plain: &[u8], out: &mut Vec<u8>) {
-    let mut rest = plain;
-    while !rest.is_empty() {
-        let literal = rest.iter().position(|&b| b == 0).unwrap_or(rest.len());
-        out.extend_from_slice(&rest[..literal]);
-        rest = &rest[literal..];
-        let mut zeros = rest.iter().position(|&b| b != 0).unwrap_or(rest.len());
-        rest = &rest[zeros..];
-        while zeros > 0 {
-            let run = zeros.min(255);
-            out.extend_from_slice(&[0, run as u8]);
-            zeros -= run;
+/// The high bit of each byte of a word.
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// The high bit of each byte of a word that is zero.
+#[inline(always)]
+fn zero_bytes(word: u64) -> u64 {
+    !(((word & !HIGH) + !HIGH) | word) & HIGH
+}
+
+/// How many bytes stand before the first whose high bit is set.
+#[inline(always)]
+fn before(marks: u64) -> usize {
+    marks.trailing_zeros() as usize / 8
+}
+
+/// The eight bytes at a place; behind the end of the data none is zero.
+#[inline(always)]
+fn word(data: &[u8], at: usize) -> u64 {
+    match data[at..].first_chunk() {
+        Some(bytes) => u64::from_le_bytes(*bytes),
+        None => {
+            let mut bytes = [0xFF; 8];
+            bytes[..data.len() - at].copy_from_slice(&data[at..]);
+            u64::from_le_bytes(bytes)
         }
     }
+}
+
+/// Writes `plain` into `out` from `begin` on, zero-coded, and returns where it ended. Runs longer
+/// than 255 are cut; `00 00` is never written. `out` only grows: what stands behind the end is rest.
+///
+/// It goes by words of eight bytes: most messages are short literals and short runs in turn, and
+/// looking at each byte would cost a wrong guess at every turn.
+pub(super) fn compress(plain: &[u8], out: &mut Vec<u8>, begin: usize) -> usize {
+    // At worst every other byte is a zero of its own; and a word is written whole.
+    let most = begin + plain.len() + plain.len() / 2 + 16;
+    if out.len() < most {
+        out.resize(most, 0);
+    }
+    let (mut from, mut to) = (0, begin);
+    while from < plain.len() {
+        let bytes = word(plain, from);
+        let zeros = zero_bytes(bytes);
+        let literal = before(zeros).min(plain.len() - from);
+        out[to..to + 8].copy_from_slice(&bytes.to_le_bytes());
+        (from, to) = (from + literal, to + literal);
+        if zeros == 0 {
+            continue;
+        }
+        // Shifting brings in bytes that count as other than zero.
+        let mut run = before(!(zeros >> (8 * literal)) & HIGH);
+        from += run;
+        if literal + run == 8 {
+            while from < plain.len() {
+                let more = before(!zero_bytes(word(plain, from)) & HIGH);
+                (run, from) = (run + more, from + more);
+                if more < 8 {
+                    break;
+                }
+            }
+        }
+        while run > 0 {
+            let cut = run.min(255);
+            out[to] = 0;
+            out[to + 1] = cut as u8;
+            (run, to) = (run - cut, to + 2);
+        }
+    }
+    to
 }
 
 #[cfg(test)]
@@ -80,7 +134,8 @@ mod tests {
 
     fn coded(plain: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        compress(plain, &mut out);
+        let end = compress(plain, &mut out, 0);
+        out.truncate(end);
         out
     }
 
