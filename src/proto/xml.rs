@@ -3,12 +3,15 @@
 //! Document types are refused, so no entity can expand; depth is bounded; text is merged from
 //! character data, CDATA and references, with line ends normalised as XML 1.0 asks.
 
-use super::llsd::MAX_VALUES;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
 /// Elements nested deeper than this are refused. Real documents stay below twenty.
 pub(super) const MAX_DEPTH: usize = 256;
+
+/// Documents of more values than this are refused, in any form of LLSD and in XML-RPC: each takes
+/// far more memory than it takes bytes. An inventory of fifty thousand folders is half of this.
+pub const MAX_VALUES: usize = 500_000;
 
 /// Why a document is not acceptable XML.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -11,6 +11,7 @@ pub use binary::{from_binary, to_binary};
 pub use notation::{from_notation, to_notation};
 pub use xml::{from_xml, to_xml};
 
+pub use super::xml::MAX_VALUES;
 use super::xml::XmlError;
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -20,10 +21,6 @@ pub const CONTENT_TYPE: &str = "application/llsd+xml";
 
 /// Documents larger than this are refused, in any form.
 pub const MAX_SIZE: usize = 32 << 20;
-
-/// Documents of more values than this are refused, in any form and in XML-RPC too: each takes far
-/// more memory than it takes bytes. An inventory of fifty thousand folders is half of this.
-pub const MAX_VALUES: usize = 500_000;
 
 /// Maps and arrays nested deeper than this are refused.
 pub const MAX_DEPTH: usize = 100;
