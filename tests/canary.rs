@@ -91,7 +91,14 @@ impl Canaries {
     fn are_silent_in(&self, output: &[u8]) {
         let text = String::from_utf8_lossy(output);
         for secret in self.0.lock().unwrap().iter() {
-            if let Some(at) = text.find(secret.as_str()) {
+            // A code is a number, and may stand by chance in a longer one.
+            let number = |c: char| c.is_ascii_digit() || c == '.';
+            let alone = |at: usize| {
+                !(text[..at].ends_with(number) || text[at + secret.len()..].starts_with(number))
+            };
+            let code = secret.chars().all(|c| c.is_ascii_digit());
+            let mut told = text.match_indices(secret.as_str()).map(|(at, _)| at);
+            if let Some(at) = told.find(|at| !code || alone(*at)) {
                 let from = text[..at].rfind('\n').map_or(0, |n| n + 1);
                 let line: String = text[from..].chars().take(160).collect();
                 panic!("`{secret}` is told: {line}");

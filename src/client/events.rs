@@ -77,7 +77,8 @@ impl Poller {
                         failures = 0;
                         ack = Some(told.id);
                         // Nothing to tell and no hold: without a rest this would be a storm.
-                        idle = if told.events.is_empty() { idle + 1 } else { 0 };
+                        let held = reply.elapsed > REST * 20;
+                        idle = if told.events.is_empty() && !held { idle + 1 } else { 0 };
                         tokio::time::sleep(REST * idle.min(20)).await;
                         self.hand_out(told);
                     }

@@ -81,6 +81,8 @@ struct Heard {
     all: Vec<Observed>,
     /// In bytes of memory, of all this and what was forgotten since it was last weighed.
     weight: usize,
+    /// Some of what came is not here any more, and nobody asked for that.
+    overflowed: bool,
 }
 
 impl Heard {
@@ -105,6 +107,7 @@ impl Mailbox {
         if heard.all.len() >= MOST || heard.weight >= HEAVIEST {
             let half = heard.all.len() / 2;
             heard.all.drain(..half);
+            heard.overflowed = true;
             heard.weigh();
         }
         heard.weight += what.weight();
@@ -120,7 +123,12 @@ impl Mailbox {
 
     /// Forgets everything: another case begins.
     pub fn forget(&self) {
-        self.look(std::mem::take);
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Heard::default();
+    }
+
+    /// Whether more came than is kept: what is not here may have come all the same.
+    pub fn has_overflowed(&self) -> bool {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).overflowed
     }
 
     /// Looks at everything heard so far.
@@ -166,7 +174,9 @@ mod tests {
             let What::Trouble(last) = &heard[heard.len() - 1].what else { panic!("trouble") };
             assert_eq!(last.trim(), "19999");
         });
+        assert!(mailbox.has_overflowed());
         mailbox.forget();
+        assert!(!mailbox.has_overflowed());
         // What was forgotten weighs nothing: these few all stay.
         for _ in 0..100 {
             mailbox.post(Source::Events, What::Trouble("x".repeat(10_000)));

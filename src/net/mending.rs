@@ -20,6 +20,8 @@ pub struct Mended {
     pub resent: bool,
     /// When it was met, on its link's clock.
     at: Duration,
+    /// Its number, by which it is known when it passes.
+    sequence: u32,
 }
 
 impl Display for Mended {
@@ -53,7 +55,13 @@ impl Mending {
     }
 
     /// A fault has met a message.
-    pub(super) fn met(&self, message: &str, direction: Direction, action: &Action, at: Duration) {
+    pub(super) fn met(
+        &self,
+        (message, sequence): (&str, u32),
+        direction: Direction,
+        action: &Action,
+        at: Duration,
+    ) {
         let fate = match action {
             Action::Drop => "lost",
             Action::Delay(_) => "late",
@@ -65,16 +73,17 @@ impl Mending {
         let message = message.to_owned();
         self.change(|all| {
             if all.len() < MOST {
-                all.push(Mended { message, direction, fate, after: None, resent: false, at });
+                let (after, resent) = (None, false);
+                all.push(Mended { message, direction, fate, after, resent, at, sequence });
             }
         });
     }
 
-    /// A message has passed.
-    pub(super) fn passed(&self, message: &str, direction: Direction, resent: bool, now: Duration) {
+    /// A datagram of this number has passed.
+    pub(super) fn passed(&self, sequence: u32, direction: Direction, resent: bool, now: Duration) {
         self.change(|all| {
             let waits = |m: &&mut Mended| {
-                m.after.is_none() && m.message == message && m.direction == direction
+                m.after.is_none() && m.sequence == sequence && m.direction == direction
             };
             if let Some(mended) = all.iter_mut().find(waits) {
                 mended.after = Some(now.saturating_sub(mended.at));

@@ -308,8 +308,9 @@ impl Driver {
                 None => self.port.send(&transmit.bytes, self.options.remote).await,
                 Some(tamper) => {
                     let name = name(&mut self.decoder, &self.options.template, &transmit.bytes);
+                    let number = sequence(&transmit.bytes);
                     let out = tamper.pass(Direction::Out, &name, transmit.bytes);
-                    self.note_faults(&out, &name, Direction::Out);
+                    self.note_faults(&out, (&name, number), Direction::Out);
                     self.schedule(Direction::Out, out).await;
                 }
             }
@@ -339,16 +340,22 @@ impl Driver {
         let name = name(&mut self.decoder, &self.options.template, bytes);
         if let Some(tamper) = &mut self.options.tamper {
             let out = tamper.pass(Direction::In, &name, bytes.to_vec());
-            self.note_faults(&out, &name, Direction::In);
+            self.note_faults(&out, (&name, sequence(bytes)), Direction::In);
             self.schedule(Direction::In, out).await;
         }
     }
 
-    fn note_faults(&self, out: &[(Duration, Vec<u8>)], name: &str, direction: Direction) {
+    fn note_faults(
+        &self,
+        out: &[(Duration, Vec<u8>)],
+        message: (&str, Sequence),
+        direction: Direction,
+    ) {
         let tamper = self.options.tamper.as_ref();
         for action in tamper.into_iter().flat_map(Tamper::done) {
-            self.options.mending.met(name, direction, action, self.clock.now());
+            self.options.mending.met(message, direction, action, self.clock.now());
         }
+        let name = message.0;
         let direction = match direction {
             Direction::Out => '→',
             Direction::In => '←',
@@ -385,8 +392,7 @@ impl Driver {
 
     async fn pass_on(&mut self, direction: Direction, bytes: &[u8]) {
         let resent = bytes.first().is_some_and(|flags| Flags(*flags).has(Flags::RESENT));
-        let name = name(&mut self.decoder, &self.options.template, bytes);
-        self.options.mending.passed(&name, direction, resent, self.clock.now());
+        self.options.mending.passed(sequence(bytes), direction, resent, self.clock.now());
         match direction {
             Direction::Out => self.port.send(bytes, self.options.remote).await,
             Direction::In => self.take(bytes),
@@ -435,6 +441,12 @@ impl Driver {
         };
         self.options.timeline.add(&self.options.actor, Channel::Udp, direction, text);
     }
+}
+
+/// The number of a datagram; 0 if it is too short to have one.
+fn sequence(bytes: &[u8]) -> Sequence {
+    let number = bytes.get(1..).and_then(|rest| rest.first_chunk());
+    number.map_or(0, |number| Sequence::from_be_bytes(*number))
 }
 
 /// The name of the message in a datagram; empty if it does not decode.

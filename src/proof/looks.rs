@@ -108,7 +108,8 @@ fn steps<'a>(
             Look { channel, message, path, requirements }
         };
         looks.push(look(Path::default()));
-        for (path, _, _) in step.args.get("where").map(Node::members).unwrap_or_default() {
+        let filters = ["where", "without"].into_iter().filter_map(|key| step.args.get(key));
+        for (path, _, _) in filters.flat_map(Node::members) {
             looks.push(look(Path::parse(path).unwrap_or_default()));
         }
         for expectation in &step.expect {

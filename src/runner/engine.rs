@@ -277,6 +277,8 @@ impl Engine {
         let wire = stage.viewers.values().flat_map(|viewer| viewer.mending.told()).collect();
         let leaving = stage.viewers.values_mut();
         futures::future::join_all(leaving.map(|viewer| viewer.log_out())).await;
+        // Leaving may have taken another login.
+        stage.viewers.values().for_each(|viewer| self.note_secrets(&mut redactor, viewer));
         let rows = stage.timeline.rows();
         drop(stage);
         if let (Some(viewer), Some(slot)) = (sharing, slots.first_mut()) {
@@ -401,9 +403,8 @@ impl Engine {
         let any = |outcome| cases.iter().any(|c: &CaseRecord| c.outcome == outcome);
         let ran = |c: &CaseRecord| !matches!(c.outcome, Outcome::Skipped | Outcome::Impossible);
         let refused = self.refused.load(Ordering::Relaxed);
-        // Where nobody ever logged in, what blocked a case was the login.
         let no_login =
-            self.sessions.load(Ordering::Relaxed) == 0 && (refused || any(Outcome::Blocked));
+            self.sessions.load(Ordering::Relaxed) == 0 && (refused || cases.iter().any(is_barred));
         if interrupted {
             6
         } else if any(Outcome::Error) {
@@ -424,6 +425,13 @@ impl Engine {
             0
         }
     }
+}
+
+/// Whether a login was what blocked a case.
+fn is_barred(case: &CaseRecord) -> bool {
+    let footing = first_of(&case.findings, FindingKind::Footing);
+    let login = |step: &str| step.starts_with("login.") || step == "session.enter";
+    case.outcome == Outcome::Blocked && footing.is_some_and(|finding| login(&finding.step))
 }
 
 fn first_of(findings: &[Finding], kind: FindingKind) -> Option<&Finding> {

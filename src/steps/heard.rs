@@ -1,5 +1,6 @@
 //! Looking through what a viewer heard: filters, counts and what the numbers say.
 
+use super::Failure;
 use crate::client::{Observed, Source, Viewer, What};
 use crate::net::udp::Seen;
 use crate::proto::message::{Flags, Header, Message};
@@ -82,6 +83,9 @@ pub(super) fn value(heard: &Heard<'_>) -> Value {
 
 /// What the sequence numbers say about a message that did not come.
 pub(super) fn hint(viewer: &Viewer, circuit: &str) -> Option<String> {
+    if viewer.mailbox.has_overflowed() {
+        return Some("perhaps drowned: more came than is kept, and its beginning is gone".into());
+    }
     let numbers: BTreeSet<u32> = viewer.mailbox.look(|heard| {
         heard.iter().filter_map(|o| message(o, circuit)).map(|m| m.header.sequence).collect()
     });
@@ -102,6 +106,18 @@ pub(super) fn hint(viewer: &Viewer, circuit: &str) -> Option<String> {
             many[0]
         ),
     })
+}
+
+/// Whoever says that something did not come must have kept everything that came.
+pub(super) fn kept(viewer: &Viewer, stage: &str) -> Result<(), Failure> {
+    match viewer.mailbox.has_overflowed() {
+        true => Err(Failure::Footing {
+            stage: stage.to_owned(),
+            expected: "no more than can be kept".into(),
+            received: "so much that its beginning is gone".into(),
+        }),
+        false => Ok(()),
+    }
 }
 
 /// What came on a circuit, counted by name.

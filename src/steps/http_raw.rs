@@ -1,7 +1,7 @@
 //! `http.raw`: any HTTP request.
 
 use super::{Failure, Kind, Repeat, Returns, StepDef, http_result, key, need};
-use crate::net::http::Request;
+use crate::net::http::{ELSEWHERE, HttpError, Request};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -51,6 +51,9 @@ pub(super) static STEP: StepDef = StepDef {
             let method = args.text("method");
             let request = Request { method, url, headers, body, elsewhere };
             let reply = call.viewer.ask("http.raw", request, call.within).await;
+            if let (true, Err(HttpError::Connect(why))) = (elsewhere, &reply) {
+                return Err(Failure::Impossible(format!("cannot ask from {ELSEWHERE}: {why}")));
+            }
             let reply = reply.map_err(|error| http_result::unanswered("the request", error))?;
             Ok(http_result::value(&reply))
         })

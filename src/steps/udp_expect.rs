@@ -19,7 +19,7 @@ pub(super) static STEP: StepDef = StepDef {
         key(
             "where",
             Kind::Table,
-            "only a message that has these values at these paths; at a path with `[*]`, in one item",
+            "only a message that has these values at these paths; at a path with `[*]`, in some item",
         ),
         key("without", Kind::Table, "only a message that has none of these values at these paths"),
         key(
@@ -79,9 +79,7 @@ impl Wanted {
             return None;
         }
         let heard = heard::message(observed, &self.circuit)?;
-        let name = heard.message.name();
-        let named = name == self.name || self.or.as_deref() == Some(name);
-        if !named || (heard.duplicate && !self.duplicates) {
+        if !self.is_named(heard.message.name()) || (heard.duplicate && !self.duplicates) {
             return None;
         }
         let value = heard::value(&heard);
@@ -90,11 +88,15 @@ impl Wanted {
         fits.then(|| if self.raw { message_bytes(heard.message) } else { value })
     }
 
+    fn is_named(&self, name: &str) -> bool {
+        name == self.name || self.or.as_deref() == Some(name)
+    }
+
     /// Where to begin to look.
     fn start(&self, heard: &[Observed]) -> usize {
         let taken = |observed: &Observed| {
             let message = heard::message(observed, &self.circuit);
-            observed.taken && message.is_some_and(|m| m.message.name() == self.name)
+            observed.taken && message.is_some_and(|m| self.is_named(m.message.name()))
         };
         match self.next {
             true => heard.iter().rposition(taken).map_or(0, |at| at + 1),
@@ -158,6 +160,7 @@ async fn watch(call: &Call<'_>, count: usize) -> Result<Value, Failure> {
         }
     });
     if too_many.is_none() && found.len() == count {
+        heard::kept(call.viewer, &format!("watching for {}", wanted.names()))?;
         return Ok(found.pop().unwrap_or_default());
     }
     let during = time_text(call.within);

@@ -62,7 +62,10 @@ pub(super) static STEP: StepDef = StepDef {
             });
             match (found.await, never) {
                 (Some(value), false) => Ok(value),
-                (None, true) => Ok(Value::Undef),
+                (None, true) => {
+                    heard::kept(call.viewer, "watching for resends")?;
+                    Ok(Value::Undef)
+                }
                 (Some(value), true) => {
                     let expected = format!("nothing sent again within {}", time_text(call.within));
                     Err(Failure::missing("watching for resends", expected, value.to_string()))

@@ -48,11 +48,13 @@ pub(super) fn step(step: &Step, def: &StepDef, template: &Template) -> Vec<Compl
                 found.push((expectation.span.clone(), what));
             }
         }
-        for (path, span, _) in step.args.get("where").map(Node::members).unwrap_or_default() {
-            let path = crate::value::Path::parse(path).unwrap_or_default();
-            if let Some(what) = unknown_path(message, &path) {
-                found.push((span.clone(), what));
-            }
+        let filters = ["where", "without"].into_iter().filter_map(|key| step.args.get(key));
+        for (path, span, _) in filters.flat_map(Node::members) {
+            let what = match crate::value::Path::parse(path) {
+                Ok(path) => unknown_path(message, &path),
+                Err(error) => Some(error.to_string()),
+            };
+            found.extend(what.map(|what| (span.clone(), what)));
         }
     }
     found

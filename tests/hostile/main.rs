@@ -17,6 +17,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use server::{Asked, Middle, Script, Wire, forever, gzip, says, script, silence, trap, unpacked};
 use std::net::SocketAddr;
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::UdpSocket;
@@ -60,6 +61,8 @@ fn run(uri: &str, target: &Target, select: &[&str], folder: &std::path::Path) ->
     command.args(select).args(["--login-uri", uri, "--time-scale", scale]);
     command.args(["--region", &target.regions[0]]);
     command.args(target.neighbour.iter().flat_map(|neighbour| ["--neighbour", neighbour]));
+    // Stacks count as memory, and a big machine would have many.
+    command.env("TOKIO_WORKER_THREADS", "2");
     command.arg("--json").arg(folder.join("run.json"));
     command.arg("--junit").arg(folder.join("junit.xml"));
     for (n, account) in target.accounts.iter().enumerate() {
@@ -123,14 +126,12 @@ fn bad_replies() -> Vec<(&'static str, Script, &'static str)> {
         |one: &str, n: usize| (0..n).map(|i| one.replace('#', &i.to_string())).collect::<String>();
     let entities: String =
         (1..30).map(|n| format!("<!ENTITY a{n} \"&a{0};&a{0};&a{0};&a{0};\">", n - 1)).collect();
-    let bomb = gzip(b' ', 1024);
-    assert_eq!(unpacked(&bomb), 1 << 30);
     let zeros = vec![b' '; 1 << 16];
     vec![
         ("a-gigabyte", forever(&format!("{XML}\r\ncontent-length: 1073741824\r\n"), zeros.clone(), Duration::ZERO), "exceeds"),
         ("without-end", forever(&format!("{XML}\r\n"), zeros, Duration::ZERO), "exceeds"),
         ("drop-by-drop", forever(&format!("{XML}\r\n"), b" ".to_vec(), Duration::from_millis(50)), "no complete answer within"),
-        ("gzip-bomb", says(&format!("{XML}\r\ncontent-encoding: gzip"), bomb), "exceeds"),
+        ("gzip-bomb", bomb(XML), "exceeds"),
         ("broken-gzip", says(&format!("{XML}\r\ncontent-encoding: gzip"), b"no gzip at all".to_vec()), "gzip"),
         ("nested-xml-rpc", says(XML, response(&nested("<array><data><value>", "</value></data></array>"))), "nested too deep"),
         ("nested-elements", says(XML, nested("<a>", "</a>").into_bytes()), "the root is `a`"),
@@ -157,6 +158,17 @@ fn says_raw(bytes: &'static [u8]) -> Script {
     })
 }
 
+/// A gigabyte of blanks, packed; made when it is first asked for.
+fn bomb(head: &str) -> Script {
+    static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let bomb = gzip(b' ', 1024);
+        assert_eq!(unpacked(&bomb), 1 << 30);
+        bomb
+    });
+    let head = format!("{head}\r\ncontent-encoding: gzip");
+    script(move |stream| says(&head, BOMB.clone())(stream))
+}
+
 /// What no seed or event queue says.
 fn bad_documents() -> Vec<(&'static str, Script)> {
     let nested = "<array>".repeat(100_000) + &"</array>".repeat(100_000);
@@ -176,7 +188,7 @@ fn bad_documents() -> Vec<(&'static str, Script)> {
         ),
         ("a-hundred-thousand-events", says(LLSD, llsd(&events))),
         ("a-gigabyte", forever(&format!("{LLSD}\r\n"), vec![b' '; 1 << 16], Duration::ZERO)),
-        ("gzip-bomb", says(&format!("{LLSD}\r\ncontent-encoding: gzip"), gzip(b' ', 1024))),
+        ("gzip-bomb", bomb(LLSD)),
         (
             "wrong-types",
             says(
@@ -217,6 +229,8 @@ fn flood(pieces: Vec<Vec<u8>>, a_second: u32) -> Wire {
         let pieces = pieces.clone();
         async move {
             let mut tick = tokio::time::interval(Duration::from_millis(2));
+            // A machine that was busy elsewhere makes no storm of it afterwards.
+            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
             let mut next = pieces.iter().cycle();
             for _ in 0..30_000 {
                 tick.tick().await;
@@ -284,10 +298,10 @@ fn bad_circuits() -> Vec<(&'static str, Wire, &'static [i32], &'static str)> {
         // What drowns may be missed, and that is told.
         ("noise-100000-a-second", flood(noise, 100_000), &[0, 1], "conformant"),
         ("reliable-chat-100000-a-second", flood(reliable, 100_000), &[0, 1], "conformant"),
-        ("acks-never-due", flood(acks.collect(), 5_000), &[0], "2 pass"),
-        ("what-only-viewers-say", flood(never.collect(), 5_000), &[0], "2 pass"),
+        ("acks-never-due", flood(acks.collect(), 500), &[0], "2 pass"),
+        ("what-only-viewers-say", flood(never.collect(), 500), &[0], "2 pass"),
         ("numbers-that-wrap", flood(wrap.collect(), 5_000), &[0, 1], "conformant"),
-        ("zero-coded-bombs", flood(vec![zero_bomb], 5_000), &[0], "2 pass"),
+        ("zero-coded-bombs", flood(vec![zero_bomb], 500), &[0], "2 pass"),
         ("of-another-avatar", flood(foreign, 500), &[0, 1], "conformant"),
         ("from-other-addresses", spoofed(), &[0], "2 pass"),
     ]
@@ -311,7 +325,9 @@ fn spoofed() -> Wire {
 }
 
 fn main() {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Most of the time they wait, for what does not come.
+    arguments.test_threads.get_or_insert(4);
     let mut trials = Vec::new();
     let mut trial = |name: String, test: futures::future::BoxFuture<'static, ()>| {
         trials.push(Trial::test(name, move || {
@@ -321,7 +337,8 @@ fn main() {
             runtime.shutdown_background();
             ran.map_err(|panic| {
                 let text = panic.downcast_ref::<String>().cloned();
-                Failed::from(text.unwrap_or_else(|| "it panicked".into()))
+                let word = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                Failed::from(text.or(word).unwrap_or_else(|| "it panicked".into()))
             })
         }));
     };
