@@ -5,6 +5,7 @@ use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions, Sequen
 use crate::proto::message::{Decoder, Field, Flags, Header, MAX_DATAGRAM, Message};
 use crate::proto::template::Template;
 use crate::tamper::{Direction, Tamper};
+use socket2::SockRef;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -20,10 +21,17 @@ use uuid::Uuid;
 #[derive(Debug)]
 pub struct Port(UdpSocket);
 
+/// What a socket may hold before it is read, in bytes; the system may allow less. Its usual room
+/// is for some 160 small datagrams, which a region full of avatars sends while a machine is busy.
+const ROOM: usize = 4 << 20;
+
 impl Port {
     /// Binds a socket.
     pub async fn bind(address: SocketAddr) -> std::io::Result<Self> {
-        Ok(Self(UdpSocket::bind(address).await?))
+        let socket = UdpSocket::bind(address).await?;
+        // With less room more is lost, as a wire would lose it: no reason to give up.
+        let _ = SockRef::from(&socket).set_recv_buffer_size(ROOM);
+        Ok(Self(socket))
     }
 
     /// Where it listens.
@@ -35,13 +43,13 @@ impl Port {
     pub async fn receive(&self) -> std::io::Result<(Vec<u8>, SocketAddr)> {
         thread_local! {
             /// Room for the largest datagram; one for each thread, not one for each socket.
-            static ROOM: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_DATAGRAM]);
+            static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_DATAGRAM]);
         }
         loop {
             self.0.readable().await?;
-            let received = ROOM.with_borrow_mut(|room| {
-                let (len, from) = self.0.try_recv_from(room)?;
-                Ok::<_, std::io::Error>((room[..len].to_vec(), from))
+            let received = BUFFER.with_borrow_mut(|buffer| {
+                let (len, from) = self.0.try_recv_from(buffer)?;
+                Ok::<_, std::io::Error>((buffer[..len].to_vec(), from))
             });
             match received {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
