@@ -219,6 +219,67 @@ impl World {
             assert!(due.is_none_or(|due| due > self.now), "a timer that is due again at once");
         }
     }
+
+    /// Does what a byte says, to the end that its lowest bit says; further bytes say the rest.
+    fn act(&mut self, op: u8, bytes: &mut impl Iterator<Item = u8>) {
+        let me = usize::from(op & 1);
+        match (op >> 1) % 14 {
+            0 | 1 => self.send(me, SendOptions::RELIABLE),
+            2 => self.send(me, SendOptions::UNRELIABLE),
+            3 | 4 => {
+                if let Some(datagram) = self.wires[me].pop_front() {
+                    self.arrive(me, &datagram);
+                }
+            }
+            5 => drop(self.wires[me].pop_front()),
+            6 => {
+                if let Some(datagram) = self.wires[me].front().cloned() {
+                    self.wires[me].push_back(datagram);
+                }
+            }
+            7 => self.wires[me].rotate_left(usize::from(!self.wires[me].is_empty())),
+            8 => {
+                if let Some(mut datagram) = self.wires[me].pop_front() {
+                    let at = usize::from(bytes.next().unwrap_or(0)) % datagram.len().max(1);
+                    datagram[at] ^= bytes.next().unwrap_or(1);
+                    self.forged = true;
+                    self.wires[me].push_back(datagram);
+                }
+            }
+            9 => {
+                // Acks for what was never sent, in a number of their own.
+                let number: Vec<u8> = bytes.by_ref().take(4).collect();
+                let mut datagram = vec![0x40, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xfb, 1];
+                datagram[2] = number.first().copied().unwrap_or(0);
+                datagram.extend(number.iter().chain([0; 4].iter()).take(4));
+                self.forged = true;
+                self.arrive(me, &datagram);
+            }
+            10 => {
+                let next = u32::MAX - u32::from(bytes.next().unwrap_or(0));
+                self.ends[me].set_next_sequence(next);
+                self.forged = true;
+            }
+            11 => match bytes.next().unwrap_or(0) % 4 {
+                0 => self.ends[me].ping(self.now),
+                1 => self.ends[me].flush_acks(self.now),
+                2 => self.ends[me].forget_acks(),
+                _ => {
+                    self.ends[me].close();
+                    assert!(self.ends[me].is_closed());
+                }
+            },
+            12 => {
+                let sequence = Some(u32::from(bytes.next().unwrap_or(0)));
+                self.forged = true;
+                self.send(me, SendOptions { sequence, ..SendOptions::RELIABLE });
+            }
+            _ => {
+                let time = u64::from(bytes.next().unwrap_or(0));
+                self.settle(Duration::from_millis(time * time));
+            }
+        }
+    }
 }
 
 /// Any order of sends, losses, delays, doublings, forgeries and waits: no panic, no timer that
@@ -228,63 +289,7 @@ pub fn circuit(bytes: &[u8]) {
     let mut bytes = bytes.iter().copied();
     for _ in 0..2000 {
         let Some(op) = bytes.next() else { break };
-        let me = usize::from(op & 1);
-        match (op >> 1) % 14 {
-            0 | 1 => world.send(me, SendOptions::RELIABLE),
-            2 => world.send(me, SendOptions::UNRELIABLE),
-            3 | 4 => {
-                if let Some(datagram) = world.wires[me].pop_front() {
-                    world.arrive(me, &datagram);
-                }
-            }
-            5 => drop(world.wires[me].pop_front()),
-            6 => {
-                if let Some(datagram) = world.wires[me].front().cloned() {
-                    world.wires[me].push_back(datagram);
-                }
-            }
-            7 => world.wires[me].rotate_left(usize::from(!world.wires[me].is_empty())),
-            8 => {
-                if let Some(mut datagram) = world.wires[me].pop_front() {
-                    let at = usize::from(bytes.next().unwrap_or(0)) % datagram.len().max(1);
-                    datagram[at] ^= bytes.next().unwrap_or(1);
-                    world.forged = true;
-                    world.wires[me].push_back(datagram);
-                }
-            }
-            9 => {
-                // Acks for what was never sent, in a number of their own.
-                let number: Vec<u8> = bytes.by_ref().take(4).collect();
-                let mut datagram = vec![0x40, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xfb, 1];
-                datagram[2] = number.first().copied().unwrap_or(0);
-                datagram.extend(number.iter().chain([0; 4].iter()).take(4));
-                world.forged = true;
-                world.arrive(me, &datagram);
-            }
-            10 => {
-                let next = u32::MAX - u32::from(bytes.next().unwrap_or(0));
-                world.ends[me].set_next_sequence(next);
-                world.forged = true;
-            }
-            11 => match bytes.next().unwrap_or(0) % 4 {
-                0 => world.ends[me].ping(world.now),
-                1 => world.ends[me].flush_acks(world.now),
-                2 => world.ends[me].forget_acks(),
-                _ => {
-                    world.ends[me].close();
-                    assert!(world.ends[me].is_closed());
-                }
-            },
-            12 => {
-                let sequence = Some(u32::from(bytes.next().unwrap_or(0)));
-                world.forged = true;
-                world.send(me, SendOptions { sequence, ..SendOptions::RELIABLE });
-            }
-            _ => {
-                let time = u64::from(bytes.next().unwrap_or(0));
-                world.settle(Duration::from_millis(time * time));
-            }
-        }
+        world.act(op, &mut bytes);
         world.settle(Duration::ZERO);
         world.wires.iter_mut().for_each(|wire| wire.truncate(4096));
     }

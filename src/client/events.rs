@@ -77,8 +77,8 @@ impl Poller {
                         failures = 0;
                         ack = Some(told.id);
                         // Nothing to tell and no hold: without a rest this would be a storm.
-                        let held = reply.elapsed > REST * 20;
-                        idle = if told.events.is_empty() && !held { idle + 1 } else { 0 };
+                        let idles = told.events.is_empty() && self.is_quick(reply.elapsed);
+                        idle = if idles { idle + 1 } else { 0 };
                         tokio::time::sleep(REST * idle.min(20)).await;
                         self.hand_out(told);
                     }
@@ -93,7 +93,7 @@ impl Poller {
                 }
                 // An empty 502 only means that nothing happened: poll again.
                 Ok(reply) if matches!(reply.status, 500 | 502 | 503 | 504) => {
-                    let quick = reply.elapsed < Duration::from_secs(10) / self.time_factor.max(1);
+                    let quick = self.is_quick(reply.elapsed);
                     failures = if quick { failures + 1 } else { 0 };
                     if reply.status != 502 {
                         self.trouble(format!("status {}", reply.status));
@@ -108,6 +108,11 @@ impl Poller {
             }
         }
         self.end(format!("{FAILURES} failures in a row"));
+    }
+
+    /// Whether a poll was answered without having been held.
+    fn is_quick(&self, elapsed: Duration) -> bool {
+        elapsed < Duration::from_secs(10) / self.time_factor.max(1)
     }
 
     fn hand_out(&self, reply: PollReply) {

@@ -26,11 +26,11 @@ pub struct Mended {
 
 impl Display for Mended {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        let (sender, arrow) = match self.direction {
-            Direction::Out => ("the viewer", '→'),
-            Direction::In => ("the simulator", '←'),
+        let sender = match self.direction {
+            Direction::Out => "the viewer",
+            Direction::In => "the simulator",
         };
-        write!(f, "{arrow} {} {}", self.message, self.fate)?;
+        write!(f, "{} {} {}", self.direction.arrow(), self.message, self.fate)?;
         let ms = self.after.map(|after| after.as_secs_f64() * 1e3);
         match (ms, self.resent) {
             // Nothing was missing, so nothing had to be made up for.

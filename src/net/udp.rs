@@ -364,17 +364,13 @@ impl Driver {
             self.options.mending.met(message, direction, action, self.clock.now());
         }
         let name = message.0;
-        let direction = match direction {
-            Direction::Out => '→',
-            Direction::In => '←',
-        };
         let text = match out {
             [] => format!("impaired: {name} held back or dropped"),
             [(delay, _)] if delay.is_zero() => return,
             [_] => format!("impaired: {name} delayed"),
             _ => format!("impaired: {name} doubled or reordered"),
         };
-        self.options.timeline.add(&self.options.actor, Channel::Note, direction, text);
+        self.options.timeline.add(&self.options.actor, Channel::Note, direction.arrow(), text);
     }
 
     async fn schedule(&mut self, direction: Direction, out: Vec<(Duration, Vec<u8>)>) {

@@ -23,6 +23,16 @@ pub enum Direction {
     Out,
 }
 
+impl Direction {
+    /// How timelines draw it.
+    pub fn arrow(self) -> char {
+        match self {
+            Self::In => '←',
+            Self::Out => '→',
+        }
+    }
+}
+
 /// On what channel a grid says something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Channel {
