@@ -2,13 +2,14 @@
 
 use super::signals::Signals;
 use super::{Failed, say};
-use crate::grid::{Account, Grid, GridConfig, RegionConfig};
+use crate::grid::{Account, GRANTED, Grid, GridConfig, RegionConfig};
 use crate::proof::Mutant;
 use crate::proto::template::Template;
 use crate::value::unknown;
 use clap::Args;
 use serde_json::json;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Arguments of `serve`.
@@ -20,8 +21,9 @@ pub struct ServeArgs {
     /// Adds an account (repeatable) to Test One and Test Two
     #[arg(long, value_name = "First Last:password", value_parser = account)]
     account: Vec<Account>,
-    /// Replaces the regions Alpha, Beta and Gamma (repeatable)
-    #[arg(long, value_name = "NAME@X,Y[:PORT]", value_parser = region)]
+    /// Replaces the regions Alpha, Beta and Gamma (repeatable); nobody comes to a closed one from
+    /// another
+    #[arg(long, value_name = "NAME@X,Y[:PORT][:closed]", value_parser = region)]
     region: Vec<RegionConfig>,
     /// Announce in one JSON object: login_uri, regions, accounts, time_factor
     #[arg(long)]
@@ -32,6 +34,15 @@ pub struct ServeArgs {
     /// Refuse logins that do not agree to the terms of service, with the reason `tos`
     #[arg(long)]
     require_tos: bool,
+    /// Keep inventories and assets here, so that they survive the grid; in memory if left out
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Do not grant this capability (repeatable): for trying how a client does without
+    #[arg(long, value_name = "NAME", value_parser = granted)]
+    without: Vec<String>,
+    /// Announce the destination of a teleport before TeleportFinish, as old grids did
+    #[arg(long)]
+    announce_destinations: bool,
     /// Serve a grid with the fault of this mutant (`gridproof mutants --list`)
     #[arg(long, value_name = "ID")]
     mutant: Option<String>,
@@ -50,9 +61,24 @@ fn account(text: &str) -> Result<Account, String> {
     Ok(Account::new(first, last.trim(), password))
 }
 
+/// A capability that this grid would grant.
+fn granted(text: &str) -> Result<String, String> {
+    match GRANTED.contains(&text) {
+        true => Ok(text.to_owned()),
+        false => Err(unknown("capability", text, GRANTED)),
+    }
+}
+
 fn region(text: &str) -> Result<RegionConfig, String> {
-    let wrong = || "expected NAME@X,Y or NAME@X,Y:PORT, with X and Y from 1 to 65535".to_owned();
+    let wrong = || {
+        "expected NAME@X,Y, NAME@X,Y:PORT or either with :closed, X and Y from 1 to 65535"
+            .to_owned()
+    };
     let (name, place) = text.rsplit_once('@').ok_or_else(wrong)?;
+    let (place, closed) = match place.strip_suffix(":closed") {
+        Some(place) => (place, true),
+        None => (place, false),
+    };
     let (place, port) = match place.split_once(':') {
         Some((place, port)) => (place, port.parse().map_err(|_| wrong())?),
         None => (place, 0),
@@ -65,7 +91,7 @@ fn region(text: &str) -> Result<RegionConfig, String> {
     if name.is_empty() {
         return Err(wrong());
     }
-    Ok(RegionConfig { name: name.to_owned(), x: coordinate(x)?, y: coordinate(y)?, port })
+    Ok(RegionConfig { name: name.to_owned(), x: coordinate(x)?, y: coordinate(y)?, port, closed })
 }
 
 pub(super) fn run(args: ServeArgs) -> Result<u8, Failed> {
@@ -85,6 +111,9 @@ pub(super) fn run(args: ServeArgs) -> Result<u8, Failed> {
         http: args.http,
         time_factor: args.time_factor,
         require_tos: args.require_tos,
+        data: args.data.clone(),
+        without: args.without.clone(),
+        announces_destinations: args.announce_destinations,
         log: args.log.then(|| {
             let log: crate::grid::Log = Arc::new(|text: &str| say(&format!("{text}\n")));
             log
@@ -108,7 +137,7 @@ pub(super) fn run(args: ServeArgs) -> Result<u8, Failed> {
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let grid = Grid::start(config).await;
-        let grid = grid.map_err(|error| (2, format!("cannot listen on {}: {error}", args.http)))?;
+        let grid = grid.map_err(|error| (2, format!("cannot serve: {error}")))?;
         say(&announce(&grid, args.json, mutant.as_ref()));
         signals.next().await;
         grid.shutdown().await;
@@ -166,8 +195,12 @@ mod tests {
         assert_eq!(account("Jane Doe:a:b"), Ok(Account::new("Jane", "Doe", "a:b")));
         assert!(account("Jane:pw").is_err());
         assert!(account("Jane Doe:").is_err());
-        let place = RegionConfig { name: "My Land".into(), x: 7, y: 8, port: 9 };
-        assert_eq!(region("My Land@7,8:9"), Ok(place));
+        let place = RegionConfig { name: "My Land".into(), x: 7, y: 8, port: 9, closed: false };
+        assert_eq!(region("My Land@7,8:9"), Ok(place.clone()));
+        let closed = RegionConfig { closed: true, ..place };
+        assert_eq!(region("My Land@7,8:9:closed"), Ok(closed.clone()));
+        assert_eq!(region("My Land@7,8:closed"), Ok(RegionConfig { port: 0, ..closed }));
+        assert!(granted("EventQueueGet").is_ok() && granted("NoSuchThing").is_err());
         assert!(region("A@7").is_err());
         assert!(region("@7,8").is_err());
         assert!(region("A@0,8").is_err());

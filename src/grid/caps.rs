@@ -1,9 +1,9 @@
 //! Capabilities: the seed, the event queue and the dispatch to the simple ones.
 
 use super::fault::Said;
+use super::presence::Purpose;
 use super::reply::{Body, Reply};
-use super::world::Purpose;
-use super::{Policy, Shared, features, region::Order};
+use super::{Policy, Shared, features, inventory, region::Order};
 use crate::net::server::Request;
 use crate::proto::event_queue::{Event, PollReply};
 use crate::proto::seed;
@@ -18,32 +18,56 @@ use uuid::Uuid;
 pub(super) const EVENT_QUEUE: &str = "EventQueueGet";
 
 /// The events it tells.
-pub const EVENTS: [&str; 2] = ["EnableSimulator", "EstablishAgentCommunication"];
+pub const EVENTS: [&str; 5] = [
+    "EnableSimulator",
+    "EstablishAgentCommunication",
+    "TeleportFinish",
+    "CrossedRegion",
+    "BulkUpdateInventory",
+];
 
 /// What the seed grants, in the order it is told.
-pub const GRANTED: [&str; 8] = [
+pub const GRANTED: [&str; 18] = [
     EVENT_QUEUE,
     "SimulatorFeatures",
     "GetDisplayNames",
     "FetchInventoryDescendents2",
+    "FetchInventory2",
+    "FetchLibDescendents2",
+    "FetchLib2",
+    "CreateInventoryCategory",
+    "NewFileAgentInventory",
+    "UpdateNotecardAgentInventory",
+    "UpdateScriptAgent",
+    "InventoryAPIv3",
+    "LibraryAPIv3",
+    "ViewerAsset",
     "AgentPreferences",
     "UpdateAgentLanguage",
     "HomeLocation",
     "ServerReleaseNotes",
 ];
 
-/// Answers a request to the capability of that id.
-pub(super) async fn answer(shared: &Arc<Shared>, id: &str, request: Request) -> Reply {
+/// Answers a request to the capability of that id; `path` is what follows its URL.
+pub(super) async fn answer(shared: &Arc<Shared>, id: &str, path: &str, request: Request) -> Reply {
     let cap = shared.world().caps.get(id).cloned();
     let Some(cap) = cap else { return Reply::status(Channel::Http, "", 404) };
+    let (agent, region) = (cap.agent, cap.region);
     match cap.purpose {
-        Purpose::Seed => seed(shared, cap.agent, cap.region, &request),
-        Purpose::Named(EVENT_QUEUE) => event_queue(shared, cap.agent, &request).await,
+        Purpose::Seed => seed(shared, agent, region, &request),
+        Purpose::Uploader(upload) => inventory::finish_upload(shared, id, agent, *upload, &request),
+        Purpose::Named(EVENT_QUEUE) => event_queue(shared, agent, region, &request).await,
         Purpose::Named(name) => {
-            let (status, body) = match features::answer(shared, name, cap.agent, &request) {
-                Ok(body) => (200, body),
-                Err(status) => (status, Body::None),
+            let resource = inventory::resource(shared, name, agent, path, &request);
+            let whole = || {
+                let begun = inventory::begin_upload(shared, name, agent, region, &request);
+                let answer = begun.or_else(|| inventory::answer(shared, name, agent, &request));
+                let answer =
+                    answer.unwrap_or_else(|| features::answer(shared, name, agent, &request));
+                answer.map(|body| (200, body))
             };
+            let answer = resource.unwrap_or_else(whole);
+            let (status, body) = answer.unwrap_or_else(|status| (status, Body::None));
             Reply { status, ..Reply::new(Channel::Caps, name, body) }
         }
     }
@@ -64,8 +88,11 @@ fn seed(shared: &Shared, agent: Uuid, region: usize, request: &Request) -> Reply
     }
     let Ok(names) = seed::parse_request(&request.body) else { return status(400) };
     let faults = &shared.config.faults;
-    let wanted: Vec<&'static str> =
-        GRANTED.into_iter().filter(|name| names.iter().any(|n| n == name)).collect();
+    let without = &shared.config.without;
+    let wanted: Vec<&'static str> = GRANTED
+        .into_iter()
+        .filter(|name| names.iter().any(|n| n == name) && without.iter().all(|n| n != name))
+        .collect();
     let mut world = shared.world();
     if names.is_empty() && faults.breaks(Policy::IgnoresEmptySeed) {
         return Reply::new(Channel::Seed, "", Body::Llsd(seed::reply(Vec::new())));
@@ -89,7 +116,7 @@ fn seed(shared: &Shared, agent: Uuid, region: usize, request: &Request) -> Reply
 }
 
 /// Holds the poll until something happens, at most as long as the grid holds polls.
-async fn event_queue(shared: &Arc<Shared>, agent: Uuid, request: &Request) -> Reply {
+async fn event_queue(shared: &Arc<Shared>, agent: Uuid, region: usize, request: &Request) -> Reply {
     let status = |status| Reply::status(Channel::Events, "", status);
     if request.method != "POST" {
         return status(405);
@@ -102,11 +129,13 @@ async fn event_queue(shared: &Arc<Shared>, agent: Uuid, request: &Request) -> Re
     loop {
         let (taken, wake) = {
             let mut world = shared.world();
-            let taken = world.take_events(agent);
+            let taken = world.take_events(agent, region);
             // Listening from here on, so that no event slips between.
-            (taken, world.presence(agent).map(|p| p.wake.clone().notified_owned()))
+            (taken, world.wake(agent, region).map(|wake| wake.notified_owned()))
         };
-        if let Some(reply) = taken.and_then(|(reply, late)| told(shared, agent, reply, late)) {
+        if let Some(reply) =
+            taken.and_then(|(reply, late)| told(shared, (agent, region), reply, late))
+        {
             return Reply::new(Channel::Events, "", Body::Llsd(reply.to_llsd()));
         }
         let Some(wake) = wake else { return status(404) };
@@ -124,7 +153,7 @@ async fn event_queue(shared: &Arc<Shared>, agent: Uuid, request: &Request) -> Re
 /// if nothing is left to tell.
 fn told(
     shared: &Arc<Shared>,
-    agent: Uuid,
+    (agent, region): (Uuid, usize),
     reply: PollReply,
     late: Vec<Event>,
 ) -> Option<PollReply> {
@@ -138,7 +167,7 @@ fn told(
         let shared = shared.clone();
         tokio::spawn(async move {
             tokio::time::sleep(delay / shared.config.time_factor.max(1)).await;
-            shared.world().tell_late(agent, event);
+            shared.world().tell_late(agent, region, event);
         });
     }
     events.extend(late);

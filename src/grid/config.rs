@@ -2,6 +2,7 @@
 
 use super::fault::{Faults, Tap};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,12 +53,14 @@ pub struct RegionConfig {
     pub y: u32,
     /// The UDP port, 0 for a free one.
     pub port: u16,
+    /// Nobody is let in who comes from another region.
+    pub closed: bool,
 }
 
 impl RegionConfig {
     /// A region on a free port.
     pub fn new(name: &str, x: u32, y: u32) -> Self {
-        Self { name: name.to_owned(), x, y, port: 0 }
+        Self { name: name.to_owned(), x, y, port: 0, closed: false }
     }
 }
 
@@ -77,6 +80,13 @@ pub struct GridConfig {
     pub time_factor: u32,
     /// Accounts must agree to the terms of service at every login.
     pub require_tos: bool,
+    /// Where inventories and assets are kept; in memory if nowhere.
+    pub data: Option<PathBuf>,
+    /// Capabilities that are not granted, whoever asks.
+    pub without: Vec<String>,
+    /// A teleport tells of its destination by EnableSimulator and EstablishAgentCommunication
+    /// before TeleportFinish, as old grids did.
+    pub announces_destinations: bool,
     /// What is wrong with it on purpose.
     pub faults: Faults,
     /// What is told while it runs.
@@ -97,6 +107,9 @@ impl Default for GridConfig {
             accounts: Account::numbered(2),
             time_factor: 1,
             require_tos: false,
+            data: None,
+            without: Vec::new(),
+            announces_destinations: false,
             faults: Faults::default(),
             log: None,
             tap: None,

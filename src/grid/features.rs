@@ -1,7 +1,7 @@
 //! The simple capabilities: one request, one answer.
 
+use super::Shared;
 use super::reply::Body;
-use super::{Shared, inventory};
 use crate::net::server::Request;
 use crate::proto::llsd::{Llsd, from_xml};
 use uuid::Uuid;
@@ -21,10 +21,9 @@ pub(super) fn answer(
             let text = format!("gridproof reference grid {version}\n");
             Ok(Body::Plain("text/plain", text.into_bytes()))
         }
-        ("FetchInventoryDescendents2", "POST") => descendents(agent, request),
-        ("AgentPreferences" | "UpdateAgentLanguage" | "HomeLocation", "POST") => {
-            echo(name, request)
-        }
+        ("ViewerAsset", "GET") => asset(shared, request),
+        ("HomeLocation", "POST") => home(shared, agent, request),
+        ("AgentPreferences" | "UpdateAgentLanguage", "POST") => echo(name, request),
         _ => Err(405),
     }
 }
@@ -76,38 +75,38 @@ fn display_names(shared: &Shared, request: &Request) -> Llsd {
 /// Settings are accepted and told back; what is no map is refused.
 fn echo(name: &str, request: &Request) -> Result<Body, u16> {
     let Ok(map @ Llsd::Map(_)) = from_xml(&request.body) else { return Err(400) };
-    let body = match name {
-        "HomeLocation" => {
-            let location = map.get("HomeLocation").cloned().unwrap_or_default();
-            Llsd::map([("success", Llsd::Boolean(true)), ("HomeLocation", location)])
-        }
+    Ok(Body::Llsd(match name {
         "AgentPreferences" => map,
         _ => Llsd::map([("success", Llsd::Boolean(true))]),
-    };
-    Ok(Body::Llsd(body))
+    }))
 }
 
-/// Every folder asked for, and under `bad_folders` those that are not the agent's.
-fn descendents(agent: Uuid, request: &Request) -> Result<Body, u16> {
-    let asked = from_xml(&request.body).ok();
-    let Some(Llsd::Array(asked)) = asked.as_ref().and_then(|map| map.get("folders")) else {
-        return Err(400);
+/// Makes a place home; what is no place leaves the home where it was, and is told back all the same.
+fn home(shared: &Shared, agent: Uuid, request: &Request) -> Result<Body, u16> {
+    let Ok(map @ Llsd::Map(_)) = from_xml(&request.body) else { return Err(400) };
+    if let Some(position) = home_of(&map) {
+        shared.world().set_home(agent, position);
+    }
+    let location = map.get("HomeLocation").cloned().unwrap_or_default();
+    Ok(Body::Llsd(Llsd::map([("success", Llsd::Boolean(true)), ("HomeLocation", location)])))
+}
+
+/// `?TYPE_id=ID`: an asset as it is, of whatever type.
+fn asset(shared: &Shared, request: &Request) -> Result<Body, u16> {
+    let mut pairs = request.query.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, id) = pairs.find(|(name, _)| name.ends_with("_id")).ok_or(400u16)?;
+    let id = Uuid::try_parse(id).map_err(|_| 400u16)?;
+    let asset = shared.inventories().asset(id).ok_or(404u16)?;
+    Ok(Body::Plain("application/octet-stream", asset.bytes.to_vec()))
+}
+
+/// The place that a viewer makes its home, where its avatar is.
+fn home_of(map: &Llsd) -> Option<[f32; 3]> {
+    let position = map.get("HomeLocation")?.get("LocationPos")?;
+    let at = |name| match position.get(name) {
+        Some(Llsd::Real(x)) => Some(*x as f32),
+        Some(Llsd::Integer(x)) => Some(*x as f32),
+        _ => None,
     };
-    let mut folders = Vec::new();
-    let mut bad = Vec::new();
-    for folder in asked {
-        let id = folder.get("folder_id").and_then(Llsd::as_uuid).unwrap_or_default();
-        match inventory::descendents(agent, id) {
-            Some(folder) => folders.push(folder),
-            None => bad.push(Llsd::map([
-                ("folder_id", Llsd::Uuid(id)),
-                ("error", Llsd::string("no such folder")),
-            ])),
-        }
-    }
-    let mut reply = vec![("folders", Llsd::Array(folders))];
-    if !bad.is_empty() {
-        reply.push(("bad_folders", Llsd::Array(bad)));
-    }
-    Ok(Body::Llsd(Llsd::map(reply)))
+    Some([at("X")?.clamp(0.5, 255.5), at("Y")?.clamp(0.5, 255.5), at("Z")?.clamp(0.0, 4096.0)])
 }

@@ -2,7 +2,7 @@
 
 use super::circuits::circuit_code;
 use super::region::{Order, Region};
-use super::{Policy, inworld, messages};
+use super::{Policy, inworld, messages, teleport};
 use crate::proto::message::{FieldValue, Message, Packet};
 use std::net::SocketAddr;
 use uuid::Uuid;
@@ -29,7 +29,8 @@ pub(super) fn use_circuit_code(region: &mut Region, packet: &Packet<'_>, from: S
     let Some(presence) = world.presence(agent) else { return };
     // The session's own values: what came was compared with them just above.
     let (code, session) = (presence.circuit_code, presence.session_id);
-    let child = presence.root != region.index;
+    let expected = presence.transit.as_ref().is_some_and(|t| t.to == region.index);
+    let child = presence.root != region.index && !expected;
     drop(world);
     region.circuits.open(from, agent, session, code);
     region.circuits.handle(from, packet);
@@ -99,11 +100,12 @@ fn complete_movement(region: &mut Region, from: SocketAddr, agent: Uuid) {
     let template = &shared.template;
     let mut world = shared.world();
     let place = world.places[region.index].clone();
+    let landing = world.land(agent, region.index);
     let Some(presence) = world.presence_mut(agent) else { return };
     let here = std::mem::replace(&mut presence.arrived, true);
     let faults = &shared.config.faults;
     let barred = match presence.root == region.index {
-        true => here && !faults.breaks(Policy::ArrivesTwice),
+        true => here && landing.is_none() && !faults.breaks(Policy::ArrivesTwice),
         false => !faults.breaks(Policy::ArrivesAsChild),
     };
     if barred {
@@ -128,6 +130,9 @@ fn complete_movement(region: &mut Region, from: SocketAddr, agent: Uuid) {
     }
     inworld::tell_others(region, agent, &avatar);
     inworld::tell_where(region);
+    if let Some(landing) = landing {
+        teleport::leave_behind(region, agent, landing);
+    }
     if opened || shared.config.faults.breaks(Policy::NoGates) {
         inworld::show_world(region, agent);
     }

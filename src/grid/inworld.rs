@@ -1,8 +1,9 @@
 //! What avatars do in a region: move, talk, ask for names.
 
+use super::presence::Presence;
 use super::region::{Order, Region};
-use super::world::{Place, Presence};
-use super::{Policy, messages};
+use super::world::Place;
+use super::{Policy, inventory, messages, teleport, walking};
 use crate::proto::message::{Field, FieldValue, Message};
 use std::net::SocketAddr;
 use uuid::Uuid;
@@ -18,6 +19,7 @@ pub(super) fn dispatch(region: &mut Region, from: SocketAddr, message: &Message,
             if newer || region.shared.config.faults.breaks(Policy::HeedsLateUpdates) {
                 client.last_update = Some(sequence);
                 move_avatar(region, agent, message);
+                walking::heed(region, agent, message);
             }
         }
         "AgentAnimation" => animate(region, agent, message),
@@ -73,11 +75,14 @@ pub(super) fn dispatch(region: &mut Region, from: SocketAddr, message: &Message,
         "AgentResume" => {
             region.circuits.set_patience(from, 60, region.shared.config.time_factor);
         }
-        _ => {}
+        _ => {
+            let _ = inventory::dispatch(region, from, agent, message)
+                || teleport::dispatch(region, from, agent, message);
+        }
     }
 }
 
-/// What the viewer's keys ask for; of moving, only sitting down and standing up.
+/// Sitting down and standing up, as the viewer's keys ask for.
 fn move_avatar(region: &mut Region, agent: Uuid, message: &Message) {
     const STAND_UP: u32 = 0x1_0000;
     const SIT_ON_GROUND: u32 = 0x2_0000;
@@ -306,6 +311,11 @@ pub(super) fn tell_others(region: &mut Region, agent: Uuid, message: &Message) {
             region.circuits.send(to, message, true);
         }
     }
+}
+
+/// Tells something to every agent whose gate is open.
+pub(super) fn tell_all(region: &mut Region, message: &Message) {
+    tell_others(region, Uuid::nil(), message);
 }
 
 /// Every agent here but this one whose gate is open.

@@ -1,7 +1,8 @@
 //! Login: the call checked, the session begun, the reply with every member a viewer reads.
 
+use super::presence::Presence;
 use super::region::Order;
-use super::world::{Presence, World};
+use super::world::World;
 use super::{Policy, Shared, inventory};
 use crate::proto::llsd::Llsd;
 use crate::proto::login::{Request, notation_reals};
@@ -56,7 +57,8 @@ pub(super) fn log_in(shared: &std::sync::Arc<Shared>, request: &Request) -> Llsd
         Ok((presence, start_location)) => {
             let session = presence.session_id;
             let name = format!("{} {}", presence.first, presence.last);
-            let members = success(&world, agent, start_location);
+            let folders = inventory::login_members(&mut shared.inventories(), agent);
+            let members = success(&world, agent, start_location, folders.unwrap_or_default());
             let place = world.presence(agent).map(|p| world.places[p.root].name.clone());
             drop(world);
             shared.log(&format!("{name} logged in to {}", place.unwrap_or_default()));
@@ -94,10 +96,10 @@ fn expect_arrival(shared: std::sync::Arc<Shared>, agent: Uuid, session: Uuid) {
     });
 }
 
-fn success(world: &World, agent: Uuid, start_location: &str) -> Llsd {
+fn success(world: &World, agent: Uuid, start_location: &str, folders: Members) -> Llsd {
     let Some(presence) = world.presence(agent) else { return incomplete() };
     let mut members = session_members(world, presence, start_location);
-    members.extend(inventory::login_members(agent));
+    members.extend(folders);
     members.extend(furniture());
     Llsd::map(members)
 }

@@ -1,6 +1,8 @@
 //! The messages a simulator sends, built from the model.
 
-use super::world::{Place, Presence};
+use super::presence::Presence;
+use super::travel::Target;
+use super::world::Place;
 use crate::proto::message::{Field, FieldValue, Message};
 use crate::proto::template::Template;
 use uuid::Uuid;
@@ -28,18 +30,13 @@ pub(super) fn region_handshake(template: &Template, place: &Place) -> Message {
         message = message.with("RegionInfo", &format!("TerrainDetail{n}"), id(texture));
     }
     message
-        .with("RegionInfo2", "RegionID", id(region_id(place)))
+        .with("RegionInfo2", "RegionID", id(place.id()))
         .with("RegionInfo3", "CPUClassID", Field::S32(9))
         .with("RegionInfo3", "CPURatio", Field::S32(1))
         .with("RegionInfo3", "ColoName", FieldValue::text(""))
         .with("RegionInfo3", "ProductSKU", FieldValue::text(""))
         .with("RegionInfo3", "ProductName", FieldValue::text("gridproof"))
         .with("RegionInfo4", "RegionProtocols", Field::U64(1 << 63))
-}
-
-/// A region's own id.
-pub(super) fn region_id(place: &Place) -> Uuid {
-    super::world::derived_id(&format!("region {}", place.name))
 }
 
 /// The avatar has arrived here.
@@ -53,7 +50,7 @@ pub(super) fn movement_complete(
         .with("AgentData", "AgentID", id(presence.agent_id))
         .with("AgentData", "SessionID", id(presence.session_id))
         .with("Data", "Position", Field::Vector3(presence.position))
-        .with("Data", "LookAt", Field::Vector3([0.99, 0.042, 0.0]))
+        .with("Data", "LookAt", Field::Vector3(presence.look_at))
         .with("Data", "RegionHandle", Field::U64(place.handle()))
         .with("Data", "Timestamp", Field::U32(now))
         .with("SimData", "ChannelVersion", FieldValue::text("gridproof reference grid"))
@@ -157,4 +154,48 @@ pub(super) fn kick(template: &Template, agent: Uuid, session: Uuid, reason: &str
         .with("UserInfo", "AgentID", id(agent))
         .with("UserInfo", "SessionID", id(session))
         .with("UserInfo", "Reason", FieldValue::text(reason))
+}
+
+/// A teleport within the region is done.
+pub(super) fn teleport_local(template: &Template, agent: Uuid, target: &Target) -> Message {
+    Message::named(template, "TeleportLocal")
+        .with("Info", "AgentID", id(agent))
+        .with("Info", "LocationID", Field::U32(2))
+        .with("Info", "Position", Field::Vector3(target.position))
+        .with("Info", "LookAt", Field::Vector3(target.look_at))
+        .with("Info", "TeleportFlags", Field::U32(target.flags))
+}
+
+/// A teleport does not happen.
+pub(super) fn teleport_failed(template: &Template, agent: Uuid, reason: &str) -> Message {
+    Message::named(template, "TeleportFailed").with("Info", "AgentID", id(agent)).with(
+        "Info",
+        "Reason",
+        FieldValue::text(reason),
+    )
+}
+
+/// Something a viewer shows its user.
+pub(super) fn alert(template: &Template, text: &str) -> Message {
+    Message::named(template, "AlertMessage").with("AlertData", "Message", FieldValue::text(text))
+}
+
+/// Where an avatar is now, in the short form: what has not changed is left out.
+pub(super) fn terse(template: &Template, presence: &Presence, place: &Place) -> Message {
+    let mut data = local_id(presence.agent_id).to_le_bytes().to_vec();
+    // State; it is an avatar.
+    data.extend([0, 1]);
+    let plane = [0.0f32, 0.0, 1.0, 0.0];
+    for number in plane.iter().chain(&presence.position) {
+        data.extend(number.to_le_bytes());
+    }
+    // Velocity, acceleration, rotation with its w last, angular velocity; 0x7FFF is nothing.
+    let still = 0x7FFFu16;
+    for n in 0..13 {
+        data.extend(if n == 9 { u16::MAX } else { still }.to_le_bytes());
+    }
+    Message::named(template, "ImprovedTerseObjectUpdate")
+        .with("RegionData", "RegionHandle", Field::U64(place.handle()))
+        .with("RegionData", "TimeDilation", Field::U16(u16::MAX))
+        .with("ObjectData", "Data", Field::Variable(data))
 }

@@ -14,20 +14,26 @@ mod inworld;
 mod login;
 mod messages;
 mod policy;
+mod presence;
 mod region;
 mod reply;
 mod simulator;
+mod teleport;
+mod travel;
+mod walking;
 mod web;
 mod world;
 
 pub use caps::{EVENTS, GRANTED};
 pub use config::{Account, GridConfig, Log, RegionConfig};
 pub use fault::{Faults, Said, Tap};
+pub use inventory::StoreError;
 pub use policy::Policy;
 pub use web::TIME_FACTOR_HEADER;
 
 use crate::net::{server, udp};
 use crate::proto::template::Template;
+use inventory::Inventories;
 use region::Order;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -81,6 +87,7 @@ pub struct RunningRegion {
 /// What all shells share.
 pub(crate) struct Shared {
     world: Mutex<World>,
+    inventories: Mutex<Inventories>,
     orders: Vec<mpsc::UnboundedSender<Order>>,
     template: Arc<Template>,
     config: GridConfig,
@@ -96,6 +103,10 @@ impl std::fmt::Debug for Shared {
 impl Shared {
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn inventories(&self) -> MutexGuard<'_, Inventories> {
+        self.inventories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells a region to do something.
@@ -115,7 +126,12 @@ impl Shared {
 impl Grid {
     /// Binds every socket and starts serving.
     pub async fn start(config: GridConfig) -> std::io::Result<Self> {
-        let listener = server::listen(config.http).await?;
+        let inventories = Inventories::open(config.data.as_deref(), config.faults.clone());
+        let inventories = inventories.map_err(std::io::Error::other)?;
+        let busy = |error: std::io::Error| {
+            std::io::Error::new(error.kind(), format!("{} cannot be used: {error}", config.http))
+        };
+        let listener = server::listen(config.http).await.map_err(busy)?;
         let http = listener.local_addr()?;
         let host = match http.ip() {
             ip if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -156,6 +172,7 @@ impl Grid {
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
             world: Mutex::new(world),
+            inventories: Mutex::new(inventories),
             orders,
             template: Template::shipped().clone(),
             login_uri: login_uri.clone(),

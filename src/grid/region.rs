@@ -6,6 +6,7 @@ use crate::net::udp::Port;
 use crate::proto::circuit::Event;
 use crate::proto::message::Message;
 use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// What other parts of the grid ask of a region.
@@ -17,6 +18,10 @@ pub(super) enum Order {
     Close(Uuid),
     /// The gate is open: show the world to this agent and this agent to the world.
     ShowWorld(Uuid),
+    /// The avatar has gone to another region; the agent stays.
+    Depart(Uuid),
+    /// End the circuit of an agent that is not in view any more.
+    Disable(Uuid),
     /// Send a message to an agent here.
     Deliver(Uuid, Box<Message>),
 }
@@ -27,12 +32,14 @@ pub(super) struct Region {
     pub shared: Arc<Shared>,
     pub circuits: Circuits,
     pub port: Port,
+    /// When those who walk are moved on, if anybody walks.
+    pub next_step: Option<Duration>,
 }
 
 impl Region {
     pub fn new(index: usize, port: Port, shared: Arc<Shared>) -> Self {
         let circuits = Circuits::new(shared.template.clone(), &shared.config);
-        Self { index, shared, circuits, port }
+        Self { index, shared, circuits, port, next_step: None }
     }
 
     /// Tells the others that an avatar is gone.

@@ -18,7 +18,9 @@ impl Region {
         let mut decoder = Decoder::tolerant();
         loop {
             self.flush().await;
-            let due = self.circuits.next_due().unwrap_or(Duration::from_secs(3600 * 24));
+            self.walk();
+            let due = self.circuits.next_due().into_iter().chain(self.next_step).min();
+            let due = due.unwrap_or(Duration::from_secs(3600 * 24));
             let due = self.circuits.clock.instant(due);
             tokio::select! {
                 received = self.port.receive() => {
@@ -147,6 +149,12 @@ impl Region {
             Order::Close(agent) => {
                 if let Some((from, _)) = self.circuits.of(agent) {
                     self.leave(agent);
+                    self.circuits.disable(from);
+                }
+            }
+            Order::Depart(agent) => self.leave(agent),
+            Order::Disable(agent) => {
+                if let Some((from, _)) = self.circuits.of(agent) {
                     self.circuits.disable(from);
                 }
             }

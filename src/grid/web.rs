@@ -40,8 +40,9 @@ async fn route(shared: &Arc<Shared>, request: Request) -> Reply {
         return reply;
     }
     if let Some(id) = request.path.strip_prefix("/CAPS/") {
-        let id = id.trim_end_matches('/').to_owned();
-        return caps::answer(shared, &id, request).await;
+        let (id, path) = id.split_once('/').unwrap_or((id, ""));
+        let (id, path) = (id.to_owned(), path.to_owned());
+        return caps::answer(shared, &id, &path, request).await;
     }
     match (request.method.as_str(), request.path.as_str()) {
         ("POST", "/") => log_in(shared, &request),

@@ -3,13 +3,12 @@
 use super::config::Account;
 use super::fault::Faults;
 use super::policy::Policy;
+use super::presence::{AgentHere, Cap, Presence, Purpose};
 use crate::proto::event_queue::{EnableSimulator, EstablishAgentCommunication, Event, PollReply};
 use crate::proto::login::{Start, hash_password};
 use md5::{Digest, Md5};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::net::SocketAddrV4;
-use std::sync::Arc;
-use tokio::sync::Notify;
 use uuid::Uuid;
 
 /// A region's name and place.
@@ -32,62 +31,16 @@ impl Place {
         u64::from(x) << 32 | u64::from(y)
     }
 
-    fn touches(&self, other: &Self) -> bool {
+    /// The region's own id.
+    pub fn id(&self) -> Uuid {
+        derived_id(&format!("region {}", self.name))
+    }
+
+    pub fn touches(&self, other: &Self) -> bool {
         (self.x, self.y) != (other.x, other.y)
             && self.x.abs_diff(other.x) <= 1
             && self.y.abs_diff(other.y) <= 1
     }
-}
-
-/// What a capability does.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Purpose {
-    Seed,
-    Named(&'static str),
-}
-
-/// A capability: an id in a URL that stands for one agent in one region.
-#[derive(Clone, Debug)]
-pub(super) struct Cap {
-    pub agent: Uuid,
-    pub region: usize,
-    pub purpose: Purpose,
-}
-
-/// An agent in one region, root or child.
-#[derive(Clone, Debug, Default)]
-pub(super) struct AgentHere {
-    pub seed: String,
-    pub granted: HashMap<&'static str, String>,
-    pub seed_posted: bool,
-    pub handshake_replied: bool,
-    /// The world beyond the own avatar was sent.
-    pub world_open: bool,
-}
-
-/// Somebody logged in.
-#[derive(Debug)]
-pub(super) struct Presence {
-    pub agent_id: Uuid,
-    pub session_id: Uuid,
-    pub secure_session_id: Uuid,
-    pub circuit_code: u32,
-    pub first: String,
-    pub last: String,
-    pub root: usize,
-    pub position: [f32; 3],
-    /// An avatar stands in the root region.
-    pub arrived: bool,
-    /// The avatar sits on the ground.
-    pub sitting: bool,
-    /// The animations its viewer has started.
-    pub animations: Vec<Uuid>,
-    pub agents: HashMap<usize, AgentHere>,
-    queue: VecDeque<Event>,
-    /// Events that a fault held back, due now.
-    late: Vec<Event>,
-    next_event: i32,
-    pub wake: Arc<Notify>,
 }
 
 /// A refused login.
@@ -102,11 +55,15 @@ pub(super) struct Refusal {
 pub(super) struct World {
     accounts: Vec<Account>,
     pub places: Vec<Place>,
-    presences: HashMap<Uuid, Presence>,
+    pub(super) presences: HashMap<Uuid, Presence>,
     last: HashMap<Uuid, (usize, [f32; 3])>,
+    homes: HashMap<Uuid, (usize, [f32; 3])>,
+    /// Who was invited where, by the guest and the lure's id.
+    pub(super) lures: HashMap<(Uuid, Uuid), (usize, [f32; 3])>,
+    pub(super) journeys: u64,
     pub caps: HashMap<String, Cap>,
     base: String,
-    faults: Faults,
+    pub(super) faults: Faults,
 }
 
 const BAD_CREDENTIALS: Refusal = Refusal {
@@ -121,7 +78,10 @@ const ALREADY: Refusal = Refusal {
 };
 
 /// The middle of a region, above the ground.
-const MIDDLE: [f32; 3] = [128.0, 128.0, 25.0];
+pub(super) const MIDDLE: [f32; 3] = [128.0, 128.0, 25.0];
+
+/// Where an avatar looks that was not told otherwise.
+pub(super) const AHEAD: [f32; 3] = [0.99, 0.042, 0.0];
 
 /// An id that follows from a text: the same avatar has the same id at every start.
 pub(super) fn derived_id(text: &str) -> Uuid {
@@ -136,6 +96,9 @@ impl World {
             places,
             presences: HashMap::new(),
             last: HashMap::new(),
+            homes: HashMap::new(),
+            lures: HashMap::new(),
+            journeys: 0,
             caps: HashMap::new(),
             base,
             faults,
@@ -209,17 +172,17 @@ impl World {
             last,
             root,
             position,
+            look_at: AHEAD,
             arrived: false,
             sitting: false,
+            flying: false,
+            walking: None,
             animations: Vec::new(),
             agents: HashMap::new(),
-            queue: VecDeque::new(),
-            late: Vec::new(),
-            next_event: rand::random_range(1..30_000_000),
-            wake: Arc::default(),
+            transit: None,
         };
         let seed = new_seed(&mut self.caps, agent, root);
-        presence.agents.insert(root, AgentHere { seed, ..AgentHere::default() });
+        presence.agents.insert(root, AgentHere::new(seed));
         self.last.insert(agent, (root, position));
         Ok((self.presences.entry(agent).or_insert(presence), word))
     }
@@ -232,10 +195,11 @@ impl World {
         if start.is_empty() {
             return Ok((0, MIDDLE, "safe"));
         }
+        let home = self.home(agent);
         match Start::parse(start).ok_or(BAD_START)? {
-            Start::Home => Ok((0, MIDDLE, "home")),
+            Start::Home => Ok((home.0, home.1, "home")),
             Start::Last => {
-                let (root, position) = self.last.get(&agent).copied().unwrap_or((0, MIDDLE));
+                let (root, position) = self.last.get(&agent).copied().unwrap_or(home);
                 Ok((root, position, "last"))
             }
             Start::Region(name, position) => {
@@ -247,6 +211,20 @@ impl World {
         }
     }
 
+    /// Where an avatar goes that goes home.
+    pub fn home(&self, agent: Uuid) -> (usize, [f32; 3]) {
+        self.homes.get(&agent).copied().unwrap_or((0, MIDDLE))
+    }
+
+    /// Makes a place in the region where the avatar stands its home; false where it stands nowhere.
+    pub fn set_home(&mut self, agent: Uuid, position: [f32; 3]) -> bool {
+        let root = self.presence(agent).filter(|p| p.arrived).map(|p| p.root);
+        root.is_some_and(|root| {
+            self.homes.insert(agent, (root, position));
+            true
+        })
+    }
+
     /// Ends a session: its regions, for closing the circuits there.
     pub fn end(&mut self, agent: Uuid) -> Vec<usize> {
         let Some(presence) = self.presences.remove(&agent) else { return Vec::new() };
@@ -254,7 +232,8 @@ impl World {
         if !self.faults.breaks(Policy::CapsOutlive) {
             self.caps.retain(|_, cap| cap.agent != agent);
         }
-        presence.wake.notify_waiters();
+        self.lures.retain(|(guest, _), _| *guest != agent);
+        presence.agents.values().for_each(|here| here.wake.notify_waiters());
         presence.agents.keys().copied().collect()
     }
 
@@ -265,6 +244,11 @@ impl World {
                 && (p.circuit_code == code || self.faults.breaks(Policy::AnyCode))
                 && p.agents.contains_key(&region)
         })
+    }
+
+    /// Where capabilities are found.
+    pub(super) fn base(&self) -> String {
+        self.base.clone()
     }
 
     /// The URL of a capability's id.
@@ -300,7 +284,7 @@ impl World {
         granted
     }
 
-    /// If the gate of the root region has just opened, the neighbours are announced, once.
+    /// Whether the gate of an agent has just opened; from its root the neighbours are announced.
     pub fn open_world(&mut self, agent: Uuid, region: usize) -> bool {
         let Some(presence) = self.presences.get_mut(&agent) else { return false };
         let ready = presence.root != region || presence.arrived;
@@ -309,57 +293,101 @@ impl World {
             return false;
         }
         here.world_open = true;
-        if presence.root == region {
-            self.announce_neighbours(agent, region);
-        }
+        self.announce_neighbours(agent, region);
         true
     }
 
-    fn announce_neighbours(&mut self, agent: Uuid, region: usize) {
+    /// Once, and only to whoever has an avatar here and an open gate.
+    pub(super) fn announce_neighbours(&mut self, agent: Uuid, region: usize) {
         let Some(presence) = self.presences.get_mut(&agent) else { return };
-        let here = &self.places[region];
-        for (index, place) in self.places.iter().enumerate().filter(|(_, p)| p.touches(here)) {
-            let caps = &mut self.caps;
-            let child = presence.agents.entry(index).or_insert_with(|| AgentHere {
-                seed: new_seed(caps, agent, index),
-                ..AgentHere::default()
-            });
-            let enable = EnableSimulator {
-                handle: place.handle(),
-                address: place.address,
-                size: (256, 256),
-            };
-            let establish = EstablishAgentCommunication {
-                agent_id: agent,
-                address: place.address,
-                seed: cap_url(&self.base, &child.seed),
-            };
-            presence.queue.push_back(enable.to_event());
-            presence.queue.push_back(establish.to_event());
+        let root = presence.root == region;
+        let Some(here) = presence.agents.get_mut(&region) else { return };
+        if !root || !here.world_open || std::mem::replace(&mut here.announced, true) {
+            return;
         }
-        presence.wake.notify_waiters();
+        let place = self.places[region].clone();
+        let near: Vec<usize> =
+            (0..self.places.len()).filter(|at| self.places[*at].touches(&place)).collect();
+        for neighbour in near {
+            self.introduce(agent, region, neighbour);
+        }
     }
 
-    /// Everything queued for an agent, as one reply, and what a fault held back before; none if
-    /// there is neither.
-    pub fn take_events(&mut self, agent: Uuid) -> Option<(PollReply, Vec<Event>)> {
+    /// Makes an agent in a region, if there is none, and tells the viewer on another region's
+    /// queue where it is and how to talk to it.
+    pub(super) fn introduce(&mut self, agent: Uuid, teller: usize, region: usize) {
+        let Some(seed) = self.child(agent, region) else { return };
+        let place = &self.places[region];
+        let enable =
+            EnableSimulator { handle: place.handle(), address: place.address, size: (256, 256) };
+        let establish = EstablishAgentCommunication {
+            agent_id: agent,
+            address: place.address,
+            seed: cap_url(&self.base, &seed),
+        };
+        self.tell(agent, teller, enable.to_event());
+        self.tell(agent, teller, establish.to_event());
+    }
+
+    /// The seed of an agent in a region; the agent is made if there is none.
+    pub(super) fn child(&mut self, agent: Uuid, region: usize) -> Option<String> {
         let presence = self.presences.get_mut(&agent)?;
-        if presence.queue.is_empty() && presence.late.is_empty() {
+        let caps = &mut self.caps;
+        let here = presence.agents.entry(region);
+        let here = here.or_insert_with(|| AgentHere::new(new_seed(caps, agent, region)));
+        Some(here.seed.clone())
+    }
+
+    /// An agent is no longer in a region; its capabilities there are gone.
+    pub(super) fn forget_child(&mut self, agent: Uuid, region: usize) {
+        let presence = self.presences.get_mut(&agent);
+        if let Some(here) = presence.and_then(|p| p.agents.remove(&region)) {
+            here.wake.notify_waiters();
+        }
+        if !self.faults.breaks(Policy::CapsOutlive) {
+            self.caps.retain(|_, cap| cap.agent != agent || cap.region != region);
+        }
+    }
+
+    fn here(&mut self, agent: Uuid, region: usize) -> Option<&mut AgentHere> {
+        self.presences.get_mut(&agent)?.agents.get_mut(&region)
+    }
+
+    /// Puts an event on a region's queue.
+    pub fn tell(&mut self, agent: Uuid, region: usize, event: Event) {
+        if let Some(here) = self.here(agent, region) {
+            here.queue.push_back(event);
+            here.wake.notify_waiters();
+        }
+    }
+
+    /// What wakes the poll of an agent's queue in a region; none if there is no such queue.
+    pub fn wake(&self, agent: Uuid, region: usize) -> Option<std::sync::Arc<tokio::sync::Notify>> {
+        Some(self.presence(agent)?.agents.get(&region)?.wake.clone())
+    }
+
+    /// Everything queued for an agent in a region, as one reply, and what a fault held back
+    /// before; none if there is neither.
+    pub fn take_events(&mut self, agent: Uuid, region: usize) -> Option<(PollReply, Vec<Event>)> {
+        let singly = self.faults.breaks(Policy::TellsSingly);
+        let stands = self.faults.breaks(Policy::CountsNoPolls);
+        let here = self.here(agent, region)?;
+        if here.queue.is_empty() && here.late.is_empty() {
             return None;
         }
-        let id = presence.next_event;
-        presence.next_event += 1;
-        let most = if self.faults.breaks(Policy::TellsSingly) { 1 } else { presence.queue.len() };
-        let events = presence.queue.drain(..most.min(presence.queue.len())).collect();
+        let id = here.next_event;
+        here.next_event += i32::from(!stands);
+        let most = if singly { 1 } else { here.queue.len() };
+        let events = here.queue.drain(..most.min(here.queue.len())).collect();
         let reply = PollReply { id, events };
-        Some((reply, std::mem::take(&mut presence.late)))
+        Some((reply, std::mem::take(&mut here.late)))
     }
 
     /// An event that a fault held back is due.
-    pub fn tell_late(&mut self, agent: Uuid, event: Event) {
-        if let Some(presence) = self.presences.get_mut(&agent) {
-            presence.late.push(event);
-            presence.wake.notify_waiters();
+    pub fn tell_late(&mut self, agent: Uuid, region: usize, event: Event) {
+        if let Some(here) = self.here(agent, region) {
+            here.late.push(event);
+            here.wake.notify_waiters();
         }
     }
 
@@ -368,7 +396,7 @@ impl World {
         let others: Vec<Uuid> = self.accounts.iter().map(agent_id).filter(|a| *a != but).collect();
         let Some(other) = others.last().copied() else { return but };
         if self.begin(other, "home").is_ok() {
-            self.announce_neighbours(other, 0);
+            self.introduce(other, 0, 0);
         }
         other
     }
@@ -384,7 +412,7 @@ fn agent_id(account: &Account) -> Uuid {
 }
 
 /// The URL of a capability's id.
-fn cap_url(base: &str, id: &str) -> String {
+pub(super) fn cap_url(base: &str, id: &str) -> String {
     format!("{base}CAPS/{id}")
 }
 
@@ -448,9 +476,9 @@ mod tests {
         presence.agents.get_mut(&0).unwrap().handshake_replied = true;
         assert!(world.open_world(agent, 0));
         assert!(!world.open_world(agent, 0));
-        let events = world.take_events(agent).unwrap().0.events;
+        let events = world.take_events(agent, 0).unwrap().0.events;
         let names: Vec<&str> = events.iter().map(|e| e.message.as_str()).collect();
         assert_eq!(names, ["EnableSimulator", "EstablishAgentCommunication"]);
-        assert!(world.take_events(agent).is_none());
+        assert!(world.take_events(agent, 0).is_none());
     }
 }

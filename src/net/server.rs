@@ -27,6 +27,8 @@ pub struct Request {
     pub query: String,
     /// The content type as sent, if any.
     pub content_type: Option<String>,
+    /// Every header, names in lower case.
+    pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
     /// Who asks.
@@ -34,6 +36,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
     /// Whether the body is said to be of this type, whatever its parameters.
     pub fn is_of_type(&self, content_type: &str) -> bool {
         let said = self.content_type.as_deref().unwrap_or_default();
@@ -116,6 +123,10 @@ async fn respond(
         Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
     let content_type = header("content-type");
+    let headers = parts.headers.iter().map(|(name, value)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    });
+    let headers: Vec<(String, String)> = headers.collect();
     let answer = match Limited::new(body, MAX_BODY).collect().await {
         Err(_) => Answer::status(413),
         Ok(body) => match inflate(body.to_bytes().to_vec(), header("content-encoding")) {
@@ -126,6 +137,7 @@ async fn respond(
                     path: parts.uri.path().to_owned(),
                     query: parts.uri.query().unwrap_or_default().to_owned(),
                     content_type,
+                    headers,
                     body,
                     peer,
                 };

@@ -5,10 +5,12 @@
 
 pub mod circuit;
 pub mod event_queue;
+pub mod inventory;
 pub mod llsd;
 pub mod login;
 pub mod message;
 pub mod seed;
+pub mod teleport;
 pub mod template;
 mod xml;
 pub mod xmlrpc;

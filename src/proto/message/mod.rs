@@ -14,7 +14,7 @@ pub use decode::{BlockView, DecodeError, Decoder, Instance, Packet};
 pub use encode::{EncodeError, Encoder};
 pub use field::{Field, FieldRef, FieldValue};
 pub use header::{Acks, Flags, Header};
-pub use owned::{Datagram, Message};
+pub use owned::{Datagram, Message, Row};
 
 /// The smallest datagram that can hold a message.
 pub const MIN_DATAGRAM: usize = 7;

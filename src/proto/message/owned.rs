@@ -1,7 +1,7 @@
 //! A message that owns its fields: what scripts build, send and keep.
 
 use super::{DecodeError, Decoder, EncodeError, Encoder, Field, FieldValue, Flags, Header, Packet};
-use crate::proto::template::{MessageDef, Quantity, Template};
+use crate::proto::template::{BlockDef, MessageDef, Quantity, Template};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -77,6 +77,13 @@ impl Message {
         at.and_then(|at| self.blocks.get(at)).map_or(&[], Vec::as_slice)
     }
 
+    /// The instances of a block with their fields by name; none of a block that is not there.
+    pub fn rows(&self, block: &str) -> impl Iterator<Item = Row<'_>> {
+        let at = self.def.blocks.iter().position(|b| &*b.name == block);
+        let found = at.and_then(|at| Some((&self.def.blocks[at], self.blocks.get(at)?)));
+        found.into_iter().flat_map(|(def, all)| all.iter().map(move |fields| Row { def, fields }))
+    }
+
     /// A field of the first instance of a block.
     pub fn field(&self, block: &str, field: &str) -> Option<&FieldValue> {
         let at = self.def.blocks.iter().position(|b| &*b.name == block)?;
@@ -140,6 +147,53 @@ impl Message {
             }
         }
         Ok(())
+    }
+}
+
+/// One instance of a block. A field that is not there, or is of another kind, is zero.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'m> {
+    def: &'m BlockDef,
+    fields: &'m [FieldValue],
+}
+
+impl<'m> Row<'m> {
+    /// A field as it is.
+    pub fn field(&self, name: &str) -> Option<&'m FieldValue> {
+        self.fields.get(self.def.fields.iter().position(|f| &*f.name == name)?)
+    }
+
+    /// A field as an id.
+    pub fn id(&self, name: &str) -> Uuid {
+        match self.field(name) {
+            Some(Field::Uuid(id)) => *id,
+            _ => Uuid::nil(),
+        }
+    }
+
+    /// A field as a number of at most 32 bits; true is one.
+    pub fn number(&self, name: &str) -> i64 {
+        match self.field(name) {
+            Some(Field::U32(n)) => i64::from(*n),
+            Some(Field::S32(n)) => i64::from(*n),
+            Some(Field::U16(n) | Field::IpPort(n)) => i64::from(*n),
+            Some(Field::S16(n)) => i64::from(*n),
+            Some(Field::U8(n)) => i64::from(*n),
+            Some(Field::S8(n)) => i64::from(*n),
+            Some(Field::Bool(b)) => i64::from(*b),
+            _ => 0,
+        }
+    }
+
+    /// A field as text, without the NUL that ends it.
+    pub fn text(&self, name: &str) -> String {
+        match self.field(name) {
+            Some(Field::Variable(bytes)) => {
+                let text = bytes.strip_suffix(&[0]).unwrap_or(bytes);
+                String::from_utf8_lossy(text).into_owned()
+            }
+            _ => String::new(),
+        }
     }
 }
 

@@ -1,0 +1,68 @@
+//! Assets: the bytes that items stand for.
+
+use super::Store;
+use super::library;
+use md5::{Digest, Md5};
+use std::collections::HashMap;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// One asset may be so large.
+pub(in crate::grid) const MOST_BYTES: usize = 8 << 20;
+
+/// All of them together, where they are kept in memory.
+const MOST_IN_MEMORY: usize = 256 << 20;
+
+/// An asset: its type and its bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::grid) struct Asset {
+    pub kind: i8,
+    pub bytes: Arc<[u8]>,
+}
+
+/// Every asset of the grid, by id.
+#[derive(Debug)]
+pub(in crate::grid) struct Assets {
+    in_memory: HashMap<Uuid, Asset>,
+    size: usize,
+}
+
+impl Assets {
+    pub fn new() -> Self {
+        let of_library = library::assets().into_iter();
+        let in_memory =
+            of_library.map(|(id, kind, bytes)| (id, Asset { kind, bytes: bytes.into() })).collect();
+        Self { in_memory, size: 0 }
+    }
+
+    /// Adds an asset under an id; none of its bytes change ever after. False if it is too large or
+    /// cannot be kept.
+    pub fn put(&mut self, store: Option<&Store>, id: Uuid, kind: i8, bytes: &[u8]) -> bool {
+        if bytes.len() > MOST_BYTES || self.in_memory.contains_key(&id) {
+            return false;
+        }
+        let asset = Asset { kind, bytes: bytes.into() };
+        if let Some(store) = store {
+            return store.asset(id).is_none() && store.keep_asset(id, &asset).is_ok();
+        }
+        if self.size + bytes.len() > MOST_IN_MEMORY {
+            return false;
+        }
+        self.size += bytes.len();
+        self.in_memory.insert(id, asset);
+        true
+    }
+
+    pub fn get(&self, store: Option<&Store>, id: Uuid) -> Option<Asset> {
+        let here = self.in_memory.get(&id).cloned();
+        here.or_else(|| store.and_then(|store| store.asset(id)))
+    }
+}
+
+/// The id of the asset that a viewer uploads under a transaction: nobody else can name it.
+pub(in crate::grid) fn uploaded_id(transaction: Uuid, secure_session: Uuid) -> Uuid {
+    let mut hash = Md5::new();
+    hash.update(transaction.as_bytes());
+    hash.update(secure_session.as_bytes());
+    Uuid::from_bytes(hash.finalize().into())
+}

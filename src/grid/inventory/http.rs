@@ -1,0 +1,184 @@
+//! Inventory over HTTP: folders and items fetched by id, and folders made.
+
+use super::model::{Contents, Inventory};
+use super::{Inventories, Refusal};
+use crate::grid::reply::Body;
+use crate::grid::{Policy, Shared};
+use crate::net::server::Request;
+use crate::proto::inventory::Item;
+use crate::proto::llsd::{Llsd, from_xml};
+use std::collections::HashSet;
+use uuid::Uuid;
+
+/// One request may ask for so many folders or items, and get so many entries.
+const MOST: usize = 10_000;
+const MOST_ENTRIES: usize = 50_000;
+
+/// Answers a capability that fetches or makes folders and items; a status where it refuses, none
+/// where it is another's.
+pub(in crate::grid) fn answer(
+    shared: &Shared,
+    name: &str,
+    agent: Uuid,
+    request: &Request,
+) -> Option<Result<Body, u16>> {
+    let answer = match name {
+        "FetchInventoryDescendents2" => folders,
+        "FetchLibDescendents2" => library_folders,
+        "FetchInventory2" => items,
+        "FetchLib2" => library_items,
+        "CreateInventoryCategory" => create_folder,
+        _ => return None,
+    };
+    if request.method != "POST" {
+        return Some(Err(405));
+    }
+    let Ok(asked @ Llsd::Map(_)) = from_xml(&request.body) else { return Some(Err(400)) };
+    Some(answer(shared, agent, &asked).map(Body::Llsd))
+}
+
+fn folders(shared: &Shared, agent: Uuid, asked: &Llsd) -> Result<Llsd, u16> {
+    let mut all = shared.inventories();
+    fetch(asked, agent, |folder| all.contents(agent, folder))
+}
+
+fn library_folders(shared: &Shared, agent: Uuid, asked: &Llsd) -> Result<Llsd, u16> {
+    let all = shared.inventories();
+    let library = all.library();
+    fetch(asked, agent, |folder| Some((library.owner, library.contents(folder)?)))
+}
+
+/// Every folder asked for, once, and under `bad_folders` those that are not there to be read.
+fn fetch(
+    asked: &Llsd,
+    agent: Uuid,
+    mut read: impl FnMut(Uuid) -> Option<(Uuid, Contents)>,
+) -> Result<Llsd, u16> {
+    let asked = asked.get("folders").and_then(Llsd::as_array).ok_or(400u16)?;
+    if asked.len() > MOST {
+        return Err(403);
+    }
+    let (mut folders, mut bad, mut seen, mut entries) = (Vec::new(), Vec::new(), HashSet::new(), 0);
+    for wanted in asked {
+        let id = wanted.get("folder_id").and_then(Llsd::as_uuid).unwrap_or_default();
+        if !seen.insert(id) {
+            continue;
+        }
+        let Some((owner, mut contents)) = read(id) else {
+            bad.push(Llsd::map([
+                ("folder_id", Llsd::Uuid(id)),
+                ("error", Llsd::string(Refusal::NoSuchFolder.to_string())),
+            ]));
+            continue;
+        };
+        entries += contents.folders.len() + contents.items.len();
+        if entries > MOST_ENTRIES {
+            return Err(403);
+        }
+        contents.sort(wanted.get("sort_order").and_then(Llsd::as_i32) == Some(1));
+        folders.push(described(&contents, owner, agent, wanted));
+    }
+    let mut reply = vec![("folders", Llsd::Array(folders))];
+    if !bad.is_empty() {
+        reply.push(("bad_folders", Llsd::Array(bad)));
+    }
+    Ok(Llsd::map(reply))
+}
+
+fn described(contents: &Contents, owner: Uuid, agent: Uuid, wanted: &Llsd) -> Llsd {
+    let wants = |key| wanted.get(key) != Some(&Llsd::Boolean(false));
+    let mut categories = Vec::new();
+    if wants("fetch_folders") {
+        categories.extend(contents.folders.iter().map(|folder| folder.to_llsd(owner)));
+    }
+    let mut items = Vec::new();
+    if wants("fetch_items") {
+        let all = contents.targets.iter().chain(&contents.items);
+        items.extend(all.map(|item| item.to_llsd(owner)));
+    }
+    // Whose eyes these are is of no account but for the library, which has no agent of its own.
+    let agent = if owner == super::library::LIBRARY_OWNER { agent } else { owner };
+    Llsd::map([
+        ("agent_id", Llsd::Uuid(agent)),
+        ("owner_id", Llsd::Uuid(owner)),
+        ("folder_id", Llsd::Uuid(contents.folder.id)),
+        ("version", Llsd::Integer(contents.folder.version)),
+        ("descendents", Llsd::Integer(contents.descendents())),
+        ("categories", Llsd::Array(categories)),
+        ("items", Llsd::Array(items)),
+    ])
+}
+
+fn items(shared: &Shared, agent: Uuid, asked: &Llsd) -> Result<Llsd, u16> {
+    let mut all = shared.inventories();
+    find(asked, agent, |id| all.item(agent, id))
+}
+
+fn library_items(shared: &Shared, agent: Uuid, asked: &Llsd) -> Result<Llsd, u16> {
+    let all = shared.inventories();
+    let library: &Inventory = all.library();
+    find(asked, agent, |id| library.item(id).cloned())
+}
+
+/// Every item asked for that is there to be read, once.
+fn find(
+    asked: &Llsd,
+    agent: Uuid,
+    mut read: impl FnMut(Uuid) -> Option<Item>,
+) -> Result<Llsd, u16> {
+    let asked = asked.get("items").and_then(Llsd::as_array).ok_or(400u16)?;
+    if asked.len() > MOST {
+        return Err(403);
+    }
+    let mut seen = HashSet::new();
+    let ids = asked.iter().filter_map(|wanted| wanted.get("item_id").and_then(Llsd::as_uuid));
+    let items = ids.filter(|id| seen.insert(*id)).filter_map(&mut read);
+    let items: Vec<Llsd> = items.map(|item| item.to_llsd(item.owner)).collect();
+    Ok(Llsd::map([("agent_id", Llsd::Uuid(agent)), ("items", Llsd::Array(items))]))
+}
+
+/// Makes a folder under the id that the viewer chose, and says what it made.
+fn create_folder(shared: &Shared, agent: Uuid, asked: &Llsd) -> Result<Llsd, u16> {
+    let id = |key| asked.get(key).and_then(Llsd::as_uuid).ok_or(400u16);
+    let (folder, parent) = (id("folder_id")?, id("parent_id")?);
+    let kind = asked.get("type").map_or(Some(-1), Llsd::as_i32).ok_or(400u16)?;
+    let kind = i8::try_from(kind).map_err(|_| 400u16)?;
+    let name = asked.get("name").and_then(Llsd::as_str).ok_or(400u16)?;
+    let mut all = shared.inventories();
+    let made = all.change(agent, |own| own.create_folder(folder, parent, kind, name));
+    let made = made.map_err(status)?;
+    if shared.config.faults.breaks(Policy::ForgetsFolders) {
+        let _ = all.change(agent, |own| own.forget_folder(folder));
+    }
+    Ok(Llsd::map([
+        ("folder_id", Llsd::Uuid(made.id)),
+        ("parent_id", Llsd::Uuid(made.parent)),
+        ("type", Llsd::Integer(i32::from(made.kind))),
+        ("name", Llsd::string(&made.name)),
+    ]))
+}
+
+/// How HTTP says that a change was refused.
+pub(super) fn status(refusal: Refusal) -> u16 {
+    match refusal {
+        Refusal::NoSuchFolder | Refusal::NoSuchItem => 404,
+        Refusal::Full | Refusal::NoCopy => 403,
+        Refusal::Storage => 500,
+        _ => 400,
+    }
+}
+
+impl Inventories {
+    /// The folder that stands for a name such as `trash`, or an id.
+    pub(super) fn named_folder(&mut self, agent: Uuid, name: &str) -> Option<Uuid> {
+        if let Ok(id) = Uuid::try_parse(name) {
+            return Some(id);
+        }
+        let own = self.of(agent).ok()?;
+        if name == "root" {
+            return Some(own.root);
+        }
+        let kind = super::ais::FOLDER_NAMES.iter().find(|(known, _)| *known == name)?.1;
+        own.system_folder(kind)
+    }
+}

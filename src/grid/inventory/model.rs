@@ -1,0 +1,625 @@
+//! One account's inventory: a pure model. Every change is whole or refused.
+
+use crate::grid::{Faults, Policy};
+use crate::proto::inventory::{Folder, Item, LINK, MAX_DESCRIPTION, MAX_NAME};
+use std::collections::{BTreeSet, HashMap};
+use uuid::Uuid;
+
+/// Why a change is refused; nothing has changed then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(in crate::grid) enum Refusal {
+    #[error("there is no such folder")]
+    NoSuchFolder,
+    #[error("there is no such item")]
+    NoSuchItem,
+    #[error("the null id names nothing")]
+    Null,
+    #[error("that id is in use")]
+    Exists,
+    #[error("a folder of the system stays as it is, and is the only one of its type")]
+    System,
+    #[error("only what is in the trash, or lost and found, is removed for good")]
+    NotInTrash,
+    #[error("a folder cannot be in itself")]
+    Loop,
+    #[error("the item may not be copied")]
+    NoCopy,
+    #[error("a name is needed")]
+    NoName,
+    #[error("the inventory is full")]
+    Full,
+    #[error("it could not be kept")]
+    Storage,
+}
+
+/// What its owner may do with what they made: modify, copy, transfer, move, export.
+pub(in crate::grid) const FULL: u32 = 0x9_E000;
+const COPY: u32 = 0x8000;
+
+/// An account has no more folders and items than this.
+const MOST: usize = 100_000;
+
+pub(super) const ROOT: i8 = 8;
+pub(super) const TRASH: i8 = 14;
+const LOST_AND_FOUND: i8 = 16;
+const OUTFIT: i8 = 47;
+
+/// What lies directly in a folder, oldest first.
+#[derive(Clone, Debug, Default)]
+struct Within {
+    folders: Vec<Uuid>,
+    items: Vec<Uuid>,
+}
+
+/// What a change has touched: to be kept before it is acknowledged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Touched {
+    pub folders: BTreeSet<Uuid>,
+    pub items: BTreeSet<Uuid>,
+}
+
+impl Touched {
+    pub fn is_empty(&self) -> bool {
+        self.folders.is_empty() && self.items.is_empty()
+    }
+}
+
+/// A folder with what lies directly in it.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::grid) struct Contents {
+    pub folder: Folder,
+    pub folders: Vec<Folder>,
+    pub items: Vec<Item>,
+    /// The items that links in it point at, each once.
+    pub targets: Vec<Item>,
+}
+
+impl Contents {
+    /// Orders the entries by name, or by when they were made; folders have only names.
+    pub fn sort(&mut self, by_date: bool) {
+        self.folders.sort_by_cached_key(|folder| folder.name.to_lowercase());
+        match by_date {
+            true => self.items.sort_by_key(|item| item.created),
+            false => self.items.sort_by_cached_key(|item| item.name.to_lowercase()),
+        }
+    }
+
+    /// How many entries are directly in the folder.
+    pub fn descendents(&self) -> i32 {
+        (self.folders.len() + self.items.len()) as i32
+    }
+}
+
+/// The model.
+#[derive(Clone, Debug)]
+pub(in crate::grid) struct Inventory {
+    pub owner: Uuid,
+    pub root: Uuid,
+    folders: HashMap<Uuid, Folder>,
+    items: HashMap<Uuid, Item>,
+    within: HashMap<Uuid, Within>,
+    touched: Touched,
+    faults: Faults,
+}
+
+impl Inventory {
+    /// An inventory of these folders and items, the root first among the folders.
+    pub fn new(owner: Uuid, folders: Vec<Folder>, items: Vec<Item>, faults: Faults) -> Self {
+        let root = folders.iter().find(|f| f.parent.is_nil()).map_or(Uuid::nil(), |f| f.id);
+        let mut within: HashMap<Uuid, Within> = HashMap::new();
+        for folder in &folders {
+            within.entry(folder.id).or_default();
+            within.entry(folder.parent).or_default().folders.push(folder.id);
+        }
+        for item in &items {
+            within.entry(item.folder).or_default().items.push(item.id);
+        }
+        Self {
+            owner,
+            root,
+            folders: folders.into_iter().map(|f| (f.id, f)).collect(),
+            items: items.into_iter().map(|i| (i.id, i)).collect(),
+            within,
+            touched: Touched::default(),
+            faults,
+        }
+    }
+
+    pub fn folder(&self, id: Uuid) -> Option<&Folder> {
+        self.folders.get(&id)
+    }
+
+    pub fn item(&self, id: Uuid) -> Option<&Item> {
+        self.items.get(&id)
+    }
+
+    /// Every folder, the root first, parents before their children.
+    pub fn skeleton(&self) -> Vec<Folder> {
+        let mut found: Vec<Uuid> = vec![self.root];
+        let mut next = 0;
+        while let Some(id) = found.get(next).copied() {
+            found.extend(self.within.get(&id).into_iter().flat_map(|w| &w.folders));
+            next += 1;
+        }
+        found.iter().filter_map(|id| self.folders.get(id)).cloned().collect()
+    }
+
+    pub fn contents(&self, id: Uuid) -> Option<Contents> {
+        let folder = self.folders.get(&id)?.clone();
+        let within = self.within.get(&id).cloned().unwrap_or_default();
+        let items: Vec<Item> =
+            within.items.iter().filter_map(|id| self.items.get(id)).cloned().collect();
+        let mut seen = BTreeSet::new();
+        let targets = items.iter().filter(|item| item.kind == LINK && seen.insert(item.asset));
+        let targets = targets.filter_map(|link| self.items.get(&link.asset));
+        let targets = targets.filter(|target| !target.is_link() && target.folder != id);
+        Some(Contents {
+            targets: targets.cloned().collect(),
+            folders: within.folders.iter().filter_map(|id| self.folders.get(id)).cloned().collect(),
+            folder,
+            items,
+        })
+    }
+
+    /// The first folder of a type directly beneath the root.
+    pub fn system_folder(&self, kind: i8) -> Option<Uuid> {
+        let beneath = &self.within.get(&self.root)?.folders;
+        beneath.iter().copied().find(|id| self.folders.get(id).is_some_and(|f| f.kind == kind))
+    }
+
+    /// Everything there is, as if all of it had just been made.
+    pub(super) fn all(&self) -> Touched {
+        let (folders, items) = (self.folders.keys(), self.items.keys());
+        Touched { folders: folders.copied().collect(), items: items.copied().collect() }
+    }
+
+    /// What was touched since it was last asked.
+    pub(super) fn take_touched(&mut self) -> Touched {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// A folder's version grows: it, or what is directly in it, has changed.
+    fn bump(&mut self, id: Uuid) {
+        let by = if self.faults.breaks(Policy::VersionsStandStill) { 0 } else { 1 };
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.version += by;
+            self.touched.folders.insert(id);
+        }
+    }
+
+    fn room_for(&self, more: usize) -> Result<(), Refusal> {
+        match self.folders.len() + self.items.len() + more > MOST {
+            true => Err(Refusal::Full),
+            false => Ok(()),
+        }
+    }
+
+    /// A second folder of a system type beneath the root.
+    fn is_second(&self, parent: Uuid, kind: i8) -> bool {
+        parent == self.root && kind >= 0 && kind != OUTFIT && self.system_folder(kind).is_some()
+    }
+
+    /// Whether a folder is of the grid's own making: it is not renamed, moved or removed.
+    fn is_system(&self, folder: &Folder) -> bool {
+        let ordinary = folder.kind < 0 || folder.kind == OUTFIT;
+        (!ordinary && folder.parent == self.root) || folder.parent.is_nil()
+    }
+
+    pub fn create_folder(
+        &mut self,
+        id: Uuid,
+        parent: Uuid,
+        kind: i8,
+        name: &str,
+    ) -> Result<Folder, Refusal> {
+        self.room_for(1)?;
+        if id.is_nil() {
+            return Err(Refusal::Null);
+        }
+        if name.is_empty() {
+            return Err(Refusal::NoName);
+        }
+        if self.folders.contains_key(&id) || self.items.contains_key(&id) {
+            return Err(Refusal::Exists);
+        }
+        if !self.folders.contains_key(&parent) {
+            return Err(Refusal::NoSuchFolder);
+        }
+        if self.is_second(parent, kind) && !self.faults.breaks(Policy::SecondTrash) {
+            return Err(Refusal::System);
+        }
+        let folder = Folder { id, parent, kind, name: cut(name, MAX_NAME), version: 1 };
+        self.folders.insert(id, folder.clone());
+        self.within.entry(id).or_default();
+        self.within.entry(parent).or_default().folders.push(id);
+        self.touched.folders.insert(id);
+        self.bump(parent);
+        Ok(folder)
+    }
+
+    /// Renames a folder, and moves it where another parent is given.
+    pub fn update_folder(&mut self, id: Uuid, parent: Uuid, name: &str) -> Result<(), Refusal> {
+        let folder = self.folders.get(&id).ok_or(Refusal::NoSuchFolder)?;
+        if self.is_system(folder) && !self.faults.breaks(Policy::RenamesSystem) {
+            return Err(Refusal::System);
+        }
+        if name.is_empty() {
+            return Err(Refusal::NoName);
+        }
+        let from = folder.parent;
+        if parent != from && !parent.is_nil() {
+            self.move_folder(id, parent)?;
+        }
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.name = cut(name, MAX_NAME);
+        }
+        self.bump(id);
+        self.bump(if parent.is_nil() { from } else { parent });
+        Ok(())
+    }
+
+    pub fn move_folder(&mut self, id: Uuid, parent: Uuid) -> Result<(), Refusal> {
+        let folder = self.folders.get(&id).ok_or(Refusal::NoSuchFolder)?;
+        if self.is_system(folder) {
+            return Err(Refusal::System);
+        }
+        if !self.folders.contains_key(&parent) {
+            return Err(Refusal::NoSuchFolder);
+        }
+        if self.is_beneath(parent, |ancestor| ancestor.id == id) {
+            return Err(Refusal::Loop);
+        }
+        if self.is_second(parent, folder.kind) {
+            return Err(Refusal::System);
+        }
+        let from = folder.parent;
+        if let Some(within) = self.within.get_mut(&from) {
+            within.folders.retain(|folder| *folder != id);
+        }
+        self.within.entry(parent).or_default().folders.push(id);
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.parent = parent;
+            self.touched.folders.insert(id);
+        }
+        self.bump(from);
+        self.bump(parent);
+        Ok(())
+    }
+
+    /// A folder is gone as if it had never been: for faults.
+    pub fn forget_folder(&mut self, id: Uuid) -> Result<(), Refusal> {
+        let folder = self.folders.remove(&id).ok_or(Refusal::NoSuchFolder)?;
+        if let Some(within) = self.within.get_mut(&folder.parent) {
+            within.folders.retain(|folder| *folder != id);
+        }
+        self.touched.folders.insert(id);
+        Ok(())
+    }
+
+    /// Whether a folder, or one it lies in, is such.
+    fn is_beneath(&self, id: Uuid, such: impl Fn(&Folder) -> bool) -> bool {
+        let mut next = self.folders.get(&id);
+        while let Some(folder) = next {
+            if such(folder) {
+                return true;
+            }
+            next = self.folders.get(&folder.parent);
+        }
+        false
+    }
+
+    fn is_discarded(&self, id: Uuid) -> bool {
+        self.is_beneath(id, |folder| matches!(folder.kind, TRASH | LOST_AND_FOUND))
+            || self.faults.breaks(Policy::PurgesAnywhere)
+    }
+
+    /// Removes a folder with all it holds, for good: only from the trash or lost and found.
+    pub fn remove_folder(&mut self, id: Uuid) -> Result<Vec<Uuid>, Refusal> {
+        let folder = self.folders.get(&id).ok_or(Refusal::NoSuchFolder)?;
+        if self.is_system(folder) {
+            return Err(Refusal::System);
+        }
+        if !self.is_discarded(folder.parent) {
+            return Err(Refusal::NotInTrash);
+        }
+        self.delete_folder(id)
+    }
+
+    /// Removes a folder with all it holds, for good, wherever it is.
+    pub fn delete_folder(&mut self, id: Uuid) -> Result<Vec<Uuid>, Refusal> {
+        let folder = self.folders.get(&id).ok_or(Refusal::NoSuchFolder)?;
+        if self.is_system(folder) {
+            return Err(Refusal::System);
+        }
+        let parent = folder.parent;
+        let mut gone = self.empty(id);
+        if let Some(within) = self.within.get_mut(&parent) {
+            within.folders.retain(|folder| *folder != id);
+        }
+        self.within.remove(&id);
+        self.folders.remove(&id);
+        self.touched.folders.insert(id);
+        self.bump(parent);
+        gone.push(id);
+        Ok(gone)
+    }
+
+    /// Empties a folder of the trash, or the trash itself; the folder stays.
+    pub fn purge(&mut self, id: Uuid) -> Result<Vec<Uuid>, Refusal> {
+        if !self.folders.contains_key(&id) {
+            return Err(Refusal::NoSuchFolder);
+        }
+        if !self.is_discarded(id) {
+            return Err(Refusal::NotInTrash);
+        }
+        let gone = self.empty(id);
+        self.bump(id);
+        Ok(gone)
+    }
+
+    /// Removes whatever is in a folder, however deep: what is gone now.
+    fn empty(&mut self, id: Uuid) -> Vec<Uuid> {
+        let mut gone = Vec::new();
+        let mut waiting = vec![id];
+        while let Some(id) = waiting.pop() {
+            let within = self.within.get_mut(&id).map(std::mem::take).unwrap_or_default();
+            for item in within.items {
+                self.items.remove(&item);
+                self.touched.items.insert(item);
+                gone.push(item);
+            }
+            for folder in within.folders {
+                waiting.push(folder);
+                self.folders.remove(&folder);
+                self.touched.folders.insert(folder);
+                gone.push(folder);
+            }
+        }
+        for folder in &gone {
+            self.within.remove(folder);
+        }
+        gone
+    }
+
+    /// Adds an item, under an id of its own.
+    pub fn create_item(&mut self, mut item: Item) -> Result<Item, Refusal> {
+        self.room_for(1)?;
+        if !self.folders.contains_key(&item.folder) {
+            return Err(Refusal::NoSuchFolder);
+        }
+        if item.id.is_nil() {
+            item.id = Uuid::new_v4();
+        }
+        if self.folders.contains_key(&item.id) || self.items.contains_key(&item.id) {
+            return Err(Refusal::Exists);
+        }
+        item.owner = self.owner;
+        item.name = cut(&item.name, MAX_NAME);
+        item.description = cut(&item.description, MAX_DESCRIPTION);
+        item.created = jiff::Timestamp::now().as_second() as i32;
+        self.within.entry(item.folder).or_default().items.push(item.id);
+        self.items.insert(item.id, item.clone());
+        self.touched.items.insert(item.id);
+        self.bump(item.folder);
+        Ok(item)
+    }
+
+    /// Changes an item in place; where it is, what it is and whose it is stay. Masks are cut to
+    /// what the base mask allows.
+    pub fn update_item(
+        &mut self,
+        id: Uuid,
+        change: impl FnOnce(&mut Item),
+    ) -> Result<Item, Refusal> {
+        let old = self.items.get(&id).ok_or(Refusal::NoSuchItem)?;
+        let mut item = old.clone();
+        change(&mut item);
+        item = Item {
+            id,
+            folder: old.folder,
+            base_mask: old.base_mask,
+            kind: old.kind,
+            inv_kind: old.inv_kind,
+            created: old.created,
+            name: cut(&item.name, MAX_NAME),
+            description: cut(&item.description, MAX_DESCRIPTION),
+            ..item
+        };
+        if !self.faults.breaks(Policy::TrustsOwners) {
+            (item.owner, item.creator) = (old.owner, old.creator);
+            item.last_owner = old.last_owner;
+        }
+        if !self.faults.breaks(Policy::UnboundMasks) {
+            let base = item.base_mask;
+            item.owner_mask &= base;
+            item.group_mask &= base;
+            item.everyone_mask &= base;
+            item.next_mask &= base;
+        }
+        let folder = item.folder;
+        self.items.insert(id, item.clone());
+        self.touched.items.insert(id);
+        self.bump(folder);
+        Ok(item)
+    }
+
+    /// Moves an item; an empty name keeps its own.
+    pub fn move_item(&mut self, id: Uuid, folder: Uuid, name: &str) -> Result<Item, Refusal> {
+        let item = self.items.get_mut(&id).ok_or(Refusal::NoSuchItem)?;
+        if !self.folders.contains_key(&folder) {
+            return Err(Refusal::NoSuchFolder);
+        }
+        let from = std::mem::replace(&mut item.folder, folder);
+        if !name.is_empty() {
+            item.name = cut(name, MAX_NAME);
+        }
+        let item = item.clone();
+        if let Some(within) = self.within.get_mut(&from) {
+            within.items.retain(|item| *item != id);
+        }
+        self.within.entry(folder).or_default().items.push(id);
+        self.touched.items.insert(id);
+        self.bump(from);
+        if from != folder {
+            self.bump(folder);
+        }
+        Ok(item)
+    }
+
+    /// Adds a copy of an item, this account's or the library's; an empty name keeps its own.
+    pub fn copy_item(&mut self, source: &Item, folder: Uuid, name: &str) -> Result<Item, Refusal> {
+        if source.owner_mask & COPY == 0 && !self.faults.breaks(Policy::CopiesAnything) {
+            return Err(Refusal::NoCopy);
+        }
+        let name = if name.is_empty() { &source.name } else { name };
+        let mut copy = Item { id: Uuid::nil(), folder, name: name.to_owned(), ..source.clone() };
+        if source.owner != self.owner {
+            copy.last_owner = source.owner;
+        }
+        self.create_item(copy)
+    }
+
+    pub fn remove_item(&mut self, id: Uuid) -> Result<(), Refusal> {
+        let item = self.items.remove(&id).ok_or(Refusal::NoSuchItem)?;
+        if let Some(within) = self.within.get_mut(&item.folder) {
+            within.items.retain(|item| *item != id);
+        }
+        self.touched.items.insert(id);
+        self.bump(item.folder);
+        Ok(())
+    }
+}
+
+/// The first characters of a text, as many as also fit a field that counts 255 bytes.
+fn cut(text: &str, most: usize) -> String {
+    const MOST_BYTES: usize = 254;
+    let mut cut: String = text.chars().take(most).collect();
+    while cut.len() > MOST_BYTES {
+        cut.pop();
+    }
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u128) -> Uuid {
+        Uuid::from_u128(n)
+    }
+
+    fn inventory() -> Inventory {
+        let folder = |n: u128, parent: u128, kind| Folder {
+            id: id(n),
+            parent: id(parent),
+            kind,
+            name: format!("folder {n}"),
+            version: 1,
+        };
+        let folders =
+            vec![folder(1, 0, ROOT), folder(2, 1, TRASH), folder(3, 1, -1), folder(4, 3, -1)];
+        Inventory::new(id(99), folders, Vec::new(), Faults::default())
+    }
+
+    fn item(folder: u128) -> Item {
+        Item {
+            folder: id(folder),
+            base_mask: FULL,
+            owner_mask: FULL,
+            kind: 7,
+            name: "a note".into(),
+            ..Item::default()
+        }
+    }
+
+    fn version(inventory: &Inventory, n: u128) -> i32 {
+        inventory.folder(id(n)).unwrap().version
+    }
+
+    #[test]
+    fn what_is_refused_changes_nothing() {
+        let mut all = inventory();
+        let before = format!("{:?}", (all.skeleton(), &all.touched));
+        assert_eq!(all.create_folder(id(0), id(1), -1, "x").unwrap_err(), Refusal::Null);
+        assert_eq!(all.create_folder(id(4), id(1), -1, "x").unwrap_err(), Refusal::Exists);
+        assert_eq!(all.create_folder(id(7), id(77), -1, "x").unwrap_err(), Refusal::NoSuchFolder);
+        assert_eq!(all.create_folder(id(7), id(1), TRASH, "x").unwrap_err(), Refusal::System);
+        assert_eq!(all.create_folder(id(7), id(1), -1, "").unwrap_err(), Refusal::NoName);
+        assert_eq!(all.update_folder(id(2), id(1), "x"), Err(Refusal::System));
+        assert_eq!(all.update_folder(id(1), id(0), "x"), Err(Refusal::System));
+        assert_eq!(all.move_folder(id(3), id(4)), Err(Refusal::Loop));
+        assert_eq!(all.move_folder(id(3), id(3)), Err(Refusal::Loop));
+        assert_eq!(all.remove_folder(id(4)), Err(Refusal::NotInTrash));
+        assert_eq!(all.remove_folder(id(2)), Err(Refusal::System));
+        assert_eq!(all.purge(id(3)), Err(Refusal::NotInTrash));
+        assert_eq!(all.create_item(item(77)).unwrap_err(), Refusal::NoSuchFolder);
+        assert_eq!(all.remove_item(id(5)), Err(Refusal::NoSuchItem));
+        assert_eq!(all.move_item(id(5), id(1), "").unwrap_err(), Refusal::NoSuchItem);
+        assert_eq!(format!("{:?}", (all.skeleton(), &all.touched)), before);
+    }
+
+    #[test]
+    fn versions_grow_with_every_change_of_what_is_directly_inside() {
+        let mut all = inventory();
+        let made = all.create_item(item(3)).unwrap();
+        assert_eq!((version(&all, 3), version(&all, 1)), (2, 1));
+        all.move_item(made.id, id(4), "").unwrap();
+        assert_eq!((version(&all, 3), version(&all, 4)), (3, 2));
+        all.update_item(made.id, |item| item.name = "b".into()).unwrap();
+        assert_eq!(version(&all, 4), 3);
+        all.copy_item(&all.item(made.id).unwrap().clone(), id(3), "").unwrap();
+        assert_eq!((version(&all, 3), version(&all, 4)), (4, 3));
+        all.remove_item(made.id).unwrap();
+        assert_eq!(version(&all, 4), 4);
+        all.update_folder(id(4), id(3), "new").unwrap();
+        assert_eq!((version(&all, 3), version(&all, 4)), (5, 5));
+    }
+
+    #[test]
+    fn an_update_keeps_place_kind_owner_and_base_mask() {
+        let mut all = inventory();
+        let made = all.create_item(item(3)).unwrap();
+        let after = all.update_item(made.id, |item| {
+            *item = Item {
+                id: id(7),
+                folder: id(1),
+                owner: id(5),
+                creator: id(5),
+                base_mask: u32::MAX,
+                everyone_mask: u32::MAX,
+                kind: 0,
+                name: "x".repeat(100),
+                ..Item::default()
+            };
+        });
+        let after = after.unwrap();
+        assert_eq!((after.id, after.folder, after.owner), (made.id, made.folder, id(99)));
+        assert_eq!((after.base_mask, after.everyone_mask, after.kind), (FULL, FULL, 7));
+        assert_eq!(after.name.len(), MAX_NAME);
+    }
+
+    #[test]
+    fn a_folder_goes_from_the_trash_with_all_it_holds() {
+        let mut all = inventory();
+        let deep = all.create_item(item(4)).unwrap();
+        all.move_folder(id(3), id(2)).unwrap();
+        let gone: BTreeSet<Uuid> = all.remove_folder(id(3)).unwrap().into_iter().collect();
+        assert_eq!(gone, BTreeSet::from([id(3), id(4), deep.id]));
+        assert_eq!(all.skeleton().len(), 2);
+        assert!(all.item(deep.id).is_none());
+        let touched = all.take_touched();
+        assert!(touched.items.contains(&deep.id) && touched.folders.contains(&id(4)));
+    }
+
+    #[test]
+    fn targets_of_links_are_told_once_and_not_counted() {
+        let mut all = inventory();
+        let target = all.create_item(item(3)).unwrap();
+        for _ in 0..2 {
+            let link = Item { kind: LINK, asset: target.id, ..item(4) };
+            all.create_item(link).unwrap();
+        }
+        let contents = all.contents(id(4)).unwrap();
+        assert_eq!((contents.descendents(), contents.targets), (2, vec![target]));
+    }
+}

@@ -1,0 +1,161 @@
+//! Inventories and assets on disk: what was acknowledged is there after a crash.
+
+use super::assets::Asset;
+use super::model::{Inventory, Touched};
+use crate::proto::inventory::{Folder, Item};
+use redb::{Database, ReadableDatabase, TableDefinition};
+use std::path::{Path, PathBuf};
+use uuid::Uuid;
+
+/// By owner and own id, 32 bytes; the folder as JSON.
+const FOLDERS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("folders");
+
+/// By owner and own id, 32 bytes; the item as JSON.
+const ITEMS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("items");
+
+/// By id, 16 bytes; the asset's type and then its bytes.
+const ASSETS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("assets");
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The directory cannot be made.
+    #[error("the directory {0} cannot be made: {1}")]
+    Directory(PathBuf, std::io::Error),
+    /// The file cannot be read or written.
+    #[error("{0}: {1}")]
+    File(PathBuf, redb::Error),
+    /// A record is not what this program writes.
+    #[error("{0} holds a record that cannot be read: {1}")]
+    Record(PathBuf, String),
+}
+
+/// What an account has: folders and items, in no order.
+type Kept = (Vec<Folder>, Vec<Item>);
+
+/// An open store.
+#[derive(Debug)]
+pub(in crate::grid) struct Store {
+    database: Database,
+    path: PathBuf,
+}
+
+fn key(owner: Uuid, id: Uuid) -> [u8; 32] {
+    let mut key = [0; 32];
+    key[..16].copy_from_slice(owner.as_bytes());
+    key[16..].copy_from_slice(id.as_bytes());
+    key
+}
+
+impl Store {
+    /// Opens the store of a directory, making both where they are not there.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(directory)
+            .map_err(|error| StoreError::Directory(directory.to_owned(), error))?;
+        let path = directory.join("inventory.redb");
+        let database = Database::create(&path);
+        let database = database.map_err(|error| StoreError::File(path.clone(), error.into()))?;
+        let store = Self { database, path };
+        store.prepare().map_err(|error| store.failed(error))?;
+        Ok(store)
+    }
+
+    fn failed(&self, error: redb::Error) -> StoreError {
+        StoreError::File(self.path.clone(), error)
+    }
+
+    /// Every table is there from the start, so that reading needs no special case.
+    fn prepare(&self) -> Result<(), redb::Error> {
+        let write = self.database.begin_write()?;
+        for table in [FOLDERS, ITEMS, ASSETS] {
+            write.open_table(table)?;
+        }
+        Ok(write.commit()?)
+    }
+
+    /// What an account has; none if it has never been here.
+    pub fn load(&self, owner: Uuid) -> Result<Option<Kept>, StoreError> {
+        let folders = self.read(FOLDERS, owner)?;
+        let items = self.read(ITEMS, owner)?;
+        Ok((!folders.is_empty()).then_some((folders, items)))
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(
+        &self,
+        table: TableDefinition<'_, &[u8], &[u8]>,
+        owner: Uuid,
+    ) -> Result<Vec<T>, StoreError> {
+        let records = self.records(table, owner).map_err(|error| self.failed(error))?;
+        let read = |bytes: Vec<u8>| {
+            serde_json::from_slice(&bytes)
+                .map_err(|error| StoreError::Record(self.path.clone(), error.to_string()))
+        };
+        records.into_iter().map(read).collect()
+    }
+
+    fn records(
+        &self,
+        table: TableDefinition<'_, &[u8], &[u8]>,
+        owner: Uuid,
+    ) -> Result<Vec<Vec<u8>>, redb::Error> {
+        let read = self.database.begin_read()?;
+        let (from, to) = (key(owner, Uuid::nil()), key(owner, Uuid::max()));
+        let mut found = Vec::new();
+        for record in read.open_table(table)?.range(&from[..]..=&to[..])? {
+            found.push(record?.1.value().to_vec());
+        }
+        Ok(found)
+    }
+
+    /// Keeps what a change has touched, all of it or nothing; it is on the disk when this returns.
+    pub fn keep(&self, inventory: &Inventory, touched: &Touched) -> Result<(), StoreError> {
+        self.write(inventory, touched).map_err(|error| self.failed(error))
+    }
+
+    fn write(&self, inventory: &Inventory, touched: &Touched) -> Result<(), redb::Error> {
+        let write = self.database.begin_write()?;
+        {
+            let mut folders = write.open_table(FOLDERS)?;
+            for id in &touched.folders {
+                let key = key(inventory.owner, *id);
+                match inventory.folder(*id) {
+                    Some(folder) => drop(folders.insert(&key[..], &json(folder)[..])?),
+                    None => drop(folders.remove(&key[..])?),
+                }
+            }
+            let mut items = write.open_table(ITEMS)?;
+            for id in &touched.items {
+                let key = key(inventory.owner, *id);
+                match inventory.item(*id) {
+                    Some(item) => drop(items.insert(&key[..], &json(item)[..])?),
+                    None => drop(items.remove(&key[..])?),
+                }
+            }
+        }
+        Ok(write.commit()?)
+    }
+
+    /// Keeps an asset; it is on the disk when this returns.
+    pub fn keep_asset(&self, id: Uuid, asset: &Asset) -> Result<(), StoreError> {
+        let bytes = [&[asset.kind as u8][..], &asset.bytes].concat();
+        let kept = || -> Result<(), redb::Error> {
+            let write = self.database.begin_write()?;
+            write.open_table(ASSETS)?.insert(&id.as_bytes()[..], &bytes[..])?;
+            Ok(write.commit()?)
+        };
+        kept().map_err(|error| self.failed(error))
+    }
+
+    /// An asset that was kept.
+    pub fn asset(&self, id: Uuid) -> Option<Asset> {
+        let read = self.database.begin_read().ok()?;
+        let table = read.open_table(ASSETS).ok()?;
+        let record = table.get(&id.as_bytes()[..]).ok()??;
+        let (kind, bytes) = record.value().split_first()?;
+        Some(Asset { kind: *kind as i8, bytes: bytes.into() })
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}

@@ -1,0 +1,374 @@
+//! Inventory over UDP: what viewers ask of a region about their own things.
+
+use super::model::{Contents, Inventory};
+use super::{Inventories, Refusal, own_item, uploaded_id};
+use crate::grid::Policy;
+use crate::grid::region::Region;
+use crate::proto::inventory::{BODY_PART, CLOTHING, FOLDER_LINK, Folder, Item, LANDMARK, LINK};
+use crate::proto::message::{Field, Message, Row};
+use crate::proto::template::Template;
+use std::net::SocketAddr;
+use uuid::Uuid;
+
+/// A message's entries together are no larger than this, so that any path carries it whole.
+const MOST_BYTES: usize = 1000;
+
+/// Handles a message about inventory; whether it was one. What is refused gets no answer, as the
+/// protocol has none for it.
+pub(in crate::grid) fn dispatch(
+    region: &mut Region,
+    from: SocketAddr,
+    agent: Uuid,
+    message: &Message,
+) -> bool {
+    let desk = Desk { agent, from, message };
+    let done = match message.name() {
+        "FetchInventoryDescendents" => desk.tell_folder(region),
+        "FetchInventory" => desk.tell_items(region),
+        "CreateInventoryFolder" => desk.create_folder(region),
+        "UpdateInventoryFolder" => desk.update_folders(region),
+        "MoveInventoryFolder" => desk.move_folders(region),
+        "RemoveInventoryFolder" => desk.remove_folders(region),
+        "CreateInventoryItem" => desk.create_item(region),
+        "LinkInventoryItem" => desk.link_item(region),
+        "UpdateInventoryItem" => desk.update_items(region),
+        "MoveInventoryItem" => desk.move_items(region),
+        "CopyInventoryItem" => desk.copy_items(region),
+        "RemoveInventoryItem" => desk.remove_items(region, "InventoryData"),
+        "RemoveInventoryObjects" => {
+            desk.remove_folders(region).and(desk.remove_items(region, "ItemData"))
+        }
+        "PurgeInventoryDescendents" => desk.purge(region),
+        "ChangeInventoryItemFlags" => desk.change_flags(region),
+        _ => return false,
+    };
+    if let Err(refusal) = done {
+        region.shared.log(&format!("{}: {refusal}", message.name()));
+    }
+    true
+}
+
+/// One message, and whose it is.
+struct Desk<'m> {
+    agent: Uuid,
+    from: SocketAddr,
+    message: &'m Message,
+}
+
+type Done = Result<(), Refusal>;
+
+impl Desk<'_> {
+    fn id(&self, block: &str, field: &str) -> Uuid {
+        self.message.uuid(block, field).unwrap_or_default()
+    }
+
+    /// An id of every instance of a block.
+    fn ids(&self, block: &str, field: &str) -> Vec<Uuid> {
+        self.message.rows(block).map(|row| row.id(field)).collect()
+    }
+
+    fn tell_folder(&self, region: &mut Region) -> Done {
+        let id = self.id("InventoryData", "FolderID");
+        let wants = |name| self.message.field("InventoryData", name) != Some(&Field::Bool(false));
+        let by_date = self.message.field("InventoryData", "SortOrder") == Some(&Field::S32(1));
+        let shared = region.shared.clone();
+        let found = shared.inventories().contents(self.agent, id);
+        let (owner, mut contents) = found.ok_or(Refusal::NoSuchFolder)?;
+        contents.sort(by_date);
+        let packets = Packets { template: &shared.template, agent: self.agent, owner };
+        let mut all = packets.of(&contents, wants("FetchFolders"), wants("FetchItems"));
+        if shared.config.faults.breaks(Policy::LosesLastPacket) && all.len() > 1 {
+            all.pop();
+        }
+        all.iter().for_each(|packet| region.circuits.send(self.from, packet, true));
+        Ok(())
+    }
+
+    fn tell_items(&self, region: &mut Region) -> Done {
+        let shared = region.shared.clone();
+        let mut all = shared.inventories();
+        let wanted = self.ids("InventoryData", "ItemID").into_iter();
+        let found: Vec<Item> = wanted.filter_map(|id| all.item(self.agent, id)).collect();
+        drop(all);
+        let reply = || {
+            Message::named(&shared.template, "FetchInventoryReply").with(
+                "AgentData",
+                "AgentID",
+                Field::Uuid(self.agent),
+            )
+        };
+        for items in in_packets(&found, item_size) {
+            let add = |message, item: &Item| item.to_block(message, "InventoryData");
+            let message = items.iter().fold(reply(), add);
+            region.circuits.send(self.from, &message, true);
+        }
+        Ok(())
+    }
+
+    fn create_folder(&self, region: &mut Region) -> Done {
+        let folder = Folder::from_blocks(self.message, "FolderData");
+        let folder = folder.into_iter().next().ok_or(Refusal::Null)?;
+        let mut all = region.shared.inventories();
+        let make = |own: &mut Inventory| {
+            own.create_folder(folder.id, folder.parent, folder.kind, &folder.name)
+        };
+        all.change(self.agent, make).map(drop)
+    }
+
+    /// Makes a change for every entry; the first refusal is told, the other entries are made.
+    fn each<T>(
+        &self,
+        region: &Region,
+        entries: impl IntoIterator<Item = T>,
+        mut change: impl FnMut(&mut Inventory, T) -> Done,
+    ) -> Done {
+        let mut all = region.shared.inventories();
+        let mut done = Ok(());
+        for entry in entries {
+            done = done.and(all.change(self.agent, |own| change(own, entry)));
+        }
+        done
+    }
+
+    fn update_folders(&self, region: &Region) -> Done {
+        let folders = Folder::from_blocks(self.message, "FolderData");
+        self.each(region, folders, |own, folder| {
+            own.update_folder(folder.id, folder.parent, &folder.name)
+        })
+    }
+
+    fn move_folders(&self, region: &Region) -> Done {
+        self.each(region, self.message.rows("InventoryData"), |own, row| {
+            own.move_folder(row.id("FolderID"), row.id("ParentID"))
+        })
+    }
+
+    fn remove_folders(&self, region: &Region) -> Done {
+        let ids = self.ids("FolderData", "FolderID");
+        self.each(region, ids, |own, id| own.remove_folder(id).map(drop))
+    }
+
+    fn remove_items(&self, region: &Region, block: &str) -> Done {
+        let ids = self.ids(block, "ItemID");
+        if region.shared.config.faults.breaks(Policy::RemovesForeign) {
+            region.shared.inventories().remove_anywhere(&ids);
+        }
+        self.each(region, ids, |own, id| own.remove_item(id))
+    }
+
+    fn purge(&self, region: &Region) -> Done {
+        let id = self.id("InventoryData", "FolderID");
+        self.each(region, [id], |own, id| own.purge(id).map(drop))
+    }
+
+    fn change_flags(&self, region: &Region) -> Done {
+        self.each(region, self.message.rows("InventoryData"), |own, row| {
+            let flags = row.number("Flags") as u32;
+            own.update_item(row.id("ItemID"), |item| item.flags = flags).map(drop)
+        })
+    }
+
+    /// The asset that was uploaded under a transaction, if one was.
+    fn uploaded(&self, region: &Region, transaction: Uuid) -> Option<Uuid> {
+        let secure = region.shared.world().presence(self.agent)?.secure_session_id;
+        let id = uploaded_id(transaction, secure);
+        region.shared.inventories().asset(id).map(|_| id)
+    }
+
+    fn create_item(&self, region: &mut Region) -> Done {
+        let wanted = self.message.rows("InventoryBlock").next().ok_or(Refusal::Null)?;
+        let kind = wanted.number("Type") as i8;
+        let transaction = wanted.id("TransactionID");
+        let uploaded = self.uploaded(region, transaction).filter(|_| !transaction.is_nil());
+        let here = region.shared.world().landmark(self.agent);
+        let shared = region.shared.clone();
+        let mut all = shared.inventories();
+        let asset = match (uploaded, here) {
+            (Some(asset), _) => asset,
+            (None, Some(here)) if kind == LANDMARK => {
+                let id = Uuid::new_v4();
+                all.put_asset(id, kind, here.to_text().as_bytes());
+                id
+            }
+            _ => all.default_asset(kind),
+        };
+        let inv_kind = wanted.number("InvType") as i8;
+        let name = wanted.text("Name");
+        let mut item = own_item(self.agent, wanted.id("FolderID"), kind, inv_kind, &name);
+        item.description = wanted.text("Description");
+        item.next_mask = wanted.number("NextOwnerMask") as u32 & item.base_mask;
+        item.asset = asset;
+        if matches!(kind, CLOTHING | BODY_PART) {
+            item.flags = wanted.number("WearableType") as u32;
+        }
+        let made = all.change(self.agent, |own| own.create_item(item))?;
+        drop(all);
+        self.announce(region, &made, wanted.number("CallbackID") as u32);
+        Ok(())
+    }
+
+    fn link_item(&self, region: &mut Region) -> Done {
+        let wanted = self.message.rows("InventoryBlock").next().ok_or(Refusal::Null)?;
+        let target = wanted.id("OldItemID");
+        let shared = region.shared.clone();
+        let mut all = shared.inventories();
+        let kind = wanted.number("Type") as i8;
+        match kind {
+            LINK if all.item(self.agent, target).is_some() => {}
+            FOLDER_LINK if all.tree_of(self.agent, target).is_some() => {}
+            FOLDER_LINK => return Err(Refusal::NoSuchFolder),
+            _ => return Err(Refusal::NoSuchItem),
+        }
+        let (inv_kind, name) = (wanted.number("InvType") as i8, wanted.text("Name"));
+        let mut link = own_item(self.agent, wanted.id("FolderID"), kind, inv_kind, &name);
+        link.description = wanted.text("Description");
+        link.asset = target;
+        let made = all.change(self.agent, |own| own.create_item(link))?;
+        drop(all);
+        self.announce(region, &made, wanted.number("CallbackID") as u32);
+        Ok(())
+    }
+
+    /// Tells the viewer of an item that it has made.
+    fn announce(&self, region: &mut Region, item: &Item, callback: u32) {
+        let message = Message::named(&region.shared.template, "UpdateCreateInventoryItem")
+            .with("AgentData", "AgentID", Field::Uuid(self.agent))
+            .with("AgentData", "SimApproved", Field::Bool(true));
+        let message = item.to_block(message, "InventoryData").with(
+            "InventoryData",
+            "CallbackID",
+            Field::U32(callback),
+        );
+        region.circuits.send(self.from, &message, true);
+    }
+
+    fn update_items(&self, region: &Region) -> Done {
+        let faults = &region.shared.config.faults;
+        let mut done = Ok(());
+        for row in self.message.rows("InventoryData") {
+            let told = Item::from_row(row);
+            let transaction = row.id("TransactionID");
+            let uploaded = self.uploaded(region, transaction).filter(|_| !transaction.is_nil());
+            let id = told.id;
+            let mut all = region.shared.inventories();
+            if faults.breaks(Policy::CreatesOnUpdate) && all.item(self.agent, id).is_none() {
+                let _ = all.change(self.agent, |own| own.create_item(told.clone()));
+            }
+            let change = |own: &mut Inventory| {
+                own.update_item(id, |item| {
+                    let asset = uploaded.unwrap_or(item.asset);
+                    *item = Item { asset, last_owner: item.last_owner, ..told };
+                })
+            };
+            done = done.and(all.change(self.agent, change).map(drop));
+            if faults.breaks(Policy::MovesSilently) {
+                let _ = all.change(self.agent, |own| own.move_item(id, own.root, ""));
+            }
+        }
+        done
+    }
+
+    /// Moves items, and tells of each on the event queue, as OpenSim does.
+    fn move_items(&self, region: &Region) -> Done {
+        let mut moved = Vec::new();
+        let done = self.each(region, self.message.rows("InventoryData"), |own, row| {
+            let name = row.text("NewName");
+            moved.push(own.move_item(row.id("ItemID"), row.id("FolderID"), &name)?);
+            Ok(())
+        });
+        let mut world = region.shared.world();
+        for item in &moved {
+            world.tell(self.agent, region.index, item.to_bulk_update(self.agent, 0));
+        }
+        done
+    }
+
+    fn copy_items(&self, region: &mut Region) -> Done {
+        let mut done = Ok(());
+        for row in self.message.rows("InventoryData") {
+            let shared = region.shared.clone();
+            let copied = copy(&mut shared.inventories(), self.agent, row);
+            match copied {
+                Ok(copy) => self.announce(region, &copy, row.number("CallbackID") as u32),
+                Err(refusal) => done = Err(refusal),
+            }
+        }
+        done
+    }
+}
+
+fn copy(all: &mut Inventories, agent: Uuid, wanted: Row<'_>) -> Result<Item, Refusal> {
+    let source = all.item(agent, wanted.id("OldItemID")).ok_or(Refusal::NoSuchItem)?;
+    let (folder, name) = (wanted.id("NewFolderID"), wanted.text("NewName"));
+    all.change(agent, |own| own.copy_item(&source, folder, &name))
+}
+
+/// InventoryDescendents for one folder.
+struct Packets<'t> {
+    template: &'t Template,
+    agent: Uuid,
+    owner: Uuid,
+}
+
+impl Packets<'_> {
+    /// Folders first, then items, the targets of links before the links; one packet at least.
+    fn of(&self, contents: &Contents, folders: bool, items: bool) -> Vec<Message> {
+        let mut all = Vec::new();
+        if folders {
+            let packets = in_packets(&contents.folders, |folder| 40 + folder.name.len());
+            all.extend(packets.into_iter().map(|folders| {
+                let add = |message, folder: &Folder| folder.to_block(message, "FolderData");
+                folders.iter().fold(self.empty(contents), add)
+            }));
+        }
+        if items {
+            let told: Vec<Item> = contents.targets.iter().chain(&contents.items).cloned().collect();
+            all.extend(in_packets(&told, item_size).into_iter().map(|items| {
+                let add = |message, item: &Item| item.to_block(message, "ItemData");
+                items.iter().fold(self.empty(contents), add)
+            }));
+        }
+        let all = if all.is_empty() { vec![self.empty(contents)] } else { all };
+        all.into_iter().map(with_null_blocks).collect()
+    }
+
+    fn empty(&self, contents: &Contents) -> Message {
+        Message::named(self.template, "InventoryDescendents")
+            .with("AgentData", "AgentID", Field::Uuid(self.agent))
+            .with("AgentData", "FolderID", Field::Uuid(contents.folder.id))
+            .with("AgentData", "OwnerID", Field::Uuid(self.owner))
+            .with("AgentData", "Version", Field::S32(contents.folder.version))
+            .with("AgentData", "Descendents", Field::S32(contents.descendents()))
+    }
+}
+
+/// Viewers know a section without entries by one null block.
+fn with_null_blocks(mut message: Message) -> Message {
+    for block in ["FolderData", "ItemData"] {
+        if message.instances(block).is_empty() {
+            message = message.with(block, "Type", Field::S8(-1));
+        }
+    }
+    message
+}
+
+fn item_size(item: &Item) -> usize {
+    140 + item.name.len() + item.description.len()
+}
+
+/// Entries, as many together as a packet carries.
+fn in_packets<T>(entries: &[T], size: impl Fn(&T) -> usize) -> Vec<&[T]> {
+    let (mut packets, mut start, mut bytes) = (Vec::new(), 0, 0);
+    for (at, entry) in entries.iter().enumerate() {
+        let size = size(entry);
+        if at > start && bytes + size > MOST_BYTES {
+            packets.push(&entries[start..at]);
+            (start, bytes) = (at, 0);
+        }
+        bytes += size;
+    }
+    if start < entries.len() {
+        packets.push(&entries[start..]);
+    }
+    packets
+}

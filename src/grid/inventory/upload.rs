@@ -1,0 +1,228 @@
+//! Uploads: a capability says where the bytes go, and the place it names takes them once.
+
+use super::model::Refusal;
+use super::{MOST_BYTES, own_item};
+use crate::grid::presence::{Cap, Purpose};
+use crate::grid::reply::{Body, Reply};
+use crate::grid::{Policy, Shared};
+use crate::net::server::Request;
+use crate::proto::inventory::{Item, NOTECARD, SCRIPT, TYPE_NAMES};
+use crate::proto::llsd::{Llsd, from_xml};
+use crate::tamper::Channel;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// What becomes of the bytes of one upload.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::grid) enum Upload {
+    /// A new item stands for them.
+    New(Item),
+    /// An item that is there stands for them from now on.
+    Into { item: Uuid, kind: i8 },
+}
+
+/// An uploader that nobody uses is gone after this.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Answers a capability that begins an upload; a status where it refuses, none where it is
+/// another's.
+pub(in crate::grid) fn begin(
+    shared: &Arc<Shared>,
+    name: &str,
+    agent: Uuid,
+    region: usize,
+    request: &Request,
+) -> Option<Result<Body, u16>> {
+    let wanted = match name {
+        "NewFileAgentInventory" => new_item,
+        "UpdateNotecardAgentInventory" => into_notecard,
+        "UpdateScriptAgent" => into_script,
+        _ => return None,
+    };
+    if request.method != "POST" {
+        return Some(Err(405));
+    }
+    let Ok(asked @ Llsd::Map(_)) = from_xml(&request.body) else { return Some(Err(400)) };
+    let body = match wanted(shared, agent, &asked) {
+        Ok(upload) => {
+            let id = Uuid::new_v4().to_string();
+            let purpose = Purpose::Uploader(Box::new(upload));
+            let mut world = shared.world();
+            world.caps.insert(id.clone(), Cap { agent, region, purpose });
+            let url = world.url(&id);
+            drop(world);
+            expire(shared.clone(), id);
+            Llsd::map([("state", Llsd::string("upload")), ("uploader", Llsd::String(url))])
+        }
+        Err(message) => refusal(message),
+    };
+    Some(Ok(Body::Llsd(body)))
+}
+
+fn expire(shared: Arc<Shared>, id: String) {
+    tokio::spawn(async move {
+        tokio::time::sleep(PATIENCE / shared.config.time_factor.max(1)).await;
+        shared.world().caps.remove(&id);
+    });
+}
+
+/// How uploads say no: with 200, and no uploader.
+fn refusal(message: &str) -> Llsd {
+    let error =
+        Llsd::map([("message", Llsd::string(message)), ("identifier", Llsd::string("gridproof"))]);
+    Llsd::map([("state", Llsd::string("error")), ("error", error)])
+}
+
+type Wanted = Result<Upload, &'static str>;
+
+fn new_item(shared: &Arc<Shared>, agent: Uuid, asked: &Llsd) -> Wanted {
+    let text = |key: &str| asked.get(key).and_then(Llsd::as_str);
+    let kind = |key: &str| {
+        let name = text(key)?;
+        TYPE_NAMES.iter().find(|(known, _, _)| *known == name)
+    };
+    let folder = asked.get("folder_id").and_then(Llsd::as_uuid).ok_or("no folder is named")?;
+    let (_, kind, implied) = *kind("asset_type").ok_or("no such type of asset")?;
+    let inv_kind = self::kind_of(text("inventory_type")).unwrap_or(implied);
+    let name = text("name").filter(|name| !name.is_empty()).ok_or("the item has no name")?;
+    let known = shared.inventories().of(agent).is_ok_and(|own| own.folder(folder).is_some());
+    if !known {
+        return Err("there is no such folder");
+    }
+    let mut item = own_item(agent, folder, kind, inv_kind, name);
+    item.description = text("description").unwrap_or_default().to_owned();
+    let mask = |key: &str| asked.get(key).and_then(Llsd::as_i32).unwrap_or_default() as u32;
+    item.next_mask = mask("next_owner_mask") & item.base_mask;
+    item.group_mask = mask("group_mask") & item.base_mask;
+    item.everyone_mask = mask("everyone_mask") & item.base_mask;
+    Ok(Upload::New(item))
+}
+
+fn kind_of(name: Option<&str>) -> Option<i8> {
+    TYPE_NAMES.iter().find(|(known, _, _)| Some(*known) == name).map(|(_, _, inv_kind)| *inv_kind)
+}
+
+fn into_notecard(shared: &Arc<Shared>, agent: Uuid, asked: &Llsd) -> Wanted {
+    into(shared, agent, asked, NOTECARD)
+}
+
+fn into_script(shared: &Arc<Shared>, agent: Uuid, asked: &Llsd) -> Wanted {
+    into(shared, agent, asked, SCRIPT)
+}
+
+fn into(shared: &Arc<Shared>, agent: Uuid, asked: &Llsd, kind: i8) -> Wanted {
+    let item = asked.get("item_id").and_then(Llsd::as_uuid).ok_or("no item is named")?;
+    let mut all = shared.inventories();
+    let foreign = shared.config.faults.breaks(Policy::ShowsForeign);
+    let own = all.of(agent).map_err(|_| "the inventory cannot be read")?;
+    let found = own.item(item).map(|item| item.kind);
+    match found {
+        Some(found) if found == kind => Ok(Upload::Into { item, kind }),
+        Some(_) => Err("the item is of another type"),
+        None if foreign => Ok(Upload::Into { item, kind }),
+        None => Err("there is no such item"),
+    }
+}
+
+/// Takes the bytes of an upload.
+pub(in crate::grid) fn finish(
+    shared: &Arc<Shared>,
+    id: &str,
+    agent: Uuid,
+    upload: Upload,
+    request: &Request,
+) -> Reply {
+    let status = |status| Reply::status(Channel::Caps, "uploader", status);
+    if request.method != "POST" {
+        return status(405);
+    }
+    if request.body.is_empty() {
+        return status(400);
+    }
+    if request.body.len() > MOST_BYTES {
+        return status(413);
+    }
+    // From here on it is used, whatever comes of it.
+    if shared.world().caps.remove(id).is_none() && !shared.config.faults.breaks(Policy::CapsOutlive)
+    {
+        return status(404);
+    }
+    if shared.config.faults.breaks(Policy::UploadsTwice) {
+        let purpose = Purpose::Uploader(Box::new(upload.clone()));
+        shared.world().caps.insert(id.to_owned(), Cap { agent, region: 0, purpose });
+    }
+    let body = match keep(shared, agent, upload, &request.body) {
+        Ok(members) => Llsd::map(members),
+        Err(refused) => refusal(&refused.to_string()),
+    };
+    Reply::new(Channel::Caps, "uploader", Body::Llsd(body))
+}
+
+/// Stores the bytes, then lets the item stand for them.
+fn keep(
+    shared: &Shared,
+    agent: Uuid,
+    upload: Upload,
+    bytes: &[u8],
+) -> Result<Vec<(&'static str, Llsd)>, Refusal> {
+    let asset = Uuid::new_v4();
+    let mut all = shared.inventories();
+    let kind = match &upload {
+        Upload::New(item) => item.kind,
+        Upload::Into { kind, .. } => *kind,
+    };
+    let stored = match shared.config.faults.breaks(Policy::ForgetsUploads) {
+        true => all.put_asset(asset, kind, b"something else"),
+        false => all.put_asset(asset, kind, bytes),
+    };
+    if !stored {
+        return Err(Refusal::Full);
+    }
+    let item = match upload {
+        Upload::New(item) => all.change(agent, |own| own.create_item(Item { asset, ..item }))?,
+        Upload::Into { item, .. } => {
+            all.change(agent, |own| own.update_item(item, |item| item.asset = asset))?
+        }
+    };
+    let mask = |mask: u32| Llsd::Integer(mask as i32);
+    let mut members = vec![
+        ("state", Llsd::string("complete")),
+        ("new_asset", Llsd::Uuid(asset)),
+        ("new_inventory_item", Llsd::Uuid(item.id)),
+    ];
+    if kind == SCRIPT {
+        let errors = faulty_lines(bytes);
+        members.push(("compiled", Llsd::Boolean(errors.is_empty())));
+        members.push(("errors", Llsd::Array(errors.into_iter().map(Llsd::String).collect())));
+    } else {
+        members.push(("new_next_owner_mask", mask(item.next_mask)));
+        members.push(("new_group_mask", mask(item.group_mask)));
+        members.push(("new_everyone_mask", mask(item.everyone_mask)));
+        members.push(("inventory_item_flags", mask(item.flags)));
+    }
+    Ok(members)
+}
+
+/// What is plainly wrong with a script: no compiler, but braces and a default state are asked for.
+fn faulty_lines(bytes: &[u8]) -> Vec<String> {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return vec!["(0, 0) : ERROR : not UTF-8".into()];
+    };
+    let (mut depth, mut errors) = (0i32, Vec::new());
+    for (number, line) in text.lines().enumerate() {
+        let code = line.split("//").next().unwrap_or_default();
+        for sign in code.chars() {
+            depth += i32::from(sign == '{') - i32::from(sign == '}');
+        }
+        if depth < 0 {
+            errors.push(format!("({number}, 0) : ERROR : Syntax error"));
+            depth = 0;
+        }
+    }
+    if depth != 0 || !text.contains("default") {
+        let last = text.lines().count();
+        errors.push(format!("({last}, 0) : ERROR : Syntax error"));
+    }
+    errors
+}

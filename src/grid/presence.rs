@@ -1,0 +1,98 @@
+//! Somebody logged in: the session, the avatar, and an agent in each region that knows it.
+
+use super::inventory::Upload;
+use crate::proto::event_queue::Event;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+/// What a capability does.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Purpose {
+    Seed,
+    Named(&'static str),
+    /// Takes the bytes of one upload.
+    Uploader(Box<Upload>),
+}
+
+/// A capability: an id in a URL that stands for one agent in one region.
+#[derive(Clone, Debug)]
+pub(super) struct Cap {
+    pub agent: Uuid,
+    pub region: usize,
+    pub purpose: Purpose,
+}
+
+/// An agent in one region, root or child.
+#[derive(Debug)]
+pub(super) struct AgentHere {
+    pub seed: String,
+    pub granted: HashMap<&'static str, String>,
+    pub seed_posted: bool,
+    pub handshake_replied: bool,
+    /// The world beyond the own avatar was sent.
+    pub world_open: bool,
+    /// The neighbours were announced from here.
+    pub announced: bool,
+    /// What this region's event queue has to tell.
+    pub queue: VecDeque<Event>,
+    /// Events that a fault held back, due now.
+    pub late: Vec<Event>,
+    pub next_event: i32,
+    pub wake: Arc<Notify>,
+}
+
+impl AgentHere {
+    pub fn new(seed: String) -> Self {
+        Self {
+            seed,
+            granted: HashMap::new(),
+            seed_posted: false,
+            handshake_replied: false,
+            world_open: false,
+            announced: false,
+            queue: VecDeque::new(),
+            late: Vec::new(),
+            next_event: rand::random_range(1..30_000_000),
+            wake: Arc::default(),
+        }
+    }
+}
+
+/// On the way to another region.
+#[derive(Clone, Debug)]
+pub(super) struct Transit {
+    /// Tells this journey from later ones.
+    pub number: u64,
+    pub to: usize,
+    pub position: [f32; 3],
+    pub look_at: [f32; 3],
+    /// On foot, not by teleport.
+    pub walking: bool,
+}
+
+/// Somebody logged in.
+#[derive(Debug)]
+pub(super) struct Presence {
+    pub agent_id: Uuid,
+    pub session_id: Uuid,
+    pub secure_session_id: Uuid,
+    pub circuit_code: u32,
+    pub first: String,
+    pub last: String,
+    pub root: usize,
+    pub position: [f32; 3],
+    pub look_at: [f32; 3],
+    /// An avatar stands in the root region.
+    pub arrived: bool,
+    /// The avatar sits on the ground.
+    pub sitting: bool,
+    pub flying: bool,
+    /// Which way it walks, as a unit vector; none if it stands.
+    pub walking: Option<[f32; 2]>,
+    /// The animations its viewer has started.
+    pub animations: Vec<Uuid>,
+    pub agents: HashMap<usize, AgentHere>,
+    pub transit: Option<Transit>,
+}
