@@ -25,6 +25,9 @@ pub struct TargetArgs {
     /// Name of a region beside the first
     #[arg(long, value_name = "NAME")]
     pub neighbour: Option<String>,
+    /// Name of a region that does not touch the first
+    #[arg(long, value_name = "NAME")]
+    pub distant: Option<String>,
     /// Known failures: a profile's name or file
     #[arg(long, value_name = "PROFILE")]
     pub profile: Option<String>,
@@ -56,6 +59,7 @@ pub(super) fn target(world: &World, args: &TargetArgs) -> Result<Option<Target>,
         target.regions = args.region.clone();
     }
     target.neighbour = args.neighbour.clone().or(target.neighbour);
+    target.distant = args.distant.clone().or(target.distant);
     target.profile = args.profile.clone().or(target.profile);
     target.time_scale = args.time_scale.unwrap_or(target.time_scale);
     Ok(Some(target))

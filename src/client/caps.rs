@@ -7,7 +7,7 @@ use crate::proto::seed;
 use std::time::Duration;
 
 /// What a viewer of our kind asks the seed for.
-pub const WANTED: [&str; 12] = [
+pub const WANTED: [&str; 18] = [
     "EventQueueGet",
     "SimulatorFeatures",
     "GetDisplayNames",
@@ -17,6 +17,12 @@ pub const WANTED: [&str; 12] = [
     "FetchInventoryDescendents2",
     "FetchLib2",
     "FetchLibDescendents2",
+    "CreateInventoryCategory",
+    "NewFileAgentInventory",
+    "UpdateNotecardAgentInventory",
+    "UpdateScriptAgent",
+    "InventoryAPIv3",
+    "LibraryAPIv3",
     "AgentPreferences",
     "UpdateAgentLanguage",
     "HomeLocation",

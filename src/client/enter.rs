@@ -157,12 +157,19 @@ impl Viewer {
         if self.hear(ROOT, "AgentMovementComplete", within).await.is_none() {
             return Err(EnterError::Silence("AgentMovementComplete"));
         }
-        let throttle = agent_message(&template, "AgentThrottle", &session)
+        self.root = ROOT.to_owned();
+        self.settle(ROOT, &session).await;
+        Ok(())
+    }
+
+    /// What a viewer says as soon as its avatar stands in a region.
+    pub(super) async fn settle(&self, circuit: &str, session: &Session) {
+        let template = &self.common.template;
+        let throttle = agent_message(template, "AgentThrottle", session)
             .with("AgentData", "CircuitCode", Field::U32(session.circuit_code))
             .with("Throttle", "Throttles", Field::Variable(throttles()));
-        self.tell(ROOT, throttle, true).await;
-        self.tell(ROOT, agent_update(&template, &session), true).await;
-        Ok(())
+        self.tell(circuit, throttle, true).await;
+        self.tell(circuit, agent_update(template, session), true).await;
     }
 
     /// Sends on a circuit; its number, 0 if the circuit is gone.

@@ -7,6 +7,7 @@ use crate::net::udp::Link;
 use crate::proto::circuit::{Config, Sequence};
 use crate::proto::login::Session;
 use crate::proto::seed;
+use std::net::SocketAddrV4;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -32,11 +33,11 @@ impl Viewer {
         let mut answered = false;
         if self.stands_here().await {
             let config = Config::viewer();
-            if let Some(link) = self.links.get(ROOT) {
+            if let Some(link) = self.links.get(&self.root) {
                 // A case may have told the circuit to withhold acks.
                 link.configure(move |circuit| circuit.config_mut().acks = config.acks);
             }
-            answered = self.ask_to_leave(ROOT, &session, patience).await.is_some();
+            answered = self.ask_to_leave(&self.root, &session, patience).await.is_some();
         }
         // A grid may have ended the session by itself: kicked, or silent for too long.
         answered = answered || self.seed_is_gone(&session).await;
@@ -45,16 +46,13 @@ impl Viewer {
             // still hold back or resend, such as a late UseCircuitCode, would take it from us again.
             self.impair.clear();
             self.silence().await;
-            let config = self.circuit_config();
-            if self.open("logout", session.simulator.into(), config, false).await.is_ok() {
-                let code = self.use_circuit_code(&session);
-                let sent = self.tell("logout", code, true).await;
-                if self.acked("logout", sent, patience).await {
-                    answered = self.ask_to_leave("logout", &session, patience).await.is_some();
-                }
+            // Cut short on its way to another region, the avatar may be here or there.
+            for simulator in [Some(session.simulator), self.behind].into_iter().flatten() {
+                answered = answered || self.leave_from(simulator, &session, patience).await;
             }
         }
         self.session = None;
+        (self.root, self.behind) = (ROOT.to_owned(), None);
         self.entered = false;
         self.arrival = None;
         self.caps.clear();
@@ -62,15 +60,32 @@ impl Viewer {
         answered
     }
 
+    /// Logs out by a new circuit to that simulator.
+    async fn leave_from(
+        &mut self,
+        simulator: SocketAddrV4,
+        session: &Session,
+        patience: Duration,
+    ) -> bool {
+        let config = self.circuit_config();
+        if self.open("logout", simulator.into(), config, false).await.is_err() {
+            return false;
+        }
+        let code = self.use_circuit_code(session);
+        let sent = self.tell("logout", code, true).await;
+        self.acked("logout", sent, patience).await
+            && self.ask_to_leave("logout", session, patience).await.is_some()
+    }
+
     /// Whether the avatar arrived on the circuit to its region, and that circuit runs.
     async fn stands_here(&self) -> bool {
-        let open = self.links.get(ROOT).is_some_and(Link::is_open);
+        let open = self.links.get(&self.root).is_some_and(Link::is_open);
         let arrived = self.entered || {
-            let heard = self.hear(ROOT, "AgentMovementComplete", Duration::ZERO).await;
+            let heard = self.hear(&self.root, "AgentMovementComplete", Duration::ZERO).await;
             let session = self.session.as_ref().map(|s| s.session_id);
             heard.is_some_and(|m| m.uuid("AgentData", "SessionID") == session)
         };
-        let gone = self.hear(ROOT, "DisableSimulator", Duration::ZERO).await.is_some();
+        let gone = self.hear(&self.root, "DisableSimulator", Duration::ZERO).await.is_some();
         open && arrived && !gone
     }
 

@@ -3,13 +3,17 @@
 mod caps;
 mod enter;
 mod events;
+mod inventory;
 mod login;
 mod logout;
 mod mailbox;
+mod teleport;
 
 pub use enter::{EnterError, agent_message};
+pub use inventory::{FetchError, Fetched, Over, Wanted};
 pub use login::{Exchange, Form, LoginError};
 pub use mailbox::{Mailbox, Observed, Source, What};
+pub use teleport::Journey;
 
 use crate::net::udp::Link;
 use crate::net::{Mending, Timeline, http};
@@ -18,12 +22,13 @@ use crate::proto::login::Session;
 use crate::proto::template::Template;
 use crate::tamper::{Applied, Rule};
 use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-/// The circuit to the region the avatar stands in.
+/// The circuit to the region the avatar arrives in after login.
 pub const ROOT: &str = "root";
 
 /// Name and password of an account.
@@ -93,6 +98,10 @@ pub struct Viewer {
     pub session: Option<Session>,
     /// Capabilities granted so far.
     pub caps: Vec<(String, String)>,
+    /// The name of the circuit to the region the avatar stands in.
+    pub root: String,
+    /// The simulator of the region left behind, while the avatar may still be there.
+    behind: Option<SocketAddrV4>,
     /// Circuits by name.
     pub links: BTreeMap<String, Link>,
     /// Faults to put on the next circuits.
@@ -140,6 +149,8 @@ impl Viewer {
             mailbox: Mailbox::default(),
             session: None,
             caps: Vec::new(),
+            root: ROOT.to_owned(),
+            behind: None,
             links: BTreeMap::new(),
             impair: Vec::new(),
             impaired: Applied::default(),
@@ -173,7 +184,7 @@ impl Viewer {
 
     /// Whether its avatar stands in the world and its circuit runs.
     pub fn is_alive(&self) -> bool {
-        self.entered && self.links.get(ROOT).is_some_and(Link::is_open)
+        self.entered && self.links.get(&self.root).is_some_and(Link::is_open)
     }
 
     fn learn(&mut self, name: &str, secret: impl Into<String>) {

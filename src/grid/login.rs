@@ -58,7 +58,9 @@ pub(super) fn log_in(shared: &std::sync::Arc<Shared>, request: &Request) -> Llsd
             let session = presence.session_id;
             let name = format!("{} {}", presence.first, presence.last);
             let folders = inventory::login_members(&mut shared.inventories(), agent);
-            let members = success(&world, agent, start_location, folders.unwrap_or_default());
+            let mut folders = folders.unwrap_or_default();
+            folders.retain(|(name, _)| request.wants(name));
+            let members = success(&world, agent, start_location, folders);
             let place = world.presence(agent).map(|p| world.places[p.root].name.clone());
             drop(world);
             shared.log(&format!("{name} logged in to {}", place.unwrap_or_default()));

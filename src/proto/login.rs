@@ -82,6 +82,13 @@ impl Request {
         self.members.iter().find(|(n, _)| n == name)?.1.as_str()
     }
 
+    /// Whether an optional member of the reply is asked for.
+    pub fn wants(&self, option: &str) -> bool {
+        let options = self.members.iter().find(|(name, _)| name == "options");
+        let options = options.and_then(|(_, options)| options.as_array()).unwrap_or_default();
+        options.iter().any(|asked| asked.as_str() == Some(option))
+    }
+
     /// The call as XML-RPC.
     pub fn to_rpc(&self, method: &str) -> Document {
         let params = vec![RpcValue::from_llsd(&Llsd::Map(self.members.clone()))];

@@ -161,7 +161,8 @@ impl Stage<'_> {
             return (Err(Failure::Error(what)), judge::Verdict::default());
         };
         let own = step.within.unwrap_or(def.within);
-        let watching = args.flag("never") == Some(true) || args.get("count").is_some();
+        let absent = ["never", "gone"].iter().any(|key| args.flag(key) == Some(true));
+        let watching = absent || args.get("count").is_some();
         let within = if watching { own } else { viewer.common.patience(own) };
         let deadline = Instant::now() + within;
         let pause = viewer.common.watch(Duration::from_millis(500)).max(Duration::from_millis(10));

@@ -21,6 +21,7 @@ struct Grid {
     #[serde(default)]
     regions: Vec<String>,
     neighbour: Option<String>,
+    distant: Option<String>,
     profile: Option<String>,
     #[serde(default = "yes")]
     llsd_login: bool,
@@ -201,6 +202,7 @@ impl Grids {
         Ok(Target {
             regions: grid.regions.clone(),
             neighbour: grid.neighbour.clone(),
+            distant: grid.distant.clone(),
             llsd_login: grid.llsd_login,
             logins_at_once: grid.logins_at_once,
             profile: grid.profile.clone(),

@@ -231,6 +231,9 @@ impl Engine {
                     .neighbour
                     .is_none()
                     .then(|| "needs a `neighbour` named in the credentials file".to_owned()),
+                "distant" => self.target.distant.is_none().then(|| {
+                    "needs a region named as `distant` in the credentials file".to_owned()
+                }),
                 "loopback" => {
                     (!self.target.is_loopback()).then(|| "needs a grid on loopback".to_owned())
                 }

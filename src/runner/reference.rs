@@ -2,7 +2,7 @@
 
 use super::Target;
 use crate::client::Credentials;
-use crate::grid::{Account, Grid, GridConfig};
+use crate::grid::{Account, Grid, GridConfig, RunningRegion};
 
 /// How many times faster than the protocol's figures the embedded grid's timers run: fast enough
 /// for cases that wait for a minute's silence, slow enough for a loaded machine.
@@ -33,9 +33,14 @@ pub fn reference_target(grid: &Grid) -> Target {
             .skip(1)
             .find(|r| r.x.abs_diff(first.x) <= 1 && r.y.abs_diff(first.y) <= 1)
     });
+    let apart = first.and_then(|first| {
+        let apart = |r: &&RunningRegion| r.x.abs_diff(first.x) > 1 || r.y.abs_diff(first.y) > 1;
+        grid.regions.iter().find(apart)
+    });
     Target {
         regions: grid.regions.iter().map(|r| r.name.clone()).collect(),
         neighbour: beside.map(|r| r.name.clone()),
+        distant: apart.map(|r| r.name.clone()),
         time_factor: grid.time_factor,
         logins_at_once: usize::MAX,
         reference: true,

@@ -14,6 +14,9 @@ pub(super) struct Scope {
     built_in: BTreeMap<&'static str, Value>,
 }
 
+/// How many further ids a case may use.
+const MORE_IDS: usize = 20;
+
 impl Scope {
     /// A case's scope.
     pub fn new(case: &str, target: &Target, actors: &[(String, Credentials)]) -> Self {
@@ -23,10 +26,12 @@ impl Scope {
             Value::map([("first", text(&c.first)), ("last", text(&c.last)), ("name", text(&name))])
         };
         let random = uuid::Uuid::new_v4();
+        let ids = (0..MORE_IDS).map(|_| Value::Uuid(uuid::Uuid::new_v4()));
         let number = rand::random_range(1..i32::MAX);
         let regions = target.regions.iter().map(|r| text(r)).collect();
         let region = target.regions.first().map_or(Value::Undef, |r| text(r));
         let neighbour = target.neighbour.as_deref().map_or(Value::Undef, text);
+        let distant = target.distant.as_deref().map_or(Value::Undef, text);
         let actors = actors.iter().map(|(name, c)| (name.clone(), account(c)));
         let built_in = BTreeMap::from([
             ("case", Value::map([("id", text(case))])),
@@ -35,6 +40,7 @@ impl Scope {
                 "random",
                 Value::map([
                     ("uuid", Value::Uuid(random)),
+                    ("ids", Value::Array(ids.collect())),
                     ("text", Value::String(random.simple().to_string())),
                     ("integer", Value::integer(number)),
                 ]),
@@ -47,6 +53,7 @@ impl Scope {
                     ("regions", Value::Array(regions)),
                     ("region", region),
                     ("neighbour", neighbour),
+                    ("distant", distant),
                 ]),
             ),
         ]);

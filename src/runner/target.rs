@@ -24,6 +24,8 @@ pub struct Target {
     pub regions: Vec<String>,
     /// A region beside the first.
     pub neighbour: Option<String>,
+    /// A region that does not touch the first.
+    pub distant: Option<String>,
     /// Whether it takes logins as LLSD.
     pub llsd_login: bool,
     /// How many login calls it stands at once: one, unless it is known to stand more.
@@ -50,6 +52,7 @@ impl Target {
             accounts,
             regions: Vec::new(),
             neighbour: None,
+            distant: None,
             llsd_login: true,
             logins_at_once: 1,
             profile: None,

@@ -44,9 +44,4 @@ impl Args {
             _ => None,
         }
     }
-
-    /// The circuit a step works on.
-    pub fn circuit(&self) -> String {
-        self.text("circuit").unwrap_or_else(|| crate::client::ROOT.to_owned())
-    }
 }

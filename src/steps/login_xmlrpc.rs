@@ -1,6 +1,8 @@
 //! `login.xmlrpc`: one login call as XML-RPC.
 
-use super::{Call, Failure, Key, Kind, Repeat, Returns, Running, StepDef, http_result, key};
+use super::{
+    Call, Failure, Key, Kind, Repeat, Returns, Running, StepDef, http_result, key, skeleton,
+};
 use crate::client::Form;
 use crate::proto::llsd::Llsd;
 use crate::proto::login::{METHOD, Request, hash_password};
@@ -104,18 +106,18 @@ pub(super) fn derived(members: &[(String, Value)]) -> Value {
     let metres = |name: &str| {
         members.iter().find(|(n, _)| n == name).and_then(|(_, value)| value.as_int::<u32>())
     };
-    match (metres("region_x"), metres("region_y")) {
-        (Some(x), Some(y)) => {
-            let handle = u64::from(x) << 32 | u64::from(y);
-            let size = |name| Value::integer(metres(name).unwrap_or(256));
-            Value::map([
-                ("region_handle", Value::integer(handle)),
-                ("size_x", size("region_size_x")),
-                ("size_y", size("region_size_y")),
-            ])
-        }
-        _ => Value::Map(Vec::new()),
+    let member = |name: &str| members.iter().find(|(n, _)| n == name).map(|(_, value)| value);
+    let own = skeleton::derived(member("inventory-root"), member("inventory-skeleton"));
+    let library = skeleton::derived(member("inventory-lib-root"), member("inventory-skel-lib"));
+    let mut derived = vec![("inventory".to_owned(), own), ("library".to_owned(), library)];
+    if let (Some(x), Some(y)) = (metres("region_x"), metres("region_y")) {
+        let handle = u64::from(x) << 32 | u64::from(y);
+        let size = |name| Value::integer(metres(name).unwrap_or(256));
+        derived.push(("region_handle".into(), Value::integer(handle)));
+        derived.push(("size_x".into(), size("region_size_x")));
+        derived.push(("size_y".into(), size("region_size_y")));
     }
+    Value::Map(derived)
 }
 
 /// A wrong password does not become right: asking again would only lock the account. And a login

@@ -4,6 +4,7 @@
 //! file and name it below; the checker, `gridproof steps` and the runner learn of it by that.
 
 mod args;
+mod caps_ask;
 mod caps_get;
 mod caps_post;
 mod caps_seed;
@@ -15,12 +16,18 @@ mod fields;
 mod heard;
 mod http_raw;
 mod http_result;
+mod inventory_fetch;
+mod inventory_restore;
+mod inventory_tree;
 mod llsd_parse;
 mod login_llsd;
 mod login_xmlrpc;
+mod region_find;
 mod session_enter;
 mod session_logout;
 mod silence;
+mod skeleton;
+mod teleport_arrive;
 mod udp_acked;
 mod udp_close;
 mod udp_configure;
@@ -51,9 +58,15 @@ pub const STEPS: &[&StepDef] = &[
     &caps_seed::STEP,
     &caps_get::STEP,
     &caps_post::STEP,
+    &caps_ask::STEP,
     &eq_poll::STEP,
     &eq_listen::STEP,
     &eq_expect::STEP,
+    &inventory_fetch::STEP,
+    &inventory_tree::STEP,
+    &inventory_restore::STEP,
+    &region_find::STEP,
+    &teleport_arrive::STEP,
     &udp_open::STEP,
     &udp_close::STEP,
     &udp_configure::STEP,
@@ -208,6 +221,13 @@ pub struct Call<'a> {
     pub args: &'a Args,
     /// How long it may wait, already scaled.
     pub within: Duration,
+}
+
+impl Call<'_> {
+    /// The circuit a step works on: the one it names, or where the avatar stands.
+    fn circuit(&self) -> String {
+        self.args.text("circuit").unwrap_or_else(|| self.viewer.root.clone())
+    }
 }
 
 /// A running step.

@@ -1,7 +1,6 @@
 //! `session.logout`: out of the world.
 
 use super::{Failure, Kind, Repeat, Returns, StepDef, key};
-use crate::client::ROOT;
 use crate::value::Value;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ pub(super) static STEP: StepDef = StepDef {
           of the request or a seed capability that is gone, because real grids lose the first \
           two. Circuits stay open for what may still come. Sessions are logged out after every \
           case anyway: this step is for cases about logging out.",
-    keys: &[key("circuit", Kind::Text, "the circuit; `root` if left out")],
+    keys: &[key("circuit", Kind::Text, "the circuit; where the avatar stands if left out")],
     returns: Returns::Members(&[
         ("sequence", "the number of the LogoutRequest"),
         ("sign", "what told that the session has ended: reply, ack or seed"),
@@ -25,7 +24,7 @@ pub(super) static STEP: StepDef = StepDef {
             let Some(session) = viewer.session.clone() else {
                 return Err(Failure::missing("logging out", "a session", "no login gave one"));
             };
-            let circuit = call.args.text("circuit").unwrap_or_else(|| ROOT.into());
+            let circuit = call.args.text("circuit").unwrap_or_else(|| viewer.root.clone());
             let left = viewer.ask_to_leave(&circuit, &session, call.within).await;
             let Some((sequence, sign)) = left else {
                 let stage = "waiting for a sign that the session has ended";

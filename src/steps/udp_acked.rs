@@ -13,7 +13,7 @@ pub(super) static STEP: StepDef = StepDef {
           appended. With `never`, watches that it does not; with `times`, that it comes so often.",
     keys: &[
         need("of", Kind::Any, "a sequence number, or an array of them"),
-        key("circuit", Kind::Text, "the circuit; `root` if left out"),
+        key("circuit", Kind::Text, "the circuit; where the avatar stands if left out"),
         key("never", Kind::Flag, "it must not be acknowledged"),
         key("times", Kind::Integer, "at least so many acks of each number"),
     ],
@@ -25,7 +25,7 @@ pub(super) static STEP: StepDef = StepDef {
 
 async fn run(call: &Call<'_>) -> Result<Value, Failure> {
     let numbers = numbers(call)?;
-    let circuit = call.args.circuit();
+    let circuit = call.circuit();
     let never = call.args.flag("never").unwrap_or(false);
     let times: usize = call.args.int("times").unwrap_or(1);
     let time = if never { call.viewer.common.watch(call.within) } else { call.within };

@@ -7,13 +7,13 @@ use std::time::Duration;
 pub(super) static STEP: StepDef = StepDef {
     name: "udp.close",
     doc: "Closes a circuit's socket without a word to the simulator.",
-    keys: &[key("circuit", Kind::Text, "the circuit; `root` if left out")],
+    keys: &[key("circuit", Kind::Text, "the circuit; where the avatar stands if left out")],
     returns: Returns::Members(&[]),
     within: Duration::ZERO,
     repeatable: Repeat::No,
     run: |call| {
         Box::pin(async move {
-            if let Some(link) = call.viewer.links.remove(&call.args.circuit()) {
+            if let Some(link) = call.viewer.links.remove(&call.circuit()) {
                 link.close();
             }
             Ok(Value::Map(Vec::new()))

@@ -9,7 +9,7 @@ pub(super) static STEP: StepDef = StepDef {
     doc: "Changes a running circuit: whether it acknowledges, answers pings, pings, and which \
           number comes next.",
     keys: &[
-        key("circuit", Kind::Text, "the circuit; `root` if left out"),
+        key("circuit", Kind::Text, "the circuit; where the avatar stands if left out"),
         key("acks", Kind::Flag, "acknowledge reliable packets"),
         key("pongs", Kind::Flag, "answer pings"),
         key("pings", Kind::Flag, "send pings"),
@@ -21,8 +21,8 @@ pub(super) static STEP: StepDef = StepDef {
     run: |call| {
         Box::pin(async move {
             let args = call.args;
-            let Some(link) = call.viewer.links.get(&args.circuit()) else {
-                return Err(Failure::Error(format!("no circuit `{}` is open", args.circuit())));
+            let Some(link) = call.viewer.links.get(&call.circuit()) else {
+                return Err(Failure::Error(format!("no circuit `{}` is open", call.circuit())));
             };
             let flags = (args.flag("acks"), args.flag("pongs"), args.flag("pings"));
             link.configure(move |circuit| {

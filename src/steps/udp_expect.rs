@@ -15,7 +15,7 @@ pub(super) static STEP: StepDef = StepDef {
     keys: &[
         need("message", Kind::Message, "the message's name"),
         key("or", Kind::Message, "this other message will do as well"),
-        key("circuit", Kind::Text, "the circuit; `root` if left out"),
+        key("circuit", Kind::Text, "the circuit; where the avatar stands if left out"),
         key(
             "where",
             Kind::Table,
@@ -65,7 +65,7 @@ impl Wanted {
         Self {
             name: call.args.text("message").unwrap_or_default(),
             or: call.args.text("or"),
-            circuit: call.args.circuit(),
+            circuit: call.circuit(),
             filter: call.args.get("where").cloned(),
             without: call.args.get("without").cloned(),
             next: call.args.flag("next").unwrap_or(false),

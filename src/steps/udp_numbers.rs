@@ -10,7 +10,7 @@ pub(super) static STEP: StepDef = StepDef {
     name: "udp.numbers",
     doc: "Looks through everything the simulator has sent on a circuit so far and returns what its \
           sequence numbers and headers say.",
-    keys: &[key("circuit", Kind::Text, "the circuit; `root` if left out")],
+    keys: &[key("circuit", Kind::Text, "the circuit; where the avatar stands if left out")],
     returns: Returns::Members(&[
         ("count", "how many datagrams arrived"),
         ("first", "the lowest number"),
@@ -25,7 +25,7 @@ pub(super) static STEP: StepDef = StepDef {
     repeatable: Repeat::No,
     run: |call| {
         Box::pin(async move {
-            let circuit = call.args.circuit();
+            let circuit = call.circuit();
             Ok(call.viewer.mailbox.look(|all| {
                 let mut numbers = BTreeSet::new();
                 let (mut count, mut repeated, mut reserved, mut largest) = (0, 0, 0, 0);

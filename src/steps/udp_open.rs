@@ -25,6 +25,7 @@ pub(super) static STEP: StepDef = StepDef {
     repeatable: Repeat::No,
     run: |call| {
         Box::pin(async move {
+            let circuit = call.circuit();
             let (viewer, args) = (call.viewer, call.args);
             let remote: SocketAddr = match (args.text("to"), &viewer.session) {
                 (Some(text), _) => text.parse().map_err(|_| {
@@ -48,7 +49,6 @@ pub(super) static STEP: StepDef = StepDef {
                 ..own
             };
             let handshake = args.flag("handshake").unwrap_or(false);
-            let circuit = args.circuit();
             let opened = viewer.open(&circuit, remote, config, handshake).await;
             opened.map_err(|error| Failure::Error(format!("cannot open a socket: {error}")))?;
             let port = viewer.links.get(&circuit).map_or(0, |link| link.local().port());

@@ -11,7 +11,7 @@ pub(super) static STEP: StepDef = StepDef {
           numbered the first of each in this order.",
     keys: &[
         need("messages", Kind::Texts, "message names in the order expected"),
-        key("circuit", Kind::Text, "the circuit; `root` if left out"),
+        key("circuit", Kind::Text, "the circuit; where the avatar stands if left out"),
     ],
     returns: Returns::Members(&[("sequences", "the number of the first of each")]),
     within: Duration::from_secs(10),
@@ -19,7 +19,7 @@ pub(super) static STEP: StepDef = StepDef {
     run: |call| {
         Box::pin(async move {
             let names = call.args.texts("messages").unwrap_or_default();
-            let circuit = call.args.circuit();
+            let circuit = call.circuit();
             let firsts = |heard: &mut Vec<crate::client::Observed>| -> Vec<Option<u32>> {
                 let first = |name: &String| {
                     let messages = heard.iter().filter_map(|o| heard::message(o, &circuit));

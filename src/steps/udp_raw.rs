@@ -12,7 +12,7 @@ pub(super) static STEP: StepDef = StepDef {
         need("hex", Kind::Text, "the bytes in hex; blanks are ignored"),
         key("tail", Kind::Text, "further bytes in hex, repeated `tail_times`"),
         key("tail_times", Kind::Integer, "how often the tail is repeated; once if left out"),
-        key("circuit", Kind::Text, "the circuit; `root` if left out"),
+        key("circuit", Kind::Text, "the circuit; where the avatar stands if left out"),
     ],
     returns: Returns::Members(&[("size", "the datagram's size")]),
     within: Duration::ZERO,
@@ -23,8 +23,8 @@ pub(super) static STEP: StepDef = StepDef {
             let tail = bytes_of(call.args.text("tail"))?;
             let times: usize = call.args.int("tail_times").unwrap_or(1);
             bytes.extend(tail.repeat(times.min(60_000)));
-            let Some(link) = call.viewer.links.get(&call.args.circuit()) else {
-                let name = call.args.circuit();
+            let Some(link) = call.viewer.links.get(&call.circuit()) else {
+                let name = call.circuit();
                 return Err(Failure::Error(format!("no circuit `{name}` is open")));
             };
             let size = Value::integer(bytes.len() as i64);

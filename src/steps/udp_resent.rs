@@ -12,7 +12,7 @@ pub(super) static STEP: StepDef = StepDef {
           its acks, and compares the two datagrams. With `never`, watches from now on that none of \
           its numbers comes again.",
     keys: &[
-        key("circuit", Kind::Text, "the circuit; `root` if left out"),
+        key("circuit", Kind::Text, "the circuit; where the avatar stands if left out"),
         key("never", Kind::Flag, "nothing that has come before must be sent again from now on"),
         key("of", Kind::Integer, "only this number"),
     ],
@@ -28,7 +28,7 @@ pub(super) static STEP: StepDef = StepDef {
     repeatable: Repeat::No,
     run: |call| {
         Box::pin(async move {
-            let circuit = call.args.circuit();
+            let circuit = call.circuit();
             let never = call.args.flag("never").unwrap_or(false);
             let time = if never { call.viewer.common.watch(call.within) } else { call.within };
             // An ack may still be under way when the watch begins.

@@ -13,7 +13,7 @@ pub(super) static STEP: StepDef = StepDef {
           `udp.acked`.",
     keys: &[
         need("message", Kind::Message, "the message's name"),
-        key("circuit", Kind::Text, "the circuit; `root` if left out"),
+        key("circuit", Kind::Text, "the circuit; where the avatar stands if left out"),
         key("blocks", Kind::Table, "blocks by name: a table of fields, or an array of such tables"),
         key("reliable", Kind::Flag, "ask for an ack and resend until it comes; true if left out"),
         key("sequence", Kind::Integer, "this number instead of the next one, without resending"),
@@ -32,8 +32,8 @@ pub(super) static STEP: StepDef = StepDef {
         Box::pin(async move {
             let message = build(&call)?;
             let args = call.args;
-            let Some(link) = call.viewer.links.get(&args.circuit()) else {
-                return Err(Failure::Error(format!("no circuit `{}` is open", args.circuit())));
+            let Some(link) = call.viewer.links.get(&call.circuit()) else {
+                return Err(Failure::Error(format!("no circuit `{}` is open", call.circuit())));
             };
             let options = SendOptions {
                 reliable: args.flag("reliable").unwrap_or(true),

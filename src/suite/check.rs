@@ -10,7 +10,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The needs a case may state, beside `cap:NAME`.
-pub const NEEDS: [&str; 5] = ["account", "regions", "neighbour", "loopback", "llsd-login"];
+pub const NEEDS: [&str; 6] =
+    ["account", "regions", "neighbour", "distant", "loopback", "llsd-login"];
 
 pub(super) fn library(library: &Library, template: &Template, mistakes: &mut Vec<Diagnostic>) {
     for procedure in library.procedures.values() {
@@ -273,8 +274,10 @@ impl<'a> Check<'a> {
         };
         match name {
             "account" => return one_of(&["first", "last", "name"]),
-            "random" => return one_of(&["uuid", "text", "integer"]),
-            "target" => return one_of(&["login_uri", "base", "region", "neighbour", "regions"]),
+            "random" => return one_of(&["uuid", "ids", "text", "integer"]),
+            "target" => {
+                return one_of(&["login_uri", "base", "region", "neighbour", "distant", "regions"]);
+            }
             "case" => return one_of(&["id"]),
             "now" => return one_of(&["seconds"]),
             "actor" => {

@@ -42,6 +42,8 @@ pub enum Predicate {
     Any,
     /// The number is a multiple of the operand.
     MultipleOf,
+    /// The number has all these bits.
+    Bits,
     /// The number is this near to `of`: a table of `of` and `by`.
     Near,
 }
@@ -66,6 +68,7 @@ pub const PREDICATES: &[(&str, Predicate, &str)] = &[
     ("not", Predicate::Not, "this table of predicates does not hold"),
     ("any", Predicate::Any, "at least one of these tables of predicates (and `path`) holds"),
     ("multiple_of", Predicate::MultipleOf, "a whole number that this number divides"),
+    ("bits", Predicate::Bits, "a whole number with all these bits, LLSD's four or eight bytes too"),
     ("near", Predicate::Near, "a number no further than `by` from `of`: { of, by }"),
 ];
 
@@ -123,6 +126,8 @@ impl Predicate {
                 if both { None } else { wants("a table of `of` and `by`") }
             }
             (Self::Near, _) => wants("a table of `of` and `by`"),
+            (Self::Bits, Value::Integer(_)) => None,
+            (Self::Bits, _) => wants("a whole number"),
             (Self::Each | Self::Not, Value::Map(members)) => nested_operands(members),
             (Self::Any, Value::Array(tables)) => tables.iter().find_map(|table| match table {
                 Value::Map(members) => nested_operands(members),
@@ -194,6 +199,10 @@ impl Predicate {
                 (Value::Real(n), Value::Integer(of)) => *of != 0 && n % (*of as f64) == 0.0,
                 _ => false,
             },
+            Self::Bits => match (whole(value), operand) {
+                (Some(n), Value::Integer(bits)) => n & bits == *bits,
+                _ => false,
+            },
             Self::Near => {
                 let number = |key| operand.get(key).and_then(Value::as_number);
                 match (value.as_number(), number("of"), number("by")) {
@@ -261,11 +270,26 @@ impl Predicate {
             Self::Not => format!("not {operand}"),
             Self::Any => format!("one of {operand}"),
             Self::MultipleOf => format!("a multiple of {operand}"),
+            Self::Bits => match operand {
+                Value::Integer(bits) => format!("a number with all the bits of {bits:#x}"),
+                other => format!("a number with all the bits of {other}"),
+            },
             Self::Near => match (operand.get("of"), operand.get("by")) {
                 (Some(of), Some(by)) => format!("a number no further than {by} from {of}"),
                 _ => format!("a number near {operand}"),
             },
         }
+    }
+}
+
+/// An integer, also where LLSD carries it as four or eight bytes.
+fn whole(value: &Value) -> Option<i128> {
+    match value {
+        Value::Integer(n) => Some(*n),
+        Value::Binary(bytes) if matches!(bytes.len(), 4 | 8) => {
+            Some(bytes.iter().fold(0, |n, byte| n << 8 | i128::from(*byte)))
+        }
+        _ => None,
     }
 }
 
@@ -441,6 +465,8 @@ mod tests {
             ("no_extra", list(&[s("a")]), Value::map([("a", n(1))]), Value::map([("b", n(1))])),
             ("not", integer, s("a"), n(1)),
             ("multiple_of", n(256), n(512), n(100)),
+            ("bits", n(6), n(7), n(5)),
+            ("bits", n(16), Value::Binary(vec![0, 0, 0, 0x11]), Value::Binary(vec![16])),
             ("near", near, n(9), n(13)),
         ] {
             if key != "exists" {

@@ -1,0 +1,108 @@
+//! Following an avatar to another region, by teleport or on foot.
+
+use super::caps::WANTED;
+use super::enter::{EnterError, agent_message};
+use super::{Viewer, What};
+use crate::net::Channel;
+use crate::net::udp::Seen;
+use crate::proto::llsd::Llsd;
+use crate::proto::message::{Field, FieldValue, Message};
+use crate::proto::teleport::{CrossedRegion, Destination, TeleportFinish};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Where an event sends the agent, and whether its circuit there is open already.
+#[derive(Clone, Debug)]
+pub enum Journey {
+    /// By teleport: a new circuit.
+    Teleport(Destination),
+    /// Over a border, to a region that was announced before.
+    Crossing(Destination),
+}
+
+impl Journey {
+    /// From an event's body; none if it is for another agent, or not one of these events.
+    pub fn parse(body: &Llsd, viewer: &Viewer) -> Option<Self> {
+        let session = viewer.session.as_ref()?;
+        if let Some(finish) = TeleportFinish::parse(body) {
+            let own = finish.to.agent_id == session.agent_id;
+            return own.then_some(Self::Teleport(finish.to));
+        }
+        let crossed = CrossedRegion::parse(body)?;
+        let own =
+            crossed.to.agent_id == session.agent_id && crossed.session_id == session.session_id;
+        own.then_some(Self::Crossing(crossed.to))
+    }
+}
+
+impl Viewer {
+    /// Goes where an event sends the agent: opens the circuit if it is not open, completes the
+    /// movement, asks the new seed and polls the new event queue. From then on the avatar stands
+    /// on that circuit.
+    pub async fn follow(
+        &mut self,
+        journey: Journey,
+        circuit: &str,
+        within: Duration,
+    ) -> Result<Message, EnterError> {
+        let Some(session) = self.session.clone() else {
+            return Err(EnterError::Silence("a session"));
+        };
+        let (to, new) = match journey {
+            Journey::Teleport(to) => (to, true),
+            Journey::Crossing(to) => (to, false),
+        };
+        self.learn("seed_capability", to.seed.clone());
+        if new || !self.links.contains_key(circuit) {
+            let config = self.circuit_config();
+            let opened = self.open(circuit, to.address.into(), config, true).await;
+            opened.map_err(|error| EnterError::Socket(error.to_string()))?;
+            let code = self.use_circuit_code(&session);
+            let sent = self.tell(circuit, code, true).await;
+            if !self.acked(circuit, sent, within).await {
+                return Err(EnterError::Silence("the ack of UseCircuitCode"));
+            }
+        }
+        let movement = agent_message(&self.common.template, "CompleteAgentMovement", &session)
+            .with("AgentData", "CircuitCode", Field::U32(session.circuit_code));
+        // From here on nobody knows in which of the two the avatar is; whoever logs out asks both.
+        self.behind = Some(session.simulator);
+        if let Some(session) = &mut self.session {
+            (session.simulator, session.seed) = (to.address, to.seed);
+        }
+        self.root = circuit.to_owned();
+        self.tell(circuit, movement, true).await;
+        let seed = self.ask_seed(&WANTED, within).await;
+        seed.map_err(|error| EnterError::Seed(error.to_string()))?;
+        let arrived = self.hear(circuit, "AgentMovementComplete", within).await;
+        let arrived = arrived.ok_or(EnterError::Silence("AgentMovementComplete"))?;
+        self.behind = None;
+        self.start_events();
+        self.settle(circuit, &session).await;
+        self.entered = true;
+        self.timeline.add(&self.name, Channel::Note, '·', "arrived in another region");
+        Ok(arrived)
+    }
+
+    /// Finds a region on the map by its name: its place, in regions of 256 metres.
+    pub async fn find_region(&self, name: &str, within: Duration) -> Option<(u32, u32)> {
+        let session = self.session.as_ref()?;
+        let request = agent_message(&self.common.template, "MapNameRequest", session).with(
+            "NameData",
+            "Name",
+            FieldValue::text(name),
+        );
+        let root = self.root.clone();
+        self.tell(&root, request, true).await;
+        let found = self.mailbox.wait(Instant::now() + within, |heard| {
+            heard.iter().find_map(|observed| {
+                let What::Udp(seen) = &observed.what else { return None };
+                let Seen::Message { message, .. } = &**seen else { return None };
+                let mut rows = message.rows("Data").filter(|_| message.name() == "MapBlockReply");
+                let row = rows.find(|row| row.text("Name").eq_ignore_ascii_case(name))?;
+                Some((row.number("X") as u32, row.number("Y") as u32))
+            })
+        });
+        found.await
+    }
+}

@@ -1,0 +1,42 @@
+//! `teleport.arrive`: goes where a grid sends the avatar.
+
+use super::{Failure, Kind, Repeat, Returns, StepDef, key, need, time_text};
+use crate::client::{EnterError, Journey};
+use crate::proto::llsd::Llsd;
+use crate::value::message_value;
+use std::time::Duration;
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "teleport.arrive",
+    doc: "Does what a viewer does on TeleportFinish (opens a circuit to the destination, completes \
+          the movement there, asks the new seed, polls the new event queue) or on CrossedRegion \
+          (the same on the circuit that is open to the neighbour). Returns the blocks of \
+          AgentMovementComplete. From then on steps that name no circuit act on the new one, and \
+          the old one keeps its name.",
+    keys: &[
+        need("event", Kind::Table, "the event's body, as `eq.expect` returned it"),
+        key("circuit", Kind::Text, "the new circuit's name; `destination` if left out"),
+    ],
+    returns: Returns::Open("the blocks of AgentMovementComplete"),
+    within: Duration::from_secs(20),
+    repeatable: Repeat::No,
+    run: |call| {
+        Box::pin(async move {
+            let body = call.args.get("event").map_or(Llsd::Undef, Llsd::from);
+            let circuit = call.args.text("circuit").unwrap_or_else(|| "destination".into());
+            let Some(journey) = Journey::parse(&body, call.viewer) else {
+                return Err(Failure::unfit("an event that sends this agent nowhere"));
+            };
+            let arrived = call.viewer.follow(journey, &circuit, call.within).await;
+            let arrived = arrived.map_err(|error| match error {
+                EnterError::Socket(_) => Failure::Error(error.to_string()),
+                error => {
+                    let expected =
+                        format!("AgentMovementComplete within {}", time_text(call.within));
+                    Failure::missing("arriving at the destination", expected, error.to_string())
+                }
+            })?;
+            Ok(message_value(&arrived))
+        })
+    },
+};
