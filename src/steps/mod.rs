@@ -8,6 +8,7 @@ mod caps_ask;
 mod caps_get;
 mod caps_post;
 mod caps_seed;
+mod caps_upload;
 mod check;
 mod eq_expect;
 mod eq_listen;
@@ -59,6 +60,7 @@ pub const STEPS: &[&StepDef] = &[
     &caps_get::STEP,
     &caps_post::STEP,
     &caps_ask::STEP,
+    &caps_upload::STEP,
     &eq_poll::STEP,
     &eq_listen::STEP,
     &eq_expect::STEP,

@@ -107,6 +107,10 @@ fn find(segments: &[Segment], value: &Value) -> Option<Value> {
         (Segment::All, Value::Array(items)) => {
             Some(Value::Array(items.iter().filter_map(|item| find(rest, item)).collect()))
         }
+        // A map whose keys are not known beforehand, such as ids.
+        (Segment::All, Value::Map(members)) => {
+            Some(Value::Array(members.iter().filter_map(|(_, v)| find(rest, v)).collect()))
+        }
         _ => None,
     }
 }

@@ -1,0 +1,45 @@
+//! `caps.upload`: the two steps of an upload.
+
+use super::{Kind, Repeat, Returns, StepDef, caps_get::granted, http_result, key, need};
+use crate::net::http::Request;
+use crate::proto::llsd::{Llsd, from_xml, to_xml};
+use crate::proto::seed::CONTENT_TYPE;
+use crate::value::Value;
+use std::time::Duration;
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "caps.upload",
+    doc: "Asks a capability for an uploader and posts bytes there, if it names one. Where the \
+          capability was not granted, the case is impossible here.",
+    keys: &[
+        need("cap", Kind::Text, "the capability's name"),
+        need("text", Kind::Text, "what is uploaded"),
+        key("body", Kind::Any, "the LLSD that asks for the uploader"),
+    ],
+    returns: Returns::Members(&[
+        ("begun", "the answer that should name an uploader, as `caps.post` returns it"),
+        ("done", "the uploader's answer, or undef where none was named"),
+    ]),
+    within: Duration::from_secs(60),
+    repeatable: Repeat::No,
+    run: |call| {
+        Box::pin(async move {
+            let (name, url) = granted(&call)?;
+            let body = to_xml(&call.args.get("body").map_or(Llsd::Undef, Llsd::from));
+            let request = Request::post(url, CONTENT_TYPE, body);
+            let begun = call.viewer.ask(&name, request, call.within).await;
+            let begun = begun.map_err(|error| http_result::unanswered(&name, error))?;
+            let uploader = from_xml(&begun.body).ok();
+            let uploader = uploader.as_ref().and_then(|map| map.get("uploader")?.as_str());
+            let mut done = Value::Undef;
+            if let Some(url) = uploader.filter(|url| url.starts_with("http")) {
+                let bytes = call.args.text("text").unwrap_or_default();
+                let request = Request::post(url, "application/octet-stream", bytes);
+                let reply = call.viewer.ask("the uploader", request, call.within).await;
+                let reply = reply.map_err(|error| http_result::unanswered(&name, error))?;
+                done = http_result::value(&reply);
+            }
+            Ok(Value::map([("begun", http_result::value(&begun)), ("done", done)]))
+        })
+    },
+};
