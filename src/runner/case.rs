@@ -130,7 +130,7 @@ impl Stage<'_> {
                 if let Some(id) = &step.id {
                     scope.set(id, value);
                 }
-                let footing = verdict.findings.iter().any(|f| f.kind == FindingKind::Footing);
+                let footing = verdict.findings.iter().any(|f| f.kind != FindingKind::Broken);
                 let stop = footing || (step.stop && !verdict.findings.is_empty());
                 attempt.held.extend(verdict.held);
                 attempt.findings.extend(verdict.findings);

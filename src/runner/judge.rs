@@ -39,6 +39,11 @@ pub(super) fn expectations(
             continue;
         }
         match expectation_holds(expectation, result, scope) {
+            Err(_) if let Some(need) = &expectation.need => {
+                let received = format!("this grid does not have it: {need}");
+                let kind = FindingKind::Need;
+                verdict.findings.push(Finding { kind, received, ..blank(step) });
+            }
             Ok(()) => verdict.held.extend(expectation.requirements.iter().cloned()),
             Err((expected, received)) => {
                 let mut finding = Finding {
@@ -56,8 +61,11 @@ pub(super) fn expectations(
     }
     // A requirement that several expectations cite holds only if all of them do.
     // Without footing nothing else that the step would prove is judged.
-    if verdict.findings.iter().any(|finding| finding.kind == FindingKind::Footing) {
-        verdict.findings.retain(|finding| finding.kind == FindingKind::Footing);
+    let ground = |finding: &Finding| {
+        matches!(finding.kind, FindingKind::Footing | FindingKind::Need)
+    };
+    if verdict.findings.iter().any(ground) {
+        verdict.findings.retain(ground);
         verdict.held.clear();
     }
     let findings = &verdict.findings;

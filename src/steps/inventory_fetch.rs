@@ -111,6 +111,8 @@ fn described(fetched: &Fetched) -> Value {
     let mut ids: Vec<Uuid> = folders.iter().map(|folder| folder.id).collect();
     ids.extend(fetched.items.iter().map(|item| item.id));
     ids.sort_unstable();
+    // Some grids tell what a link points at once more, beside the link.
+    ids.dedup();
     let sizes = fetched.datagrams.iter().map(|size| Value::integer(*size as i64));
     Value::map([
         ("via", Value::string(if fetched.by_udp { "udp" } else { "http" })),

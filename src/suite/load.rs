@@ -230,13 +230,13 @@ fn expectation(reader: &mut Reader<'_>, table: &Node) -> Expectation {
     let level = reader.level(table);
     let mut predicates = Vec::new();
     for (key, span, operand) in table.members() {
-        if matches!(key.as_str(), "path" | "requirement" | "level" | "note") {
+        if matches!(key.as_str(), "path" | "requirement" | "level" | "need") {
             continue;
         }
         match key.parse::<Predicate>() {
             Ok(predicate) => predicates.push((predicate, operand.clone())),
             Err(()) => {
-                let known = PREDICATES.iter().map(|p| p.0).chain(["path", "requirement", "level"]);
+                let known = PREDICATES.iter().map(|p| p.0).chain(["path", "requirement", "level", "need"]);
                 reader.wrong(span.clone(), unknown("predicate", key, known));
             }
         }
@@ -244,7 +244,12 @@ fn expectation(reader: &mut Reader<'_>, table: &Node) -> Expectation {
     if predicates.is_empty() {
         reader.wrong(table.span.clone(), "an expectation without a predicate cannot fail");
     }
-    Expectation { path, predicates, requirements, level, span: table.span.clone() }
+    let need = reader.text(table, "need");
+    if need.is_some() && !requirements.is_empty() {
+        let what = "what a case needs is no requirement: one of `need` and `requirement` goes";
+        reader.wrong(table.place(&["need".into()]), what);
+    }
+    Expectation { path, predicates, requirements, level, need, span: table.span.clone() }
 }
 
 fn impair(reader: &mut Reader<'_>, node: &Node) -> Vec<Rule> {

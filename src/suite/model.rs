@@ -137,6 +137,8 @@ pub struct Expectation {
     pub requirements: Vec<String>,
     /// The level where it differs from the requirement's.
     pub level: Option<Level>,
+    /// Where it does not hold the case is impossible on this grid, for lack of this.
+    pub need: Option<String>,
     /// Its place in the file.
     pub span: Range<usize>,
 }
