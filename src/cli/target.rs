@@ -28,6 +28,9 @@ pub struct TargetArgs {
     /// Name of a region that does not touch the first
     #[arg(long, value_name = "NAME")]
     pub distant: Option<String>,
+    /// Name of a region beside the first that lets nobody in
+    #[arg(long, value_name = "NAME")]
+    pub closed: Option<String>,
     /// Known failures: a profile's name or file
     #[arg(long, value_name = "PROFILE")]
     pub profile: Option<String>,
@@ -60,6 +63,7 @@ pub(super) fn target(world: &World, args: &TargetArgs) -> Result<Option<Target>,
     }
     target.neighbour = args.neighbour.clone().or(target.neighbour);
     target.distant = args.distant.clone().or(target.distant);
+    target.closed = args.closed.clone().or(target.closed);
     target.profile = args.profile.clone().or(target.profile);
     target.time_scale = args.time_scale.unwrap_or(target.time_scale);
     Ok(Some(target))

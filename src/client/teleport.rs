@@ -7,7 +7,7 @@ use crate::net::Channel;
 use crate::net::udp::Seen;
 use crate::proto::llsd::Llsd;
 use crate::proto::message::{Field, FieldValue, Message};
-use crate::proto::teleport::{CrossedRegion, Destination, TeleportFinish};
+use crate::proto::teleport::{CrossedRegion, Destination, TeleportFinish, corner};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -69,6 +69,7 @@ impl Viewer {
         self.behind = Some(session.simulator);
         if let Some(session) = &mut self.session {
             (session.simulator, session.seed) = (to.address, to.seed);
+            session.region = corner(to.handle);
         }
         self.root = circuit.to_owned();
         self.tell(circuit, movement, true).await;

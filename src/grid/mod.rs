@@ -82,6 +82,8 @@ pub struct RunningRegion {
     pub y: u32,
     /// Where it listens on UDP.
     pub udp_port: u16,
+    /// Nobody is let in who comes from another region.
+    pub closed: bool,
 }
 
 /// What all shells share.
@@ -148,6 +150,7 @@ impl Grid {
                 x: region.x,
                 y: region.y,
                 udp_port,
+                closed: region.closed,
             });
             ports.push(port);
         }

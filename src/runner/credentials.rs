@@ -22,6 +22,7 @@ struct Grid {
     regions: Vec<String>,
     neighbour: Option<String>,
     distant: Option<String>,
+    closed: Option<String>,
     profile: Option<String>,
     #[serde(default = "yes")]
     llsd_login: bool,
@@ -203,6 +204,7 @@ impl Grids {
             regions: grid.regions.clone(),
             neighbour: grid.neighbour.clone(),
             distant: grid.distant.clone(),
+            closed: grid.closed.clone(),
             llsd_login: grid.llsd_login,
             logins_at_once: grid.logins_at_once,
             profile: grid.profile.clone(),

@@ -234,6 +234,11 @@ impl Engine {
                 "distant" => self.target.distant.is_none().then(|| {
                     "needs a region named as `distant` in the credentials file".to_owned()
                 }),
+                "closed" => {
+                    self.target.closed.is_none().then(|| {
+                        "needs a region named as `closed` in the credentials file".to_owned()
+                    })
+                }
                 "loopback" => {
                     (!self.target.is_loopback()).then(|| "needs a grid on loopback".to_owned())
                 }

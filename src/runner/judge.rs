@@ -61,9 +61,8 @@ pub(super) fn expectations(
     }
     // A requirement that several expectations cite holds only if all of them do.
     // Without footing nothing else that the step would prove is judged.
-    let ground = |finding: &Finding| {
-        matches!(finding.kind, FindingKind::Footing | FindingKind::Need)
-    };
+    let ground =
+        |finding: &Finding| matches!(finding.kind, FindingKind::Footing | FindingKind::Need);
     if verdict.findings.iter().any(ground) {
         verdict.findings.retain(ground);
         verdict.held.clear();

@@ -2,7 +2,7 @@
 
 use super::Target;
 use crate::client::Credentials;
-use crate::grid::{Account, Grid, GridConfig, RunningRegion};
+use crate::grid::{Account, Grid, GridConfig, RegionConfig, RunningRegion};
 
 /// How many times faster than the protocol's figures the embedded grid's timers run: fast enough
 /// for cases that wait for a minute's silence, slow enough for a loaded machine.
@@ -10,7 +10,11 @@ pub const TIME_FACTOR: u32 = 40;
 
 /// Starts a reference grid with this many accounts; the target that stands for it.
 pub async fn reference_grid(accounts: usize) -> std::io::Result<(Target, Grid)> {
+    let closed = RegionConfig { closed: true, ..RegionConfig::new("Delta", 1000, 999) };
+    let mut regions = GridConfig::default().regions;
+    regions.push(closed);
     let config = GridConfig {
+        regions,
         accounts: Account::numbered(accounts),
         time_factor: TIME_FACTOR,
         ..GridConfig::default()
@@ -41,6 +45,7 @@ pub fn reference_target(grid: &Grid) -> Target {
         regions: grid.regions.iter().map(|r| r.name.clone()).collect(),
         neighbour: beside.map(|r| r.name.clone()),
         distant: apart.map(|r| r.name.clone()),
+        closed: grid.regions.iter().find(|r| r.closed).map(|r| r.name.clone()),
         time_factor: grid.time_factor,
         logins_at_once: usize::MAX,
         reference: true,

@@ -32,6 +32,7 @@ impl Scope {
         let region = target.regions.first().map_or(Value::Undef, |r| text(r));
         let neighbour = target.neighbour.as_deref().map_or(Value::Undef, text);
         let distant = target.distant.as_deref().map_or(Value::Undef, text);
+        let closed = target.closed.as_deref().map_or(Value::Undef, text);
         let actors = actors.iter().map(|(name, c)| (name.clone(), account(c)));
         let built_in = BTreeMap::from([
             ("case", Value::map([("id", text(case))])),
@@ -54,6 +55,7 @@ impl Scope {
                     ("region", region),
                     ("neighbour", neighbour),
                     ("distant", distant),
+                    ("closed", closed),
                 ]),
             ),
         ]);

@@ -26,6 +26,8 @@ pub struct Target {
     pub neighbour: Option<String>,
     /// A region that does not touch the first.
     pub distant: Option<String>,
+    /// A region beside the first that lets nobody in.
+    pub closed: Option<String>,
     /// Whether it takes logins as LLSD.
     pub llsd_login: bool,
     /// How many login calls it stands at once: one, unless it is known to stand more.
@@ -53,6 +55,7 @@ impl Target {
             regions: Vec::new(),
             neighbour: None,
             distant: None,
+            closed: None,
             llsd_login: true,
             logins_at_once: 1,
             profile: None,

@@ -6,6 +6,23 @@ use crate::steps::Kind;
 use crate::value::Value;
 use std::time::Duration;
 
+/// Where to stand near the border to a region so many regions east and north, and the rotation
+/// that faces it.
+fn border(east: i64, north: i64) -> (Value, Value) {
+    const NEAR: f64 = 4.0;
+    const MIDDLE: f64 = 128.0;
+    const HALF: f64 = std::f64::consts::FRAC_1_SQRT_2;
+    let (x, y, turn) = match (east, north) {
+        (1, 0) => (256.0 - NEAR, MIDDLE, [0.0, 1.0]),
+        (-1, 0) => (NEAR, MIDDLE, [1.0, 0.0]),
+        (0, 1) => (MIDDLE, 256.0 - NEAR, [HALF, HALF]),
+        (0, -1) => (MIDDLE, NEAR, [-HALF, HALF]),
+        _ => return (Value::Undef, Value::Undef),
+    };
+    let reals = |all: &[f64]| Value::Array(all.iter().map(|x| Value::Real(*x)).collect());
+    (reals(&[x, y, 30.0]), reals(&[0.0, 0.0, turn[0], turn[1]]))
+}
+
 pub(super) static STEP: StepDef = StepDef {
     name: "region.find",
     doc: "Asks the map for a region by its name (MapNameRequest) and returns where it is, and its \
@@ -15,6 +32,11 @@ pub(super) static STEP: StepDef = StepDef {
         ("handle", "the region's handle"),
         ("x", "its south-west corner, in regions of 256 metres"),
         ("y", "its south-west corner, in regions of 256 metres"),
+        (
+            "border",
+            "where to stand in the avatar's region to walk there; undef if it is not beside",
+        ),
+        ("facing", "the rotation that faces it from there"),
     ]),
     within: Duration::from_secs(20),
     repeatable: Repeat::No,
@@ -25,10 +47,16 @@ pub(super) static STEP: StepDef = StepDef {
                 let expected = format!("{name} in MapBlockReply within {}", time_text(call.within));
                 return Err(Failure::missing("looking on the map", expected, "no such region"));
             };
+            let here = call.viewer.session.as_ref().map(|session| session.region);
+            let (border, facing) = here.map_or_else(Default::default, |(east, north)| {
+                border(i64::from(x) - i64::from(east / 256), i64::from(y) - i64::from(north / 256))
+            });
             Ok(Value::map([
                 ("handle", Value::integer(handle(x * 256, y * 256))),
                 ("x", Value::integer(x)),
                 ("y", Value::integer(y)),
+                ("border", border),
+                ("facing", facing),
             ]))
         })
     },

@@ -10,8 +10,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The needs a case may state, beside `cap:NAME`.
-pub const NEEDS: [&str; 6] =
-    ["account", "regions", "neighbour", "distant", "loopback", "llsd-login"];
+pub const NEEDS: [&str; 7] =
+    ["account", "regions", "neighbour", "distant", "closed", "loopback", "llsd-login"];
 
 pub(super) fn library(library: &Library, template: &Template, mistakes: &mut Vec<Diagnostic>) {
     for procedure in library.procedures.values() {
@@ -276,7 +276,15 @@ impl<'a> Check<'a> {
             "account" => return one_of(&["first", "last", "name"]),
             "random" => return one_of(&["uuid", "ids", "text", "integer"]),
             "target" => {
-                return one_of(&["login_uri", "base", "region", "neighbour", "distant", "regions"]);
+                return one_of(&[
+                    "login_uri",
+                    "base",
+                    "region",
+                    "neighbour",
+                    "distant",
+                    "closed",
+                    "regions",
+                ]);
             }
             "case" => return one_of(&["id"]),
             "now" => return one_of(&["seconds"]),

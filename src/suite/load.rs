@@ -236,7 +236,8 @@ fn expectation(reader: &mut Reader<'_>, table: &Node) -> Expectation {
         match key.parse::<Predicate>() {
             Ok(predicate) => predicates.push((predicate, operand.clone())),
             Err(()) => {
-                let known = PREDICATES.iter().map(|p| p.0).chain(["path", "requirement", "level", "need"]);
+                let known =
+                    PREDICATES.iter().map(|p| p.0).chain(["path", "requirement", "level", "need"]);
                 reader.wrong(span.clone(), unknown("predicate", key, known));
             }
         }
