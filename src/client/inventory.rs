@@ -70,6 +70,8 @@ pub struct Fetched {
     pub targets: Vec<Item>,
     /// The sizes of the datagrams it came in, if it came by UDP.
     pub datagrams: Vec<usize>,
+    /// Their numbers.
+    pub sequences: Vec<u32>,
     /// Whether every message said the same version and count.
     pub consistent: bool,
     /// Whether a message told both folders and items.
@@ -187,8 +189,10 @@ impl Viewer {
         let mut found = Fetched { by_udp: true, consistent: true, ..Fetched::default() };
         let whole = self.mailbox.wait(Instant::now() + within, |heard| {
             for observed in heard.iter_mut() {
-                if let Some((message, size)) = descendents(observed, &source, wanted.folder) {
+                if let Some((message, size, number)) = descendents(observed, &source, wanted.folder)
+                {
                     found.add(message, size);
+                    found.sequences.push(number);
                     observed.taken = true;
                 }
             }
@@ -207,21 +211,22 @@ impl Viewer {
     }
 }
 
-/// InventoryDescendents of one folder, if an observation is that and not taken, and its size.
+/// InventoryDescendents of one folder, if an observation is that and not taken, its size and its
+/// number.
 fn descendents<'a>(
     observed: &'a Observed,
     source: &Source,
     folder: Uuid,
-) -> Option<(&'a Message, usize)> {
+) -> Option<(&'a Message, usize, u32)> {
     let What::Udp(seen) = &observed.what else { return None };
     match &**seen {
-        Seen::Message { message, size, duplicate: false, .. }
+        Seen::Message { message, size, header, duplicate: false, .. }
             if !observed.taken
                 && observed.source == *source
                 && message.name() == "InventoryDescendents"
                 && message.uuid("AgentData", "FolderID") == Some(folder) =>
         {
-            Some((message, *size))
+            Some((message, *size, header.sequence))
         }
         _ => None,
     }

@@ -30,6 +30,7 @@ impl Viewer {
             return true;
         };
         let patience = self.common.patience(Duration::from_secs(5));
+        self.wait_for_release().await;
         let mut answered = false;
         if self.stands_here().await {
             let config = Config::viewer();
@@ -58,6 +59,16 @@ impl Viewer {
         self.caps.clear();
         self.close_links();
         answered
+    }
+
+    /// A region out of view closes its circuit some seconds after a teleport. Whoever logs out
+    /// before leaves an agent behind there, and on some grids that bars the next login.
+    async fn wait_for_release(&mut self) {
+        let Some(circuit) = self.out_of_view.take() else { return };
+        if self.links.get(&circuit).is_some_and(Link::is_open) {
+            let limit = self.common.watch(Duration::from_secs(20));
+            self.hear(&circuit, "DisableSimulator", limit).await;
+        }
     }
 
     /// Logs out by a new circuit to that simulator.

@@ -102,6 +102,8 @@ pub struct Viewer {
     pub root: String,
     /// The simulator of the region left behind, while the avatar may still be there.
     behind: Option<SocketAddrV4>,
+    /// The circuit to a region that is out of view since the last teleport: the grid closes it.
+    out_of_view: Option<String>,
     /// Circuits by name.
     pub links: BTreeMap<String, Link>,
     /// Faults to put on the next circuits.
@@ -151,6 +153,7 @@ impl Viewer {
             caps: Vec::new(),
             root: ROOT.to_owned(),
             behind: None,
+            out_of_view: None,
             links: BTreeMap::new(),
             impair: Vec::new(),
             impaired: Applied::default(),

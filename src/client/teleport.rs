@@ -11,6 +11,9 @@ use crate::proto::teleport::{CrossedRegion, Destination, TeleportFinish, corner}
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// In metres.
+const REGION_SIZE: u32 = 256;
+
 /// Where an event sends the agent, and whether its circuit there is open already.
 #[derive(Clone, Debug)]
 pub enum Journey {
@@ -67,9 +70,12 @@ impl Viewer {
             .with("AgentData", "CircuitCode", Field::U32(session.circuit_code));
         // From here on nobody knows in which of the two the avatar is; whoever logs out asks both.
         self.behind = Some(session.simulator);
+        let (from, here) = (session.region, corner(to.handle));
+        let beside = from.0.abs_diff(here.0).max(from.1.abs_diff(here.1)) <= REGION_SIZE;
+        self.out_of_view = (!beside).then(|| self.root.clone());
         if let Some(session) = &mut self.session {
             (session.simulator, session.seed) = (to.address, to.seed);
-            session.region = corner(to.handle);
+            session.region = here;
         }
         self.root = circuit.to_owned();
         self.tell(circuit, movement, true).await;

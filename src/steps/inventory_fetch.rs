@@ -31,6 +31,7 @@ pub(super) static STEP: StepDef = StepDef {
         ("names", "the names of the items in it, sorted"),
         ("ids", "the ids of everything in it, sorted"),
         ("datagrams", "the sizes of the datagrams it came in, by UDP"),
+        ("sequences", "their numbers"),
         ("mixed", "a datagram told both folders and items"),
         ("consistent", "every datagram told the same version and count"),
     ]),
@@ -126,9 +127,14 @@ fn described(fetched: &Fetched) -> Value {
         ("names", Value::Array(names.into_iter().map(Value::string).collect())),
         ("ids", Value::Array(ids.into_iter().map(Value::Uuid).collect())),
         ("datagrams", Value::Array(sizes.collect())),
+        ("sequences", numbers(&fetched.sequences)),
         ("mixed", Value::Boolean(fetched.mixed)),
         ("consistent", Value::Boolean(fetched.consistent)),
     ])
+}
+
+fn numbers(all: &[u32]) -> Value {
+    Value::Array(all.iter().map(|n| Value::integer(*n)).collect())
 }
 
 fn folder(folder: &Folder) -> Value {
