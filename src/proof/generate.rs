@@ -11,6 +11,7 @@ use crate::tamper::{Action, Change, Channel, Rule, change_llsd, change_message};
 use crate::value::{Path, Segment, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use uuid::Uuid;
 
 /// What grids were seen to say, and in which cases.
 #[derive(Clone, Debug, Default)]
@@ -125,7 +126,8 @@ fn members(value: &Llsd, above: &Path, found: &mut Vec<Path>) {
     let below = |segment| Path(above.0.iter().cloned().chain([segment]).collect());
     match value {
         Llsd::Map(all) => {
-            for (key, member) in all {
+            // A key that is an id is another one on every grid.
+            for (key, member) in all.iter().filter(|(key, _)| Uuid::try_parse(key).is_err()) {
                 let path = below(Segment::Key(key.clone()));
                 found.push(path.clone());
                 members(member, &path, found);

@@ -1,6 +1,7 @@
 //! Which cases look at what a grid says: read from the suites, so that each mutant meets the cases
 //! that could notice it.
 
+use super::fetched;
 use crate::suite::{Action, Case, Expectation, Library, Node, Piece, Step, pieces};
 use crate::tamper::Channel;
 use crate::value::{Path, Segment};
@@ -115,9 +116,10 @@ fn steps<'a>(
         for expectation in &step.expect {
             let requirements = expectation.requirements.clone();
             for path in paths(expectation) {
-                let requirements = requirements.clone();
-                let (channel, message, path) = meant(step, channel, &message, &path);
-                looks.push(Look { channel, message, path, requirements });
+                for (channel, message, path) in meant(step, channel, &message, &path) {
+                    let requirements = requirements.clone();
+                    looks.push(Look { channel, message, path, requirements });
+                }
             }
         }
     }
@@ -142,10 +144,23 @@ fn references(step: &Step, names: &Names, looks: &mut Vec<Look>) {
             {
                 let path = without_body(&path);
                 let (channel, message) = (*channel, message.clone());
-                looks.push(Look { channel, message, path, requirements: cited.clone() });
+                let all = match is_fetched(channel, &message) {
+                    true => fetched::places(channel, &path),
+                    false => vec![path],
+                };
+                looks.extend(all.into_iter().map(|path| {
+                    let (message, requirements) = (message.clone(), cited.clone());
+                    Look { channel, message, path, requirements }
+                }));
             }
         }
     });
+}
+
+/// Whether it is `inventory.fetch` that returns what is said there.
+fn is_fetched(channel: Channel, message: &str) -> bool {
+    let by_http = message.ends_with("Descendents2") && channel == Channel::Caps;
+    by_http || (channel == Channel::Udp && message == "InventoryDescendents")
 }
 
 fn text(step: &Step, key: &str) -> String {
@@ -157,7 +172,14 @@ fn subject(step: &Step) -> Option<(Channel, String)> {
     Some(match step.name() {
         "login.xmlrpc" | "login.llsd" | "session.enter" => (Channel::Login, String::new()),
         "caps.seed" => (Channel::Seed, String::new()),
-        "caps.get" | "caps.post" => (Channel::Caps, text(step, "cap")),
+        "caps.get" | "caps.post" | "caps.ask" | "caps.upload" => (Channel::Caps, text(step, "cap")),
+        "inventory.fetch" | "inventory.tree" => match text(step, "over").as_str() {
+            "udp" => (Channel::Udp, "InventoryDescendents".into()),
+            _ if step.args.get("owner").is_some() => (Channel::Caps, "FetchLibDescendents2".into()),
+            _ => (Channel::Caps, "FetchInventoryDescendents2".into()),
+        },
+        "region.find" => (Channel::Udp, "MapBlockReply".into()),
+        "teleport.arrive" => (Channel::Udp, "AgentMovementComplete".into()),
         "eq.poll" => (Channel::Events, String::new()),
         "eq.expect" => (Channel::Events, text(step, "message")),
         "udp.expect" => (Channel::Udp, text(step, "message")),
@@ -168,6 +190,7 @@ fn subject(step: &Step) -> Option<(Channel, String)> {
                 "${target.login_uri}" => (Channel::Login, String::new()),
                 url if url.contains("seed_capability") => (Channel::Seed, String::new()),
                 url if url.contains("EventQueueGet") => (Channel::Events, String::new()),
+                url if url.contains("uploader") => (Channel::Caps, "uploader".into()),
                 _ => (Channel::Http, String::new()),
             }
         }
@@ -176,14 +199,29 @@ fn subject(step: &Step) -> Option<(Channel, String)> {
 }
 
 /// Where in what is said an expectation looks.
-fn meant(step: &Step, channel: Channel, message: &str, path: &Path) -> (Channel, String, Path) {
+fn meant(
+    step: &Step,
+    channel: Channel,
+    message: &str,
+    path: &Path,
+) -> Vec<(Channel, String, Path)> {
     let rest = || Path(path.0.iter().skip(1).cloned().collect());
+    let one = |path: Path| (channel, message.to_owned(), path);
     match (step.name(), path.head()) {
-        ("session.enter", Some("handshake")) => (Channel::Udp, "RegionHandshake".into(), rest()),
-        ("session.enter", Some("movement")) => {
-            (Channel::Udp, "AgentMovementComplete".into(), rest())
+        ("session.enter", Some("handshake")) => {
+            vec![(Channel::Udp, "RegionHandshake".into(), rest())]
         }
-        _ => (channel, message.to_owned(), without_body(path)),
+        ("session.enter", Some("movement")) => {
+            vec![(Channel::Udp, "AgentMovementComplete".into(), rest())]
+        }
+        ("inventory.fetch" | "inventory.tree", _) => {
+            fetched::places(channel, path).into_iter().map(one).collect()
+        }
+        ("caps.upload", Some("done")) => {
+            vec![(Channel::Caps, "uploader".into(), without_body(&rest()))]
+        }
+        ("caps.upload", Some("begun")) => vec![one(without_body(&rest()))],
+        _ => vec![one(without_body(path))],
     }
 }
 
