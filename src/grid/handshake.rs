@@ -128,7 +128,9 @@ fn complete_movement(region: &mut Region, from: SocketAddr, agent: Uuid) {
     if faults.breaks(Policy::TellsArrivalTwice) {
         region.circuits.send(from, &arrival[1], true);
     }
-    inworld::tell_others(region, agent, &avatar);
+    if landing.is_none() || !faults.breaks(Policy::LandsUnseen) {
+        inworld::tell_others(region, agent, &avatar);
+    }
     inworld::tell_where(region);
     if let Some(landing) = landing {
         teleport::leave_behind(region, agent, landing);

@@ -200,6 +200,12 @@ fn chat(region: &mut Region, agent: Uuid, message: &Message) {
     let mut listeners: Vec<Uuid> =
         world.others(region.index, agent).filter(near).map(|p| p.agent_id).collect();
     listeners.push(agent);
+    if region.shared.config.faults.breaks(Policy::HeardEverywhere) {
+        let elsewhere: Vec<(usize, Uuid)> = world.everybody(region.index).collect();
+        for (there, listener) in elsewhere {
+            region.shared.order(there, Order::Deliver(listener, Box::new(said.clone())));
+        }
+    }
     drop(world);
     for listener in listeners {
         if let Some((to, _)) = region.circuits.of(listener) {

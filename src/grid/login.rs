@@ -59,7 +59,8 @@ pub(super) fn log_in(shared: &std::sync::Arc<Shared>, request: &Request) -> Llsd
             let name = format!("{} {}", presence.first, presence.last);
             let folders = inventory::login_members(&mut shared.inventories(), agent);
             let mut folders = folders.unwrap_or_default();
-            folders.retain(|(name, _)| request.wants(name));
+            let all = faults.breaks(Policy::IgnoresOptions);
+            folders.retain(|(name, _)| all || request.wants(name));
             let members = success(&world, agent, start_location, folders);
             let place = world.presence(agent).map(|p| world.places[p.root].name.clone());
             drop(world);

@@ -111,6 +111,12 @@ impl Shared {
         self.inventories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a region lets nobody in who comes from another.
+    fn is_closed(&self, region: usize) -> bool {
+        let closed = self.config.regions.get(region).is_some_and(|region| region.closed);
+        closed && !self.config.faults.breaks(Policy::NothingClosed)
+    }
+
     /// Tells a region to do something.
     fn order(&self, region: usize, order: Order) {
         if let Some(orders) = self.orders.get(region) {

@@ -1,8 +1,8 @@
 //! Teleport: what viewers ask, what they are told, and what becomes of the region left behind.
 
-use super::messages;
 use super::region::{Order, Region};
 use super::travel::{Landing, Target, standing};
+use super::{Policy, messages};
 use crate::proto::message::{Field, FieldValue, Message};
 use crate::proto::teleport::{LURE_MESSAGE, Landmark, flags};
 use std::net::SocketAddr;
@@ -140,7 +140,7 @@ fn go(
     let target = standing(target);
     let mut world = shared.world();
     let presence = world.presence_mut(agent).ok_or(reason::NO_REGION)?;
-    if presence.transit.is_some() {
+    if presence.transit.is_some() && !shared.config.faults.breaks(Policy::TeleportsTwice) {
         return Err(reason::IN_TRANSIT);
     }
     if target.region == region.index {
@@ -157,7 +157,7 @@ fn go(
         }
         return Ok(());
     }
-    if shared.config.regions.get(target.region).is_some_and(|region| region.closed) {
+    if shared.is_closed(target.region) {
         return Err(reason::CLOSED);
     }
     drop(world);
@@ -199,6 +199,11 @@ pub(super) fn expect_landing(region: &Region, agent: Uuid, number: u64) {
 /// A teleport that the viewer has not heard the end of is taken back; a later one goes on.
 fn cancel(region: &mut Region, from: SocketAddr, agent: Uuid) {
     let mut world = region.shared.world();
+    let strands = region.shared.config.faults.breaks(Policy::CancelStrands);
+    if let (true, Some(presence)) = (strands, world.presence_mut(agent)) {
+        presence.transit = None;
+        return;
+    }
     let closed = world.recall(agent).and_then(|number| world.give_up(agent, number));
     drop(world);
     if let Some((_, closed)) = closed {
@@ -212,7 +217,7 @@ fn cancel(region: &mut Region, from: SocketAddr, agent: Uuid) {
 /// What the region left behind and those out of view have to do.
 pub(super) fn leave_behind(region: &Region, agent: Uuid, landing: Landing) {
     let shared = &region.shared;
-    if shared.config.faults.breaks(super::Policy::StaysInBoth) {
+    if shared.config.faults.breaks(Policy::StaysInBoth) {
         return;
     }
     shared.order(landing.left, Order::Depart(agent));

@@ -3,6 +3,8 @@
 use super::policy::Policy;
 use super::presence::Transit;
 use super::world::{World, cap_url};
+use crate::proto::event_queue::Event;
+use crate::proto::llsd::Llsd;
 use crate::proto::teleport::{
     CrossedRegion, Destination, Landmark, TeleportFinish, corner, flags, handle,
 };
@@ -97,7 +99,12 @@ impl World {
         walking: bool,
         announced: bool,
     ) -> Option<u64> {
-        let presence = self.presence(agent).filter(|p| p.arrived && p.transit.is_none())?;
+        let twice = self.faults.breaks(Policy::TeleportsTwice);
+        let presence = self.presence(agent).filter(|p| p.arrived)?;
+        if presence.transit.is_some() && !twice {
+            return None;
+        }
+        let forgets = self.faults.breaks(Policy::ForgetsFlying);
         let (root, session_id, flying) = (presence.root, presence.session_id, presence.flying);
         let seed = self.child(agent, target.region)?;
         let place = &self.places[target.region];
@@ -113,7 +120,7 @@ impl World {
                 CrossedRegion { to, session_id, position, look_at }.to_event()
             }
             false => {
-                let flying = if flying { flags::IS_FLYING } else { 0 };
+                let flying = if flying && !forgets { flags::IS_FLYING } else { 0 };
                 TeleportFinish { to, flags: target.flags | flying }.to_event()
             }
         };
@@ -131,10 +138,11 @@ impl World {
 
     /// The avatar has arrived in a region it was on its way to.
     pub fn land(&mut self, agent: Uuid, region: usize) -> Option<Landing> {
+        let astray = self.faults.breaks(Policy::LandsElsewhere);
         let presence = self.presence_mut(agent)?;
         let transit = presence.transit.take_if(|transit| transit.to == region)?;
         let left = std::mem::replace(&mut presence.root, region);
-        presence.position = transit.position;
+        presence.position = if astray { [7.0, 7.0, 30.0] } else { transit.position };
         presence.look_at = transit.look_at;
         if !transit.walking {
             (presence.sitting, presence.walking) = (false, None);
@@ -147,9 +155,14 @@ impl World {
             return Some(Landing { left, closed: Vec::new() });
         }
         let here = self.places[region].clone();
-        let far = |at: &usize| *at != region && !self.places[*at].touches(&here);
+        let closes = self.faults.breaks(Policy::ClosesNeighbours);
+        let far = |at: &usize| *at != region && (closes || !self.places[*at].touches(&here));
         let closed: Vec<usize> = known.into_iter().filter(far).collect();
         closed.iter().for_each(|at| self.forget_child(agent, *at));
+        if self.faults.breaks(Policy::DisablesByEvent) {
+            let (message, body) = ("DisableSimulator".to_owned(), Llsd::Undef);
+            self.tell(agent, region, Event { message, body });
+        }
         self.announce_neighbours(agent, region);
         Some(Landing { left, closed })
     }

@@ -95,7 +95,7 @@ impl Region {
                 self.stop(&mut world, agent);
                 continue;
             };
-            if shared.config.regions.get(region).is_some_and(|region| region.closed) {
+            if shared.is_closed(region) {
                 self.stop(&mut world, agent);
                 let alert = messages::alert(&shared.template, "Access denied");
                 if let Some((to, _)) = self.circuits.of(agent) {

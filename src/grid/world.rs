@@ -401,6 +401,12 @@ impl World {
         other
     }
 
+    /// Everybody who stands in another region, and where: for faults.
+    pub fn everybody(&self, but: usize) -> impl Iterator<Item = (usize, Uuid)> {
+        let elsewhere = self.presences.values().filter(move |p| p.root != but && p.arrived);
+        elsewhere.map(|p| (p.root, p.agent_id))
+    }
+
     /// The avatars that stand in a region, but for one.
     pub fn others(&self, region: usize, but: Uuid) -> impl Iterator<Item = &Presence> {
         self.presences.values().filter(move |p| p.root == region && p.arrived && p.agent_id != but)

@@ -214,6 +214,9 @@ fn meant(
         ("session.enter", Some("movement")) => {
             vec![(Channel::Udp, "AgentMovementComplete".into(), rest())]
         }
+        ("login.xmlrpc" | "login.llsd" | "session.enter", Some("derived")) => {
+            derived(path).into_iter().map(one).collect()
+        }
         ("inventory.fetch" | "inventory.tree", _) => {
             fetched::places(channel, path).into_iter().map(one).collect()
         }
@@ -223,6 +226,25 @@ fn meant(
         ("caps.upload", Some("begun")) => vec![one(without_body(&rest()))],
         _ => vec![one(without_body(path))],
     }
+}
+
+/// Where what follows from a login's inventory members was said.
+fn derived(path: &Path) -> Vec<Path> {
+    let mut keys = path.keys().skip(1);
+    let skeleton = match keys.next() {
+        Some("inventory") => "inventory-skeleton",
+        Some("library") => "inventory-skel-lib",
+        _ => return Vec::new(),
+    };
+    let members: &[&str] = match keys.next() {
+        Some("roots" | "orphans" | "top") => &["parent_id", "folder_id"],
+        Some("twice") => &["folder_id"],
+        Some("version") => &["version"],
+        Some("doubled" | "types") => &["type_default"],
+        _ => &["folder_id", "type_default"],
+    };
+    let path = |member: &&str| Path::parse(&format!("{skeleton}.{member}")).ok();
+    members.iter().filter_map(path).collect()
 }
 
 /// HTTP steps return what was said under `body`.

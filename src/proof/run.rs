@@ -5,9 +5,11 @@ use super::load::{Equivalent, Mutants};
 use super::looks::Looks;
 use super::mutant::{Mutant, Origin};
 use super::verdict::{Fate, Observation, Proof, explanations, written};
-use crate::grid::{Account, Faults, Grid, GridConfig, Tap};
+use crate::grid::{Faults, Grid, GridConfig, Tap};
 use crate::proto::template::Template;
-use crate::runner::{CaseRecord, Engine, FindingKind, Options, Outcome, Target, reference_target};
+use crate::runner::{
+    CaseRecord, Engine, FindingKind, Options, Outcome, Target, reference_config, reference_target,
+};
 use crate::suite::{Case, Library, Profile, wildcard};
 use futures::StreamExt;
 use std::collections::BTreeSet;
@@ -413,13 +415,8 @@ impl Prover {
         if *stop.borrow() {
             return None;
         }
-        let config = GridConfig {
-            accounts: Account::numbered(3),
-            time_factor: FACTOR,
-            faults: faults.clone(),
-            tap,
-            ..GridConfig::default()
-        };
+        let config =
+            GridConfig { time_factor: FACTOR, faults: faults.clone(), tap, ..reference_config(3) };
         let grid = match Grid::start(config).await {
             Ok(grid) => grid,
             Err(error) => {

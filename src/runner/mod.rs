@@ -19,6 +19,6 @@ pub use outcome::{EXIT, Outcome};
 pub use record::{
     CLEAN_UP, CaseRecord, FORMAT, Finding, FindingKind, Place, RunRecord, TargetRecord,
 };
-pub use reference::{TIME_FACTOR, reference_grid, reference_target};
+pub use reference::{TIME_FACTOR, reference_config, reference_grid, reference_target};
 pub use secrets::Redactor;
 pub use target::{Target, probe};

@@ -8,18 +8,22 @@ use crate::grid::{Account, Grid, GridConfig, RegionConfig, RunningRegion};
 /// for cases that wait for a minute's silence, slow enough for a loaded machine.
 pub const TIME_FACTOR: u32 = 40;
 
-/// Starts a reference grid with this many accounts; the target that stands for it.
-pub async fn reference_grid(accounts: usize) -> std::io::Result<(Target, Grid)> {
+/// The reference grid that suites are run on: beside the usual regions one that is closed.
+pub fn reference_config(accounts: usize) -> GridConfig {
     let closed = RegionConfig { closed: true, ..RegionConfig::new("Delta", 1000, 999) };
     let mut regions = GridConfig::default().regions;
     regions.push(closed);
-    let config = GridConfig {
+    GridConfig {
         regions,
         accounts: Account::numbered(accounts),
         time_factor: TIME_FACTOR,
         ..GridConfig::default()
-    };
-    let grid = Grid::start(config).await?;
+    }
+}
+
+/// Starts a reference grid with this many accounts; the target that stands for it.
+pub async fn reference_grid(accounts: usize) -> std::io::Result<(Target, Grid)> {
+    let grid = Grid::start(reference_config(accounts)).await?;
     Ok((reference_target(&grid), grid))
 }
 

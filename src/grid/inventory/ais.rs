@@ -74,8 +74,12 @@ impl Desk<'_> {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let reads = self.request.method == "GET";
         let copies = self.library && self.request.method == "COPY";
-        if self.library && !reads && !copies {
+        let lent = self.all.is_lent();
+        if self.library && !reads && !copies && !lent {
             return Err(405);
+        }
+        if self.library && lent && !reads && !copies {
+            return Ok((200, Llsd::map::<&str>([])));
         }
         match (self.request.method.as_str(), &parts[..]) {
             ("GET", ["item", id]) => self.item(id),
@@ -153,7 +157,7 @@ impl Desk<'_> {
     fn create(&mut self, name: &str) -> Answer {
         let parent = self.folder_id(name)?;
         let body = self.body()?;
-        let agent = self.agent;
+        let (agent, lax) = (self.agent, self.all.is_lax());
         let made = self.all.change_all(agent, |own| {
             let list = |key| body.get(key).and_then(Llsd::as_array).unwrap_or_default();
             let mut made = Made::default();
@@ -162,7 +166,7 @@ impl Desk<'_> {
                 made.folders.push(folder.id);
             }
             for wanted in list("items").iter().chain(list("links")) {
-                let item = make_item(own, agent, parent, wanted)?;
+                let item = make_item(own, lax, agent, parent, wanted)?;
                 made.items.push(item.id);
             }
             Ok(made)
@@ -187,14 +191,14 @@ impl Desk<'_> {
     fn slam(&mut self, name: &str) -> Answer {
         let parent = self.folder_id(name)?;
         let body = self.body()?;
-        let agent = self.agent;
+        let (agent, lax) = (self.agent, self.all.is_lax());
         let links = body.get("links").or_else(|| body.get("items")).and_then(Llsd::as_array);
         let links = links.ok_or(400u16)?;
         let changed = self.all.change_all(agent, |own| {
             let old = own.contents(parent).ok_or(Refusal::NoSuchFolder)?.items;
             let old: Vec<Uuid> = old.iter().filter(|i| i.is_link()).map(|i| i.id).collect();
             old.iter().try_for_each(|id| own.remove_item(*id))?;
-            let made = links.iter().map(|wanted| make_item(own, agent, parent, wanted));
+            let made = links.iter().map(|wanted| make_item(own, lax, agent, parent, wanted));
             let made: Vec<Uuid> = made.map(|made| made.map(|i| i.id)).collect::<Result<_, _>>()?;
             Ok((old, made))
         });
@@ -335,6 +339,7 @@ fn make_folder(own: &mut Inventory, parent: Uuid, wanted: &Llsd) -> Result<Folde
 /// An item or a link; a link to what is not there is refused.
 fn make_item(
     own: &mut Inventory,
+    lax: bool,
     agent: Uuid,
     parent: Uuid,
     wanted: &Llsd,
@@ -349,6 +354,7 @@ fn make_item(
     let mut item = own_item(agent, parent, kind, number("inv_type").unwrap_or(-1), text("name"));
     item.description = text("desc").to_owned();
     match (linked, kind) {
+        (Some(target), LINK | FOLDER_LINK) if lax => item.asset = target,
         (Some(target), LINK) => {
             own.item(target).ok_or(Refusal::NoSuchItem)?;
             item.asset = target;

@@ -39,13 +39,32 @@ pub(in crate::grid) fn answer(
 
 fn folders(shared: &Shared, agent: Uuid, asked: &Llsd) -> Result<Llsd, u16> {
     let mut all = shared.inventories();
-    fetch(asked, agent, |folder| all.contents(agent, folder))
+    let asked = heeded(shared, asked);
+    fetch(&asked, agent, |folder| all.contents(agent, folder))
 }
 
 fn library_folders(shared: &Shared, agent: Uuid, asked: &Llsd) -> Result<Llsd, u16> {
     let all = shared.inventories();
     let library = all.library();
     fetch(asked, agent, |folder| Some((library.owner, library.contents(folder)?)))
+}
+
+/// What was asked, or what a faulty grid makes of it.
+fn heeded(shared: &Shared, asked: &Llsd) -> Llsd {
+    let mut asked = asked.clone();
+    if let (true, Llsd::Map(members)) =
+        (shared.config.faults.breaks(Policy::IgnoresFlags), &mut asked)
+    {
+        for (_, folders) in members.iter_mut().filter(|(key, _)| key == "folders") {
+            let Llsd::Array(folders) = folders else { continue };
+            for folder in folders {
+                if let Llsd::Map(wanted) = folder {
+                    wanted.retain(|(key, _)| !key.starts_with("fetch_"));
+                }
+            }
+        }
+    }
+    asked
 }
 
 /// Every folder asked for, once, and under `bad_folders` those that are not there to be read.

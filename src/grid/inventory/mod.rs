@@ -121,7 +121,18 @@ impl Inventories {
     /// A folder with its contents, as an agent may read it: whose it is, and what.
     pub fn contents(&mut self, agent: Uuid, folder: Uuid) -> Option<(Uuid, Contents)> {
         let follows = self.faults.breaks(Policy::FollowsLinks);
-        let tree = self.tree_of(agent, folder)?;
+        let invents = self.faults.breaks(Policy::InventsFolders);
+        let folder = match self.faults.breaks(Policy::NullIsRoot) && folder.is_nil() {
+            true => self.of(agent).ok()?.root,
+            false => folder,
+        };
+        let Some(tree) = self.tree_of(agent, folder) else {
+            let item = own_item(agent, folder, -1, -1, "invented");
+            let items = vec![Item { id: Uuid::new_v4(), ..item }];
+            let folder = Folder { id: folder, ..Folder::default() };
+            let (folders, targets) = (Vec::new(), Vec::new());
+            return invents.then_some((agent, Contents { folder, folders, items, targets }));
+        };
         let mut contents = tree.contents(folder)?;
         if follows {
             for link in contents.items.iter_mut().filter(|item| item.is_link()) {
@@ -139,7 +150,22 @@ impl Inventories {
         self.of(agent).ok()?;
         let trees = [self.of.get(&agent)?, &self.library].into_iter();
         let others = self.of.values().filter(move |_| foreign);
-        trees.chain(others).find_map(|tree| tree.item(id)).cloned()
+        let found = trees.chain(others).find_map(|tree| tree.item(id)).cloned();
+        let invents = self.faults.breaks(Policy::InventsItems);
+        found.or_else(|| {
+            let item = own_item(agent, Uuid::nil(), -1, -1, "invented");
+            invents.then_some(Item { id, ..item })
+        })
+    }
+
+    /// Whose folder that is: for faults.
+    pub fn owner_of(&self, folder: Uuid) -> Option<Uuid> {
+        self.of.values().find(|own| own.folder(folder).is_some()).map(|own| own.owner)
+    }
+
+    /// Whose item that is: for faults.
+    pub fn item_owner(&self, item: Uuid) -> Option<Uuid> {
+        self.of.values().find(|own| own.item(item).is_some()).map(|own| own.owner)
     }
 
     /// Removes items whoever owns them: for faults.
@@ -149,6 +175,16 @@ impl Inventories {
                 let _ = inventory.remove_item(*id);
             }
         }
+    }
+
+    /// Whether the library is confirmed to be changed: a fault.
+    pub fn is_lent(&self) -> bool {
+        self.faults.breaks(Policy::LendsLibrary)
+    }
+
+    /// Whether links to nothing are made: a fault.
+    pub fn is_lax(&self) -> bool {
+        self.faults.breaks(Policy::DanglingLinks)
     }
 
     /// The library.
@@ -203,6 +239,9 @@ pub(super) fn login_members(
     let one =
         |name: &str, id: Uuid| Llsd::Array(vec![Llsd::map([(name, Llsd::String(id.to_string()))])]);
     let skeleton = |tree: &Inventory| Llsd::Array(tree.skeleton().iter().map(skeletal).collect());
+    if all.faults.breaks(Policy::ForgetsInventory) {
+        all.of.remove(&agent);
+    }
     let own = all.of(agent)?;
     let (root, folders) = (own.root, skeleton(own));
     let library = all.library();

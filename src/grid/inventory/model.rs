@@ -180,7 +180,11 @@ impl Inventory {
 
     /// A folder's version grows: it, or what is directly in it, has changed.
     fn bump(&mut self, id: Uuid) {
-        let by = if self.faults.breaks(Policy::VersionsStandStill) { 0 } else { 1 };
+        let by = match self.faults.breaks(Policy::VersionsStandStill) {
+            true => 0,
+            false if self.faults.breaks(Policy::VersionsFall) => -1,
+            false => 1,
+        };
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.version += by;
             self.touched.folders.insert(id);
@@ -213,10 +217,11 @@ impl Inventory {
         name: &str,
     ) -> Result<Folder, Refusal> {
         self.room_for(1)?;
-        if id.is_nil() {
+        let picky = !self.faults.breaks(Policy::TakesNameless);
+        if id.is_nil() && picky {
             return Err(Refusal::Null);
         }
-        if name.is_empty() {
+        if name.is_empty() && picky {
             return Err(Refusal::NoName);
         }
         if self.folders.contains_key(&id) || self.items.contains_key(&id) {
@@ -266,7 +271,8 @@ impl Inventory {
         if !self.folders.contains_key(&parent) {
             return Err(Refusal::NoSuchFolder);
         }
-        if self.is_beneath(parent, |ancestor| ancestor.id == id) {
+        let circles = self.faults.breaks(Policy::MovesInCircles);
+        if self.is_beneath(parent, |ancestor| ancestor.id == id) && !circles {
             return Err(Refusal::Loop);
         }
         if self.is_second(parent, folder.kind) {
@@ -299,7 +305,9 @@ impl Inventory {
     /// Whether a folder, or one it lies in, is such.
     fn is_beneath(&self, id: Uuid, such: impl Fn(&Folder) -> bool) -> bool {
         let mut next = self.folders.get(&id);
-        while let Some(folder) = next {
+        // No inventory is deeper, but a faulty one may go in circles.
+        for _ in 0..MOST {
+            let Some(folder) = next else { break };
             if such(folder) {
                 return true;
             }
@@ -332,6 +340,9 @@ impl Inventory {
             return Err(Refusal::System);
         }
         let parent = folder.parent;
+        if self.faults.breaks(Policy::KeepsRemoved) {
+            return Ok(vec![id]);
+        }
         let mut gone = self.empty(id);
         if let Some(within) = self.within.get_mut(&parent) {
             within.folders.retain(|folder| *folder != id);
@@ -352,7 +363,8 @@ impl Inventory {
         if !self.is_discarded(id) {
             return Err(Refusal::NotInTrash);
         }
-        let gone = self.empty(id);
+        let keeps = self.faults.breaks(Policy::KeepsRemoved);
+        let gone = if keeps { Vec::new() } else { self.empty(id) };
         self.bump(id);
         Ok(gone)
     }
@@ -384,7 +396,8 @@ impl Inventory {
     /// Adds an item, under an id of its own.
     pub fn create_item(&mut self, mut item: Item) -> Result<Item, Refusal> {
         self.room_for(1)?;
-        if !self.folders.contains_key(&item.folder) {
+        let lax = self.faults.breaks(Policy::AnyFolder);
+        if !self.folders.contains_key(&item.folder) && !lax {
             return Err(Refusal::NoSuchFolder);
         }
         if item.id.is_nil() {
@@ -445,6 +458,10 @@ impl Inventory {
 
     /// Moves an item; an empty name keeps its own.
     pub fn move_item(&mut self, id: Uuid, folder: Uuid, name: &str) -> Result<Item, Refusal> {
+        if self.faults.breaks(Policy::InventsItems) && !self.items.contains_key(&id) {
+            let name = "invented".to_owned();
+            self.create_item(Item { id, folder, name, ..Item::default() })?;
+        }
         let item = self.items.get_mut(&id).ok_or(Refusal::NoSuchItem)?;
         if !self.folders.contains_key(&folder) {
             return Err(Refusal::NoSuchFolder);
@@ -475,11 +492,16 @@ impl Inventory {
         let mut copy = Item { id: Uuid::nil(), folder, name: name.to_owned(), ..source.clone() };
         if source.owner != self.owner {
             copy.last_owner = source.owner;
+        } else if self.faults.breaks(Policy::MovesCopies) {
+            self.remove_item(source.id)?;
         }
         self.create_item(copy)
     }
 
     pub fn remove_item(&mut self, id: Uuid) -> Result<(), Refusal> {
+        if self.faults.breaks(Policy::KeepsRemoved) {
+            return self.items.get(&id).map(drop).ok_or(Refusal::NoSuchItem);
+        }
         let item = self.items.remove(&id).ok_or(Refusal::NoSuchItem)?;
         if let Some(within) = self.within.get_mut(&item.folder) {
             within.items.retain(|item| *item != id);

@@ -69,15 +69,19 @@ impl Desk<'_> {
 
     fn tell_folder(&self, region: &mut Region) -> Done {
         let id = self.id("InventoryData", "FolderID");
-        let wants = |name| self.message.field("InventoryData", name) != Some(&Field::Bool(false));
+        let faults = region.shared.config.faults.clone();
+        let all = faults.breaks(Policy::IgnoresFlags);
+        let asked = |name| self.message.field("InventoryData", name) != Some(&Field::Bool(false));
+        let wants = |name| all || asked(name);
         let by_date = self.message.field("InventoryData", "SortOrder") == Some(&Field::S32(1));
         let shared = region.shared.clone();
         let found = shared.inventories().contents(self.agent, id);
         let (owner, mut contents) = found.ok_or(Refusal::NoSuchFolder)?;
         contents.sort(by_date);
-        let packets = Packets { template: &shared.template, agent: self.agent, owner };
+        let one = faults.breaks(Policy::OnePacket);
+        let packets = Packets { template: &shared.template, agent: self.agent, owner, one };
         let mut all = packets.of(&contents, wants("FetchFolders"), wants("FetchItems"));
-        if shared.config.faults.breaks(Policy::LosesLastPacket) && all.len() > 1 {
+        if faults.breaks(Policy::LosesLastPacket) && all.len() > 1 {
             all.pop();
         }
         all.iter().for_each(|packet| region.circuits.send(self.from, packet, true));
@@ -201,7 +205,9 @@ impl Desk<'_> {
         if matches!(kind, CLOTHING | BODY_PART) {
             item.flags = wanted.number("WearableType") as u32;
         }
-        let made = all.change(self.agent, |own| own.create_item(item))?;
+        let anywhere = shared.config.faults.breaks(Policy::CreatesAnywhere);
+        let owner = all.owner_of(item.folder).filter(|_| anywhere).unwrap_or(self.agent);
+        let made = all.change(owner, |own| own.create_item(item))?;
         drop(all);
         self.announce(region, &made, wanted.number("CallbackID") as u32);
         Ok(())
@@ -214,6 +220,7 @@ impl Desk<'_> {
         let mut all = shared.inventories();
         let kind = wanted.number("Type") as i8;
         match kind {
+            LINK | FOLDER_LINK if all.is_lax() => {}
             LINK if all.item(self.agent, target).is_some() => {}
             FOLDER_LINK if all.tree_of(self.agent, target).is_some() => {}
             FOLDER_LINK => return Err(Refusal::NoSuchFolder),
@@ -308,12 +315,21 @@ struct Packets<'t> {
     template: &'t Template,
     agent: Uuid,
     owner: Uuid,
+    /// All in one, as a faulty grid tells it.
+    one: bool,
 }
 
 impl Packets<'_> {
     /// Folders first, then items, the targets of links before the links; one packet at least.
     fn of(&self, contents: &Contents, folders: bool, items: bool) -> Vec<Message> {
         let mut all = Vec::new();
+        if self.one {
+            let add = |message, folder: &Folder| folder.to_block(message, "FolderData");
+            let message = contents.folders.iter().fold(self.empty(contents), add);
+            let add = |message, item: &Item| item.to_block(message, "ItemData");
+            let message = contents.items.iter().fold(message, add);
+            return vec![with_null_blocks(message)];
+        }
         if folders {
             let packets = in_packets(&contents.folders, |folder| 40 + folder.name.len());
             all.extend(packets.into_iter().map(|folders| {

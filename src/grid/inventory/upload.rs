@@ -112,15 +112,17 @@ fn into_script(shared: &Arc<Shared>, agent: Uuid, asked: &Llsd) -> Wanted {
 }
 
 fn into(shared: &Arc<Shared>, agent: Uuid, asked: &Llsd, kind: i8) -> Wanted {
-    let item = asked.get("item_id").and_then(Llsd::as_uuid).ok_or("no item is named")?;
+    let item = asked.get("item_id").and_then(Llsd::as_uuid);
+    if shared.config.faults.breaks(Policy::UploadsAnywhere) {
+        return Ok(Upload::Into { item: item.unwrap_or_default(), kind });
+    }
+    let item = item.ok_or("no item is named")?;
     let mut all = shared.inventories();
-    let foreign = shared.config.faults.breaks(Policy::ShowsForeign);
     let own = all.of(agent).map_err(|_| "the inventory cannot be read")?;
     let found = own.item(item).map(|item| item.kind);
     match found {
         Some(found) if found == kind => Ok(Upload::Into { item, kind }),
         Some(_) => Err("the item is of another type"),
-        None if foreign => Ok(Upload::Into { item, kind }),
         None => Err("there is no such item"),
     }
 }
@@ -182,7 +184,9 @@ fn keep(
     let item = match upload {
         Upload::New(item) => all.change(agent, |own| own.create_item(Item { asset, ..item }))?,
         Upload::Into { item, .. } => {
-            all.change(agent, |own| own.update_item(item, |item| item.asset = asset))?
+            let anywhere = shared.config.faults.breaks(Policy::UploadsAnywhere);
+            let owner = all.item_owner(item).filter(|_| anywhere).unwrap_or(agent);
+            all.change(owner, |own| own.update_item(item, |item| item.asset = asset))?
         }
     };
     let mask = |mask: u32| Llsd::Integer(mask as i32);
