@@ -107,6 +107,10 @@ fn seed(shared: &Shared, agent: Uuid, region: usize, request: &Request) -> Reply
         let unknown = names.iter().filter(|name| !GRANTED.contains(&name.as_str()));
         granted.extend(unknown.map(|name| (name.clone(), world.url(name))));
     }
+    if faults.breaks(Policy::GrantsEmpty) {
+        let unknown = names.iter().filter(|name| !GRANTED.contains(&name.as_str()));
+        granted.extend(unknown.map(|name| (name.clone(), String::new())));
+    }
     let opened = world.open_world(agent, region);
     drop(world);
     if opened {

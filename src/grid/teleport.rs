@@ -49,6 +49,10 @@ pub(super) fn dispatch(
         let world = region.shared.world();
         world.presence(agent).is_some_and(|p| p.arrived && p.root == region.index)
     };
+    let home = message.uuid("Info", "LandmarkID").is_some_and(|id| id.is_nil());
+    if home && region.shared.config.faults.breaks(Policy::IgnoresHome) {
+        return true;
+    }
     // A child agent has no avatar here to move.
     if stands_here && let Err(reason) = wanted.and_then(|target| go(region, from, agent, target)) {
         fail(region, from, agent, reason);

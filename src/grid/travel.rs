@@ -196,7 +196,11 @@ impl World {
     pub fn beyond(&self, agent: Uuid, position: [f32; 3]) -> Option<(usize, [f32; 3])> {
         let presence = self.presence(agent)?;
         let (x, y) = self.places[presence.root].corner();
-        let found = self.locate(handle(x, y), position)?;
+        let Some(found) = self.locate(handle(x, y), position) else {
+            let falls = self.faults.breaks(Policy::FallsOff);
+            let other = presence.agents.keys().copied().find(|at| *at != presence.root);
+            return other.filter(|_| falls).map(|at| (at, super::world::MIDDLE));
+        };
         presence.agents.contains_key(&found.0).then_some(found)
     }
 }

@@ -63,8 +63,9 @@ impl Looks {
     }
 }
 
-/// How close a look comes to a field: 0 for another part of the same message, two more for each
-/// member of the way they share, and one where a requirement is judged there.
+/// How close a look comes to a field: 0 for another part of the same message, more for each member
+/// of the way they share, a little more for the very same place, and where a requirement is judged
+/// there.
 fn closeness(look: &Look, field: &Path) -> usize {
     let [seen, meant] = [&look.path, field].map(|path| path.keys().collect::<Vec<_>>());
     let shared = seen.iter().zip(&meant).take_while(|(a, b)| a == b).count();
@@ -76,7 +77,8 @@ fn closeness(look: &Look, field: &Path) -> usize {
     if shared < seen.len().min(meant.len()) {
         return 0;
     }
-    2 * (shared + 1) + usize::from(!look.requirements.is_empty())
+    let same = seen.len() == meant.len();
+    4 * (shared + 1) + 2 * usize::from(same) + usize::from(!look.requirements.is_empty())
 }
 
 /// What earlier steps returned, by name: where references lead.
@@ -129,7 +131,11 @@ fn steps<'a>(
 fn paths(expectation: &Expectation) -> Vec<Path> {
     let operands = expectation.predicates.iter().flat_map(|(_, operand)| operand.items());
     let alternatives = operands.filter_map(|item| Path::parse(item.get("path")?.text()?).ok());
-    alternatives.chain([expectation.path.clone()]).collect()
+    let each = expectation.predicates.iter().filter_map(|(_, operand)| {
+        let below = Path::parse(operand.get("path")?.text()?).ok()?;
+        Some(Path([&expectation.path.0[..], &below.0].concat()))
+    });
+    alternatives.chain(each).chain([expectation.path.clone()]).collect()
 }
 
 fn references(step: &Step, names: &Names, looks: &mut Vec<Look>) {
@@ -240,6 +246,7 @@ fn derived(path: &Path) -> Vec<Path> {
         Some("roots" | "orphans" | "top") => &["parent_id", "folder_id"],
         Some("twice") => &["folder_id"],
         Some("version") => &["version"],
+        Some("folders") => &["folder_id", "parent_id", "name", "type_default"],
         Some("doubled" | "types") => &["type_default"],
         _ => &["folder_id", "type_default"],
     };

@@ -90,6 +90,9 @@ const ONLOOKERS: usize = 5;
 /// Generated mutants that are explained meet this many; so do those that nobody looks at.
 const BYSTANDERS: usize = 2;
 
+/// How many cases at most meet a mutant that the first ones did not notice.
+const FURTHER: usize = 40;
+
 /// Written mutants meet this many cases that do not cite what they break.
 const OTHERS: usize = 2;
 
@@ -229,14 +232,15 @@ impl Prover {
             })
             .collect();
         let mut seen = self.observe(mutants, pairs, stop, tell).await;
-        // A mutant that nobody noticed and that nothing explains meets everybody who looks at it.
+        // A mutant that nobody noticed and that nothing explains meets more who look at it: if all
+        // of those are blocked by it, so are the others.
         let unnoticed = (0..mutants.len()).filter(|n| {
             let noticed = |o: &Observation| o.mutant == *n && !o.broken.is_empty();
             !mutants[*n].is_written() && !explained(&mutants[*n]) && !seen.iter().any(noticed)
         });
         let mut further: Vec<Pair> = unnoticed
             .flat_map(|n| {
-                let cases = self.cases_for(n, &mutants[n], recording, usize::MAX);
+                let cases = self.cases_for(n, &mutants[n], recording, FURTHER);
                 cases.into_iter().map(move |case| (n, case))
             })
             .collect();

@@ -25,12 +25,14 @@ struct Entry {
     id: Uuid,
     parent: Uuid,
     kind: i8,
+    name: Value,
     version: Value,
 }
 
 /// The folders of the system by name, and what is odd about the skeleton: `orphans` in no folder
 /// that is there, types `doubled` beneath the root, `roots` without a parent, `types` beneath the
-/// root, ids told `twice`, the `version` of the root, and what is at the `top`.
+/// root, ids told `twice`, the `version` of the root, what is at the `top`, and that as `inventory.fetch`
+/// tells it: `folders`.
 pub(super) fn derived(root: Option<&Value>, skeleton: Option<&Value>) -> Value {
     let (Some(Value::Array(root)), Some(Value::Array(entries))) = (root, skeleton) else {
         return Value::Undef;
@@ -43,6 +45,7 @@ pub(super) fn derived(root: Option<&Value>, skeleton: Option<&Value>) -> Value {
             id: id(entry.get("folder_id")),
             parent: id(entry.get("parent_id")),
             kind: entry.get("type_default").and_then(Value::as_int).unwrap_or(-1),
+            name: entry.get("name").cloned().unwrap_or_default(),
             version: entry.get("version").cloned().unwrap_or_default(),
         })
         .collect();
@@ -72,9 +75,25 @@ pub(super) fn derived(root: Option<&Value>, skeleton: Option<&Value>) -> Value {
             "version".into(),
             entries.iter().find(|e| e.id == root).map_or(Value::Undef, |e| e.version.clone()),
         ),
+        ("folders".into(), top(&entries, root)),
         ("top".into(), ids(&|entry| entry.parent == root)),
     ]);
     Value::Map(members)
+}
+
+/// What is directly beneath the root, sorted by id.
+fn top(entries: &[Entry], root: Uuid) -> Value {
+    let mut top: Vec<&Entry> = entries.iter().filter(|entry| entry.parent == root).collect();
+    top.sort_by_key(|entry| entry.id);
+    let folders = top.into_iter().map(|entry| {
+        Value::map([
+            ("folder_id", Value::Uuid(entry.id)),
+            ("parent_id", Value::Uuid(entry.parent)),
+            ("name", entry.name.clone()),
+            ("type", Value::integer(entry.kind)),
+        ])
+    });
+    Value::Array(folders.collect())
 }
 
 fn as_id(value: &Value) -> Option<Uuid> {

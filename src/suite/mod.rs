@@ -76,9 +76,15 @@ impl Library {
         self.cases().find(|case| case.id == id)
     }
 
-    /// Every requirement that a case cites.
+    /// Every requirement that a case or a procedure cites.
     pub fn cited(&self) -> BTreeSet<&str> {
-        self.cases().flat_map(|case| &case.requirements).map(String::as_str).collect()
+        let steps = self.procedures.values().flat_map(|procedure| &procedure.steps);
+        let called = steps.flat_map(|step| {
+            let expected = step.expect.iter().flat_map(|expectation| &expectation.requirements);
+            step.requirements.iter().chain(expected)
+        });
+        let cited = self.cases().flat_map(|case| &case.requirements);
+        cited.chain(called).map(String::as_str).collect()
     }
 
     /// Every case, in order of suite and place.

@@ -122,10 +122,12 @@ impl Inventories {
     pub fn contents(&mut self, agent: Uuid, folder: Uuid) -> Option<(Uuid, Contents)> {
         let follows = self.faults.breaks(Policy::FollowsLinks);
         let invents = self.faults.breaks(Policy::InventsFolders);
-        let folder = match self.faults.breaks(Policy::NullIsRoot) && folder.is_nil() {
-            true => self.of(agent).ok()?.root,
-            false => folder,
-        };
+        if self.faults.breaks(Policy::NullIsRoot) && folder.is_nil() {
+            let own = self.of(agent).ok()?;
+            let mut contents = own.contents(own.root)?;
+            contents.folder.id = folder;
+            return Some((agent, contents));
+        }
         let Some(tree) = self.tree_of(agent, folder) else {
             let item = own_item(agent, folder, -1, -1, "invented");
             let items = vec![Item { id: Uuid::new_v4(), ..item }];

@@ -488,7 +488,8 @@ impl Inventory {
         if source.owner_mask & COPY == 0 && !self.faults.breaks(Policy::CopiesAnything) {
             return Err(Refusal::NoCopy);
         }
-        let name = if name.is_empty() { &source.name } else { name };
+        let keeps = name.is_empty() || self.faults.breaks(Policy::CopiesKeepNames);
+        let name = if keeps { &source.name } else { name };
         let mut copy = Item { id: Uuid::nil(), folder, name: name.to_owned(), ..source.clone() };
         if source.owner != self.owner {
             copy.last_owner = source.owner;
