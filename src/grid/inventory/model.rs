@@ -152,7 +152,8 @@ impl Inventory {
         let mut seen = BTreeSet::new();
         let targets = items.iter().filter(|item| item.kind == LINK && seen.insert(item.asset));
         let targets = targets.filter_map(|link| self.items.get(&link.asset));
-        let targets = targets.filter(|target| !target.is_link() && target.folder != id);
+        let hidden = self.faults.breaks(Policy::HidesTargets);
+        let targets = targets.filter(|target| !target.is_link() && target.folder != id && !hidden);
         Some(Contents {
             targets: targets.cloned().collect(),
             folders: within.folders.iter().filter_map(|id| self.folders.get(id)).cloned().collect(),
@@ -223,6 +224,9 @@ impl Inventory {
         }
         if name.is_empty() && picky {
             return Err(Refusal::NoName);
+        }
+        if self.folders.contains_key(&id) && self.faults.breaks(Policy::UsesIdsTwice) {
+            self.forget_folder(id)?;
         }
         if self.folders.contains_key(&id) || self.items.contains_key(&id) {
             return Err(Refusal::Exists);

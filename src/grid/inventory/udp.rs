@@ -166,7 +166,11 @@ impl Desk<'_> {
     }
 
     fn change_flags(&self, region: &Region) -> Done {
+        let removes = region.shared.config.faults.breaks(Policy::FlagsRemove);
         self.each(region, self.message.rows("InventoryData"), |own, row| {
+            if removes {
+                return own.remove_item(row.id("ItemID"));
+            }
             let flags = row.number("Flags") as u32;
             own.update_item(row.id("ItemID"), |item| item.flags = flags).map(drop)
         })

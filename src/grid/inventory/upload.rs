@@ -186,7 +186,10 @@ fn keep(
         Upload::Into { item, .. } => {
             let anywhere = shared.config.faults.breaks(Policy::UploadsAnywhere);
             let owner = all.item_owner(item).filter(|_| anywhere).unwrap_or(agent);
-            all.change(owner, |own| own.update_item(item, |item| item.asset = asset))?
+            let forgets = shared.config.faults.breaks(Policy::ForgetsAssets);
+            all.change(owner, |own| {
+                own.update_item(item, |item| item.asset = if forgets { item.asset } else { asset })
+            })?
         }
     };
     let mask = |mask: u32| Llsd::Integer(mask as i32);
