@@ -285,16 +285,20 @@ fn against(served: &Served, args: &[&str]) -> Command {
         .env("GRIDPROOF_ACCOUNT_1", "Jane Doe")
         .env("GRIDPROOF_PASSWORD_1", CANARY)
         .env("GRIDPROOF_ACCOUNT_2", "John Doe")
-        .env("GRIDPROOF_PASSWORD_2", CANARY);
+        .env("GRIDPROOF_PASSWORD_2", CANARY)
+        .env("GRIDPROOF_ACCOUNT_3", "Jack Doe")
+        .env("GRIDPROOF_PASSWORD_3", CANARY);
     command
 }
 
 fn served() -> Served {
     let jane = format!("Jane Doe:{CANARY}");
     let john = format!("John Doe:{CANARY}");
-    let regions = ["--region", "Home@5,5", "--region", "Next@6,5"];
-    let accounts = ["--account", &jane, "--account", &john, "--time-factor", "40"];
-    Served::start(&[&regions[..], &accounts[..]].concat())
+    let jack = format!("Jack Doe:{CANARY}");
+    let regions = ["Home@5,5", "Next@6,5", "Far@50,50", "Shut@5,4:closed"];
+    let regions: Vec<&str> = regions.iter().flat_map(|region| ["--region", region]).collect();
+    let accounts = ["--account", &jane, "--account", &john, "--account", &jack];
+    Served::start(&[&regions[..], &accounts[..], &["--time-factor", "40"]].concat())
 }
 
 #[test]
@@ -303,11 +307,12 @@ fn a_served_grid_announces_itself_is_tested_and_ends_on_ctrl_c() {
     assert_eq!(served.announced["regions"][1]["name"], "Next");
     assert_eq!(served.announced["regions"][1]["x"], 6);
     assert_eq!(served.announced["accounts"][0]["first"], "Jane");
-    assert_eq!(served.announced["accounts"][2]["first"], "Test");
+    assert_eq!(served.announced["accounts"][3]["first"], "Test");
     let folder = tempfile::tempdir().unwrap();
     let (junit, json) = (folder.path().join("r.xml"), folder.path().join("r.json"));
     let reports = ["--junit", junit.to_str().unwrap(), "--json", json.to_str().unwrap()];
-    let regions = ["--region", "Home", "--neighbour", "Next"];
+    let beside = ["--region", "Home", "--neighbour", "Next"];
+    let regions = [&beside[..], &["--distant", "Far", "--closed", "Shut"]].concat();
     let output = against(&served, &[&reports[..], &regions[..]].concat()).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
     let record: Json = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
