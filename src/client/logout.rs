@@ -41,7 +41,7 @@ impl Viewer {
             answered = self.ask_to_leave(&self.root, &session, patience).await.is_some();
         }
         // A grid may have ended the session by itself: kicked, or silent for too long.
-        answered = answered || self.seed_is_gone(&session).await;
+        answered = answered || (self.behind.is_none() && self.seed_is_gone(&session).await);
         if !answered {
             // A circuit of its own takes over whatever the case left behind. What the old ones
             // still hold back or resend, such as a late UseCircuitCode, would take it from us again.
@@ -49,7 +49,7 @@ impl Viewer {
             self.silence().await;
             // Cut short on its way to another region, the avatar may be here or there.
             for simulator in [Some(session.simulator), self.behind].into_iter().flatten() {
-                answered = answered || self.leave_from(simulator, &session, patience).await;
+                answered |= self.leave_from(simulator, &session, patience).await;
             }
         }
         self.session = None;

@@ -70,6 +70,7 @@ impl Viewer {
             .with("AgentData", "CircuitCode", Field::U32(session.circuit_code));
         // From here on nobody knows in which of the two the avatar is; whoever logs out asks both.
         self.behind = Some(session.simulator);
+        self.entered = false;
         let (from, here) = (session.region, corner(to.handle));
         let beside = from.0.abs_diff(here.0).max(from.1.abs_diff(here.1)) <= REGION_SIZE;
         self.out_of_view = (!beside).then(|| self.root.clone());

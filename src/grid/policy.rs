@@ -121,6 +121,7 @@ policies! {
     ClosesNeighbours "closes-neighbours" "After a teleport every other circuit is closed.",
     LandsUnseen "lands-unseen" "Those who are there are not told of an arrival.",
     IgnoresHome "ignores-home" "Nobody goes home, and nobody is told.",
+    MovesEmpty "moves-empty" "A folder moves without what is in it.",
     UsesIdsTwice "uses-ids-twice" "A folder with an id that is in use takes the place of the other.",
     HidesTargets "hides-targets" "What a link points at is not told with the link.",
     ForgetsAssets "forgets-assets" "An upload is confirmed, and its item stays as it was.",

@@ -116,9 +116,8 @@ fn invite(region: &mut Region, agent: Uuid, message: &Message) {
         let name = world.name_of(agent).map(|(first, last)| format!("{first} {last}"));
         let place = world.places[region.index].id();
         let position = world.presence(agent).map(|p| p.position).unwrap_or_default();
-        let (Some(to), Some(name), Some(lure)) = (to, name, world.invite(agent, guest)) else {
-            continue;
-        };
+        let (Some(to), Some(name)) = (to, name) else { continue };
+        let Some(lure) = world.invite(agent, guest) else { continue };
         drop(world);
         let invitation = Message::named(&region.shared.template, "ImprovedInstantMessage")
             .with("AgentData", "AgentID", Field::Uuid(agent))
@@ -143,7 +142,8 @@ fn go(
     let shared = region.shared.clone();
     let target = standing(target);
     let mut world = shared.world();
-    let presence = world.presence_mut(agent).ok_or(reason::NO_REGION)?;
+    let here = |p: &&mut super::presence::Presence| p.arrived && p.root == region.index;
+    let presence = world.presence_mut(agent).filter(here).ok_or(reason::NO_REGION)?;
     if presence.transit.is_some() && !shared.config.faults.breaks(Policy::TeleportsTwice) {
         return Err(reason::IN_TRANSIT);
     }

@@ -85,7 +85,12 @@ impl World {
     pub fn invite(&mut self, host: Uuid, guest: Uuid) -> Option<Uuid> {
         let presence = self.presence(host).filter(|p| p.arrived)?;
         let place = (presence.root, presence.position);
+        /// Nobody is invited to more places at once.
+        const MOST: usize = 100;
         let lure = Uuid::new_v4();
+        if self.lures.keys().filter(|(invited, _)| *invited == guest).count() >= MOST {
+            return None;
+        }
         self.lures.insert((guest, lure), place);
         Some(lure)
     }

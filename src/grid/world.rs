@@ -355,8 +355,13 @@ impl World {
 
     /// Puts an event on a region's queue.
     pub fn tell(&mut self, agent: Uuid, region: usize, event: Event) {
+        /// Whoever does not poll loses the oldest beyond this.
+        const MOST: usize = 1000;
         if let Some(here) = self.here(agent, region) {
             here.queue.push_back(event);
+            if here.queue.len() > MOST {
+                here.queue.pop_front();
+            }
             here.wake.notify_waiters();
         }
     }
@@ -396,7 +401,10 @@ impl World {
         let others: Vec<Uuid> = self.accounts.iter().map(agent_id).filter(|a| *a != but).collect();
         let Some(other) = others.last().copied() else { return but };
         if self.begin(other, "home").is_ok() {
-            self.introduce(other, 0, 0);
+            let beside: Vec<usize> = (0..self.places.len())
+                .filter(|at| self.places[*at].touches(&self.places[0]))
+                .collect();
+            beside.into_iter().for_each(|at| self.introduce(other, 0, at));
         }
         other
     }

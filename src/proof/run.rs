@@ -305,7 +305,7 @@ impl Prover {
             let unproven = case.requirements.iter().any(|id| !proven.contains(id));
             unproven || !caught.contains(case.id.as_str())
         });
-        idle.flat_map(|case| self.mutants_for(case, mutants, recording)).collect()
+        idle.flat_map(|case| self.mutants_for(case, mutants, recording, &proven)).collect()
     }
 
     /// The cases that a mutant meets.
@@ -345,14 +345,16 @@ impl Prover {
         cases
     }
 
-    /// The generated mutants of what a case looks at most closely.
+    /// The generated mutants of what a case looks at most closely, first of all where it judges
+    /// what nobody has proved yet.
     fn mutants_for(
         &self,
         case: &Arc<Case>,
         mutants: &[Mutant],
         recording: &Recording,
+        proven: &BTreeSet<&String>,
     ) -> Vec<Pair> {
-        let mut close: Vec<(usize, usize)> = mutants
+        let mut close: Vec<((bool, usize), usize)> = mutants
             .iter()
             .enumerate()
             .filter_map(|(n, mutant)| {
@@ -365,7 +367,8 @@ impl Prover {
                 }
                 let onlookers = self.looks.at(*channel, message, field);
                 let own = onlookers.into_iter().find(|o| o.case.id == case.id)?;
-                Some((own.closeness, n))
+                let needed = own.requirements.iter().any(|id| !proven.contains(id));
+                Some(((needed, own.closeness), n))
             })
             .collect();
         close.sort_by_key(|(closeness, _)| std::cmp::Reverse(*closeness));

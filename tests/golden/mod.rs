@@ -18,6 +18,8 @@ pub fn steady(text: &str) -> String {
         (r"(?m)^ +--> ", "  --> "),
         // How many pings went by is a matter of the moment.
         (r"only [^\n]*(\n {12}[^\n]*)*Check[^\n]*(\n {12}×\d+)?", "only OTHERS"),
+        // Whether the session was ended while this waited is a matter of how busy a machine is.
+        (r"only OTHERS, DisableSimulator", "only OTHERS"),
     ];
     patterns.iter().fold(text.to_owned(), |text, (pattern, word)| {
         Regex::new(pattern).unwrap().replace_all(&text, *word).into_owned()

@@ -285,6 +285,13 @@ impl Inventory {
             return Err(Refusal::System);
         }
         let from = folder.parent;
+        if self.faults.breaks(Policy::MovesEmpty) {
+            let items = self.within.get_mut(&id).map(|within| std::mem::take(&mut within.items));
+            for item in items.unwrap_or_default() {
+                self.items.entry(item).and_modify(|item| item.folder = from);
+                self.within.entry(from).or_default().items.push(item);
+            }
+        }
         if let Some(within) = self.within.get_mut(&from) {
             within.folders.retain(|folder| *folder != id);
         }
