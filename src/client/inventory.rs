@@ -38,14 +38,12 @@ pub struct Wanted {
     pub folders: bool,
     /// With the items in it.
     pub items: bool,
-    /// By name, or by when it was made.
-    pub by_date: bool,
 }
 
 impl Wanted {
     /// A folder of the agent's own with all it holds.
     pub fn own(folder: Uuid) -> Self {
-        Self { folder, owner: Uuid::nil(), folders: true, items: true, by_date: false }
+        Self { folder, owner: Uuid::nil(), folders: true, items: true }
     }
 }
 
@@ -152,7 +150,7 @@ impl Viewer {
                 ("owner_id", Llsd::Uuid(wanted.owner)),
                 ("fetch_folders", Llsd::Boolean(wanted.folders)),
                 ("fetch_items", Llsd::Boolean(wanted.items)),
-                ("sort_order", Llsd::Integer(i32::from(wanted.by_date))),
+                ("sort_order", Llsd::Integer(0)),
             ])
         });
         let body = to_xml(&Llsd::map([("folders", Llsd::Array(folders.collect()))]));
@@ -182,7 +180,6 @@ impl Viewer {
         let request = agent_message(&self.common.template, name, session)
             .with("InventoryData", "FolderID", Field::Uuid(wanted.folder))
             .with("InventoryData", "OwnerID", Field::Uuid(wanted.owner))
-            .with("InventoryData", "SortOrder", Field::S32(i32::from(wanted.by_date)))
             .with("InventoryData", "FetchFolders", Field::Bool(wanted.folders))
             .with("InventoryData", "FetchItems", Field::Bool(wanted.items));
         self.tell(&self.root, request, true).await;

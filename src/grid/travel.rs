@@ -2,7 +2,7 @@
 
 use super::policy::Policy;
 use super::presence::Transit;
-use super::world::{World, cap_url};
+use super::world::World;
 use crate::proto::event_queue::Event;
 use crate::proto::llsd::Llsd;
 use crate::proto::teleport::{
@@ -117,7 +117,7 @@ impl World {
             agent_id: agent,
             address: place.address,
             handle: place.handle(),
-            seed: cap_url(&self.base(), &seed),
+            seed: self.url(&seed),
         };
         let event = match walking {
             true => {

@@ -55,7 +55,7 @@ pub(super) struct Refusal {
 pub(super) struct World {
     accounts: Vec<Account>,
     pub places: Vec<Place>,
-    pub(super) presences: HashMap<Uuid, Presence>,
+    presences: HashMap<Uuid, Presence>,
     last: HashMap<Uuid, (usize, [f32; 3])>,
     homes: HashMap<Uuid, (usize, [f32; 3])>,
     /// Who was invited where, by the guest and the lure's id.
@@ -246,11 +246,6 @@ impl World {
         })
     }
 
-    /// Where capabilities are found.
-    pub(super) fn base(&self) -> String {
-        self.base.clone()
-    }
-
     /// The URL of a capability's id.
     pub fn url(&self, id: &str) -> String {
         cap_url(&self.base, id)
@@ -323,7 +318,7 @@ impl World {
         let establish = EstablishAgentCommunication {
             agent_id: agent,
             address: place.address,
-            seed: cap_url(&self.base, &seed),
+            seed: self.url(&seed),
         };
         self.tell(agent, teller, enable.to_event());
         self.tell(agent, teller, establish.to_event());
@@ -426,7 +421,7 @@ fn agent_id(account: &Account) -> Uuid {
 }
 
 /// The URL of a capability's id.
-pub(super) fn cap_url(base: &str, id: &str) -> String {
+fn cap_url(base: &str, id: &str) -> String {
     format!("{base}CAPS/{id}")
 }
 

@@ -37,6 +37,17 @@ impl Args {
         self.get(key).and_then(Value::as_text).and_then(|text| parse_time(&text))
     }
 
+    /// The `headers`, by name.
+    pub fn headers(&self) -> Vec<(String, String)> {
+        match self.get("headers") {
+            Some(Value::Map(members)) => members
+                .iter()
+                .filter_map(|(name, value)| Some((name.clone(), value.as_text()?)))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// A key's texts.
     pub fn texts(&self, key: &str) -> Option<Vec<String>> {
         match self.get(key)? {

@@ -4,7 +4,6 @@ use super::{Kind, Repeat, Returns, StepDef, caps_get::granted, http_result, key,
 use crate::net::http::Request;
 use crate::proto::llsd::{Llsd, to_xml};
 use crate::proto::seed::CONTENT_TYPE;
-use crate::value::Value;
 use std::time::Duration;
 
 pub(super) static STEP: StepDef = StepDef {
@@ -25,13 +24,7 @@ pub(super) static STEP: StepDef = StepDef {
         Box::pin(async move {
             let (name, url) = granted(&call)?;
             let args = call.args;
-            let mut headers: Vec<(String, String)> = match args.get("headers") {
-                Some(Value::Map(members)) => members
-                    .iter()
-                    .filter_map(|(name, value)| Some((name.clone(), value.as_text()?)))
-                    .collect(),
-                _ => Vec::new(),
-            };
+            let mut headers = args.headers();
             let body = args.get("body").map(|body| to_xml(&Llsd::from(body)).into_bytes());
             if body.is_some() {
                 headers.push(("content-type".into(), CONTENT_TYPE.into()));
@@ -43,9 +36,7 @@ pub(super) static STEP: StepDef = StepDef {
                 body,
                 elsewhere: false,
             };
-            let reply = call.viewer.ask(&name, request, call.within).await;
-            let reply = reply.map_err(|error| http_result::unanswered(&name, error))?;
-            Ok(http_result::value(&reply))
+            http_result::asked(call.viewer, &name, request, call.within).await
         })
     },
 };

@@ -20,9 +20,7 @@ pub(super) static STEP: StepDef = StepDef {
             let (name, url) = granted(&call)?;
             let query = call.args.text("query").unwrap_or_default();
             let request = Request::get(format!("{url}{query}"));
-            let reply = call.viewer.ask(&name, request, call.within).await;
-            let reply = reply.map_err(|error| http_result::unanswered(&name, error))?;
-            Ok(http_result::value(&reply))
+            http_result::asked(call.viewer, &name, request, call.within).await
         })
     },
 };

@@ -26,9 +26,7 @@ pub(super) static STEP: StepDef = StepDef {
                 None => to_xml(&call.args.get("body").map_or(Llsd::Undef, Llsd::from)),
             };
             let request = Request::post(url, CONTENT_TYPE, body);
-            let reply = call.viewer.ask(&name, request, call.within).await;
-            let reply = reply.map_err(|error| http_result::unanswered(&name, error))?;
-            Ok(http_result::value(&reply))
+            http_result::asked(call.viewer, &name, request, call.within).await
         })
     },
 };

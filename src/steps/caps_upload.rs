@@ -35,9 +35,8 @@ pub(super) static STEP: StepDef = StepDef {
             if let Some(url) = uploader.filter(|url| url.starts_with("http")) {
                 let bytes = call.args.text("text").unwrap_or_default();
                 let request = Request::post(url, "application/octet-stream", bytes);
-                let reply = call.viewer.ask("the uploader", request, call.within).await;
-                let reply = reply.map_err(|error| http_result::unanswered(&name, error))?;
-                done = http_result::value(&reply);
+                done =
+                    http_result::asked(call.viewer, "the uploader", request, call.within).await?;
             }
             Ok(Value::map([("begun", http_result::value(&begun)), ("done", done)]))
         })

@@ -2,7 +2,6 @@
 
 use super::{Failure, Kind, Repeat, Returns, StepDef, http_result, key, need};
 use crate::net::http::{ELSEWHERE, HttpError, Request};
-use crate::value::Value;
 use std::time::Duration;
 
 pub(super) static STEP: StepDef = StepDef {
@@ -27,13 +26,7 @@ pub(super) static STEP: StepDef = StepDef {
     run: |call| {
         Box::pin(async move {
             let args = call.args;
-            let mut headers: Vec<(String, String)> = match args.get("headers") {
-                Some(Value::Map(members)) => members
-                    .iter()
-                    .filter_map(|(name, value)| Some((name.clone(), value.as_text()?)))
-                    .collect(),
-                _ => Vec::new(),
-            };
+            let mut headers = args.headers();
             let mut body = match (args.text("text"), args.text("hex")) {
                 (Some(text), _) => Some(text.into_bytes()),
                 (None, Some(hex)) => Some(

@@ -1,9 +1,11 @@
 //! What every HTTP step returns.
 
 use super::Failure;
-use crate::net::http::{HttpError, Reply};
+use crate::client::Viewer;
+use crate::net::http::{HttpError, Reply, Request};
 use crate::proto::{llsd, xmlrpc};
 use crate::value::{Path, Value};
+use std::time::Duration;
 
 pub(super) const MEMBERS: &[(&str, &str)] = &[
     ("status", "the HTTP status"),
@@ -14,6 +16,17 @@ pub(super) const MEMBERS: &[(&str, &str)] = &[
     ("size", "the body's size in bytes"),
     ("ms", "from sending to the last byte, in milliseconds"),
 ];
+
+/// Asks, and returns the answer whatever it is.
+pub(super) async fn asked(
+    viewer: &Viewer,
+    what: &str,
+    request: Request,
+    within: Duration,
+) -> Result<Value, Failure> {
+    let reply = viewer.ask(what, request, within).await;
+    reply.map(|reply| value(&reply)).map_err(|error| unanswered(what, error))
+}
 
 /// A reply as a value.
 pub(super) fn value(reply: &Reply) -> Value {

@@ -72,7 +72,6 @@ fn wanted(call: &Call<'_>) -> Result<Wanted, Failure> {
         owner: id(call, "owner")?.unwrap_or_default(),
         folders: call.args.flag("folders").unwrap_or(true),
         items: call.args.flag("items").unwrap_or(true),
-        by_date: false,
     })
 }
 

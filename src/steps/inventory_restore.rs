@@ -46,9 +46,10 @@ pub(super) static STEP: StepDef = StepDef {
             let fetched = viewer.fetch_folders(&within, Over::Any, call.within).await;
             all.extend(fetched.map_err(|error| fetch::explain(error, top))?);
             let message = |name: &str| agent_message(&viewer.common.template, name, &session);
-            let mut orders: Vec<Message> = Vec::new();
+            let (mut orders, mut removed): (Vec<Message>, i64) = (Vec::new(), 0);
             for item in all.iter().flat_map(|f| &f.items).filter(|item| !stays(item.id)) {
                 let remove = message("RemoveInventoryItem");
+                removed += 1;
                 orders.push(remove.with("InventoryData", "ItemID", Field::Uuid(item.id)));
             }
             for folder in all.iter().flat_map(|f| &f.folders).filter(|f| !stays(f.id)) {
@@ -57,12 +58,13 @@ pub(super) static STEP: StepDef = StepDef {
                     .with("InventoryData", "ParentID", Field::Uuid(trash));
                 let remove = message("RemoveInventoryFolder");
                 orders.push(discard);
+                removed += 1;
                 orders.push(remove.with("FolderData", "FolderID", Field::Uuid(folder.id)));
             }
             for order in &orders {
                 viewer.tell(&viewer.root, order.clone(), true).await;
             }
-            Ok(Value::map([("removed", Value::integer(orders.len() as i64))]))
+            Ok(Value::map([("removed", Value::integer(removed))]))
         })
     },
 };

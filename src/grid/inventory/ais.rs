@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Folders by the names that stand for their ids, with their types.
-pub(super) const FOLDER_NAMES: [(&str, i8); 18] = [
+const FOLDER_NAMES: [(&str, i8); 18] = [
     ("animatn", 20),
     ("bodypart", 13),
     ("clothing", 5),
@@ -33,6 +33,21 @@ pub(super) const FOLDER_NAMES: [(&str, i8); 18] = [
     ("texture", 0),
     ("trash", 14),
 ];
+
+impl Inventories {
+    /// The folder that stands for a name such as `trash`, or an id.
+    fn named_folder(&mut self, agent: Uuid, name: &str) -> Option<Uuid> {
+        if let Ok(id) = Uuid::try_parse(name) {
+            return Some(id);
+        }
+        let own = self.of(agent).ok()?;
+        if name == "root" {
+            return Some(own.root);
+        }
+        let kind = FOLDER_NAMES.iter().find(|(known, _)| *known == name)?.1;
+        own.system_folder(kind)
+    }
+}
 
 /// Viewers ask no deeper than this.
 const DEEPEST: u32 = 50;

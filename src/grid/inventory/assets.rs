@@ -2,7 +2,6 @@
 
 use super::Store;
 use super::library;
-use md5::{Digest, Md5};
 use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -57,12 +56,4 @@ impl Assets {
         let here = self.in_memory.get(&id).cloned();
         here.or_else(|| store.and_then(|store| store.asset(id)))
     }
-}
-
-/// The id of the asset that a viewer uploads under a transaction: nobody else can name it.
-pub(in crate::grid) fn uploaded_id(transaction: Uuid, secure_session: Uuid) -> Uuid {
-    let mut hash = Md5::new();
-    hash.update(transaction.as_bytes());
-    hash.update(secure_session.as_bytes());
-    Uuid::from_bytes(hash.finalize().into())
 }

@@ -1,7 +1,7 @@
 //! Inventory over HTTP: folders and items fetched by id, and folders made.
 
+use super::Refusal;
 use super::model::{Contents, Inventory};
-use super::{Inventories, Refusal};
 use crate::grid::reply::Body;
 use crate::grid::{Policy, Shared};
 use crate::net::server::Request;
@@ -39,38 +39,22 @@ pub(in crate::grid) fn answer(
 
 fn folders(shared: &Shared, agent: Uuid, asked: &Llsd) -> Result<Llsd, u16> {
     let mut all = shared.inventories();
-    let asked = heeded(shared, asked);
-    fetch(&asked, agent, |folder| all.contents(agent, folder))
+    let whole = shared.config.faults.breaks(Policy::IgnoresFlags);
+    fetch(asked, agent, whole, |folder| all.contents(agent, folder))
 }
 
 fn library_folders(shared: &Shared, agent: Uuid, asked: &Llsd) -> Result<Llsd, u16> {
     let all = shared.inventories();
     let library = all.library();
-    fetch(asked, agent, |folder| Some((library.owner, library.contents(folder)?)))
+    fetch(asked, agent, false, |folder| Some((library.owner, library.contents(folder)?)))
 }
 
-/// What was asked, or what a faulty grid makes of it.
-fn heeded(shared: &Shared, asked: &Llsd) -> Llsd {
-    let mut asked = asked.clone();
-    if let (true, Llsd::Map(members)) =
-        (shared.config.faults.breaks(Policy::IgnoresFlags), &mut asked)
-    {
-        for (_, folders) in members.iter_mut().filter(|(key, _)| key == "folders") {
-            let Llsd::Array(folders) = folders else { continue };
-            for folder in folders {
-                if let Llsd::Map(wanted) = folder {
-                    wanted.retain(|(key, _)| !key.starts_with("fetch_"));
-                }
-            }
-        }
-    }
-    asked
-}
-
-/// Every folder asked for, once, and under `bad_folders` those that are not there to be read.
+/// Every folder asked for, once, and under `bad_folders` those that are not there to be read;
+/// `whole` if what was not asked for is told too, as a faulty grid does.
 fn fetch(
     asked: &Llsd,
     agent: Uuid,
+    whole: bool,
     mut read: impl FnMut(Uuid) -> Option<(Uuid, Contents)>,
 ) -> Result<Llsd, u16> {
     let asked = asked.get("folders").and_then(Llsd::as_array).ok_or(400u16)?;
@@ -95,7 +79,9 @@ fn fetch(
             return Err(403);
         }
         contents.sort(wanted.get("sort_order").and_then(Llsd::as_i32) == Some(1));
-        folders.push(described(&contents, owner, agent, wanted));
+        folders.push(described(&contents, owner, agent, |key| {
+            whole || wanted.get(key) != Some(&Llsd::Boolean(false))
+        }));
     }
     let mut reply = vec![("folders", Llsd::Array(folders))];
     if !bad.is_empty() {
@@ -104,8 +90,7 @@ fn fetch(
     Ok(Llsd::map(reply))
 }
 
-fn described(contents: &Contents, owner: Uuid, agent: Uuid, wanted: &Llsd) -> Llsd {
-    let wants = |key| wanted.get(key) != Some(&Llsd::Boolean(false));
+fn described(contents: &Contents, owner: Uuid, agent: Uuid, wants: impl Fn(&str) -> bool) -> Llsd {
     let mut categories = Vec::new();
     if wants("fetch_folders") {
         categories.extend(contents.folders.iter().map(|folder| folder.to_llsd(owner)));
@@ -184,20 +169,5 @@ pub(super) fn status(refusal: Refusal) -> u16 {
         Refusal::Full | Refusal::NoCopy => 403,
         Refusal::Storage => 500,
         _ => 400,
-    }
-}
-
-impl Inventories {
-    /// The folder that stands for a name such as `trash`, or an id.
-    pub(super) fn named_folder(&mut self, agent: Uuid, name: &str) -> Option<Uuid> {
-        if let Ok(id) = Uuid::try_parse(name) {
-            return Some(id);
-        }
-        let own = self.of(agent).ok()?;
-        if name == "root" {
-            return Some(own.root);
-        }
-        let kind = super::ais::FOLDER_NAMES.iter().find(|(known, _)| *known == name)?.1;
-        own.system_folder(kind)
     }
 }

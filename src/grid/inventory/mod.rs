@@ -19,9 +19,9 @@ pub(super) use udp::dispatch;
 pub(super) use upload::{Upload, begin as begin_upload, finish as finish_upload};
 
 use super::{Faults, Policy};
-use crate::proto::inventory::{Folder, Item};
+use crate::proto::inventory::{Folder, Item, NOTECARD, SCRIPT};
 use crate::proto::llsd::Llsd;
-use assets::{Asset, Assets, MOST_BYTES, uploaded_id};
+use assets::{Asset, Assets, MOST_BYTES};
 use model::{Contents, FULL, Inventory, Refusal};
 use std::collections::HashMap;
 use std::path::Path;
@@ -207,8 +207,8 @@ impl Inventories {
     /// The asset that a new item of a type stands for until something is written into it.
     pub fn default_asset(&mut self, kind: i8) -> Uuid {
         let bytes = match kind {
-            7 => library::notecard(""),
-            10 => library::SCRIPT.as_bytes().to_vec(),
+            NOTECARD => library::notecard(""),
+            SCRIPT => library::SCRIPT.as_bytes().to_vec(),
             _ => return Uuid::nil(),
         };
         let id = super::world::derived_id(&format!("default asset {kind}"));

@@ -1,7 +1,7 @@
 //! Inventory over UDP: what viewers ask of a region about their own things.
 
 use super::model::{Contents, Inventory};
-use super::{Inventories, Refusal, own_item, uploaded_id};
+use super::{Inventories, Refusal, own_item};
 use crate::grid::Policy;
 use crate::grid::region::Region;
 use crate::proto::inventory::{BODY_PART, CLOTHING, FOLDER_LINK, Folder, Item, LANDMARK, LINK};
@@ -176,24 +176,16 @@ impl Desk<'_> {
         })
     }
 
-    /// The asset that was uploaded under a transaction, if one was.
-    fn uploaded(&self, region: &Region, transaction: Uuid) -> Option<Uuid> {
-        let secure = region.shared.world().presence(self.agent)?.secure_session_id;
-        let id = uploaded_id(transaction, secure);
-        region.shared.inventories().asset(id).map(|_| id)
-    }
-
+    /// Makes an item with the asset that is its type's until something is written into it: nothing
+    /// can be uploaded under a transaction here.
     fn create_item(&self, region: &mut Region) -> Done {
         let wanted = self.message.rows("InventoryBlock").next().ok_or(Refusal::Null)?;
         let kind = wanted.number("Type") as i8;
-        let transaction = wanted.id("TransactionID");
-        let uploaded = self.uploaded(region, transaction).filter(|_| !transaction.is_nil());
         let here = region.shared.world().landmark(self.agent);
         let shared = region.shared.clone();
         let mut all = shared.inventories();
-        let asset = match (uploaded, here) {
-            (Some(asset), _) => asset,
-            (None, Some(here)) if kind == LANDMARK => {
+        let asset = match here {
+            Some(here) if kind == LANDMARK => {
                 let id = Uuid::new_v4();
                 all.put_asset(id, kind, here.to_text().as_bytes());
                 id
@@ -258,8 +250,6 @@ impl Desk<'_> {
         let mut done = Ok(());
         for row in self.message.rows("InventoryData") {
             let told = Item::from_row(row);
-            let transaction = row.id("TransactionID");
-            let uploaded = self.uploaded(region, transaction).filter(|_| !transaction.is_nil());
             let id = told.id;
             let mut all = region.shared.inventories();
             if faults.breaks(Policy::CreatesOnUpdate) && all.item(self.agent, id).is_none() {
@@ -267,8 +257,7 @@ impl Desk<'_> {
             }
             let change = |own: &mut Inventory| {
                 own.update_item(id, |item| {
-                    let asset = uploaded.unwrap_or(item.asset);
-                    *item = Item { asset, last_owner: item.last_owner, ..told };
+                    *item = Item { asset: item.asset, last_owner: item.last_owner, ..told };
                 })
             };
             done = done.and(all.change(self.agent, change).map(drop));
@@ -326,30 +315,31 @@ struct Packets<'t> {
 impl Packets<'_> {
     /// Folders first, then items, the targets of links before the links; one packet at least.
     fn of(&self, contents: &Contents, folders: bool, items: bool) -> Vec<Message> {
-        let mut all = Vec::new();
         if self.one {
-            let add = |message, folder: &Folder| folder.to_block(message, "FolderData");
-            let message = contents.folders.iter().fold(self.empty(contents), add);
-            let add = |message, item: &Item| item.to_block(message, "ItemData");
-            let message = contents.items.iter().fold(message, add);
-            return vec![with_null_blocks(message)];
+            return vec![self.told(contents, &contents.folders, &contents.items)];
         }
+        let mut all = Vec::new();
         if folders {
             let packets = in_packets(&contents.folders, |folder| 40 + folder.name.len());
-            all.extend(packets.into_iter().map(|folders| {
-                let add = |message, folder: &Folder| folder.to_block(message, "FolderData");
-                folders.iter().fold(self.empty(contents), add)
-            }));
+            all.extend(packets.into_iter().map(|folders| self.told(contents, folders, &[])));
         }
         if items {
             let told: Vec<Item> = contents.targets.iter().chain(&contents.items).cloned().collect();
-            all.extend(in_packets(&told, item_size).into_iter().map(|items| {
-                let add = |message, item: &Item| item.to_block(message, "ItemData");
-                items.iter().fold(self.empty(contents), add)
-            }));
+            let packets = in_packets(&told, item_size);
+            all.extend(packets.into_iter().map(|items| self.told(contents, &[], items)));
         }
-        let all = if all.is_empty() { vec![self.empty(contents)] } else { all };
-        all.into_iter().map(with_null_blocks).collect()
+        match all.is_empty() {
+            true => vec![self.told(contents, &[], &[])],
+            false => all,
+        }
+    }
+
+    /// One message with these entries.
+    fn told(&self, contents: &Contents, folders: &[Folder], items: &[Item]) -> Message {
+        let add_folder = |message, folder: &Folder| folder.to_block(message, "FolderData");
+        let add_item = |message, item: &Item| item.to_block(message, "ItemData");
+        let message = folders.iter().fold(self.empty(contents), add_folder);
+        with_null_blocks(items.iter().fold(message, add_item))
     }
 
     fn empty(&self, contents: &Contents) -> Message {

@@ -78,13 +78,10 @@ type Wanted = Result<Upload, &'static str>;
 
 fn new_item(shared: &Arc<Shared>, agent: Uuid, asked: &Llsd) -> Wanted {
     let text = |key: &str| asked.get(key).and_then(Llsd::as_str);
-    let kind = |key: &str| {
-        let name = text(key)?;
-        TYPE_NAMES.iter().find(|(known, _, _)| *known == name)
-    };
+    let named = |key: &str| TYPE_NAMES.iter().find(|(known, _, _)| Some(*known) == text(key));
     let folder = asked.get("folder_id").and_then(Llsd::as_uuid).ok_or("no folder is named")?;
-    let (_, kind, implied) = *kind("asset_type").ok_or("no such type of asset")?;
-    let inv_kind = self::kind_of(text("inventory_type")).unwrap_or(implied);
+    let (_, kind, implied) = *named("asset_type").ok_or("no such type of asset")?;
+    let inv_kind = named("inventory_type").map_or(implied, |(_, _, inv_kind)| *inv_kind);
     let name = text("name").filter(|name| !name.is_empty()).ok_or("the item has no name")?;
     let known = shared.inventories().of(agent).is_ok_and(|own| own.folder(folder).is_some());
     if !known {
@@ -97,10 +94,6 @@ fn new_item(shared: &Arc<Shared>, agent: Uuid, asked: &Llsd) -> Wanted {
     item.group_mask = mask("group_mask") & item.base_mask;
     item.everyone_mask = mask("everyone_mask") & item.base_mask;
     Ok(Upload::New(item))
-}
-
-fn kind_of(name: Option<&str>) -> Option<i8> {
-    TYPE_NAMES.iter().find(|(known, _, _)| Some(*known) == name).map(|(_, _, inv_kind)| *inv_kind)
 }
 
 fn into_notecard(shared: &Arc<Shared>, agent: Uuid, asked: &Llsd) -> Wanted {
