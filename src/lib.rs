@@ -59,6 +59,7 @@ pub mod cli;
 pub mod client;
 pub mod grid;
 pub mod harness;
+pub mod judge;
 pub mod net;
 pub mod proof;
 pub mod proto;

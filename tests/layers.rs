@@ -18,8 +18,9 @@ const LEVELS: &[(&str, u32)] = &[
     ("runner", 7),
     ("report", 8),
     ("proof", 9),
-    ("harness", 10),
-    ("cli", 10),
+    ("judge", 10),
+    ("harness", 11),
+    ("cli", 11),
 ];
 
 fn level(room: &str) -> Option<u32> {

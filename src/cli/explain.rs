@@ -60,7 +60,15 @@ fn explain_requirement(requirement: &Requirement, library: &Library) -> String {
         .filter(|case| case.requirements.contains(&requirement.id))
         .map(|case| case.id.as_str())
         .collect();
-    if requirement.untested.is_none() && citing.is_empty() {
+    match requirement.judge.as_deref() {
+        Some("visit") => text.push_str("  judged by `gridproof serve --judge`\n"),
+        Some(trial) => {
+            text.push_str(&format!("  judged by `gridproof serve --judge`, trial {trial}\n"));
+        }
+        None => {}
+    }
+    let nothing = requirement.untested.is_none() && requirement.judge.is_none();
+    if nothing && citing.is_empty() {
         let why = requirement.pending.as_deref().unwrap_or("the catalogue does not say why");
         text.push_str(&format!("  no case tests it yet: {why}\n"));
     }

@@ -68,7 +68,8 @@ enum Command {
     /// Check suites and run nothing
     Check(check::CheckArgs),
     /// Serve the reference grid for other clients
-    Serve(serve::ServeArgs),
+    #[command(after_help = exit_codes())]
+    Serve(Box<serve::ServeArgs>),
     /// Prove that the suites can fail: run them on grids with one fault each
     Mutants(mutants::MutantsArgs),
     /// Tell what of the catalogue of requirements the suites test
@@ -108,7 +109,7 @@ pub fn main(world: &World) -> u8 {
         Command::Run(args) => run::run(world, *args),
         Command::List(args) => list::run(args),
         Command::Check(args) => check::run(world, args),
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(world, *args),
         Command::Mutants(args) => mutants::run(world, args),
         Command::Coverage(args) => coverage::run(world, args),
         Command::Explain(args) => explain::run(world, args),

@@ -1,16 +1,24 @@
 //! `gridproof serve`.
 
+use super::run::FailOn;
 use super::signals::Signals;
-use super::{Failed, say};
+use super::{Failed, World, mistakes_text, say, write_report};
 use crate::grid::{Account, GRANTED, Grid, GridConfig, RegionConfig};
+use crate::judge::{Judge, Trial, Verdict, trials};
+use crate::net::Clock;
 use crate::proof::Mutant;
 use crate::proto::template::Template;
+use crate::report;
+use crate::runner::RunRecord;
+use crate::steps::parse_time;
+use crate::suite::Library;
 use crate::value::unknown;
 use clap::Args;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Arguments of `serve`.
 #[derive(Args, Debug)]
@@ -49,6 +57,41 @@ pub struct ServeArgs {
     /// Tell who logs in and out
     #[arg(long)]
     log: bool,
+    /// End after this long, as Ctrl-C does
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    r#for: Option<Duration>,
+    #[command(flatten)]
+    judge: JudgeArgs,
+}
+
+/// Arguments of `serve --judge`.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Judging visitors")]
+struct JudgeArgs {
+    /// Say at the end which requirements of clients the visitors met, and which they broke
+    #[arg(long)]
+    judge: bool,
+    /// Try visitors with this besides (repeatable); see `explain trials`
+    #[arg(long, value_name = "TRIAL", requires = "judge")]
+    trial: Vec<String>,
+    /// What also fails the verdict (repeatable)
+    #[arg(long, value_enum, value_name = "WHAT", requires = "judge")]
+    fail_on: Vec<FailOn>,
+    /// Write JUnit XML of the verdict to this file
+    #[arg(long, value_name = "FILE", requires = "judge")]
+    junit: Option<PathBuf>,
+    /// Write the verdict's record to this file (see `explain record`)
+    #[arg(long, value_name = "FILE", requires = "judge")]
+    record: Option<PathBuf>,
+    /// List what held and what was not seen too
+    #[arg(long, short, requires = "judge")]
+    verbose: bool,
+}
+
+/// A time as suites write it.
+fn time(text: &str) -> Result<Duration, String> {
+    let time = parse_time(text).filter(|time| !time.is_zero());
+    time.ok_or_else(|| "a time such as 60s or 500ms, at most an hour (3600s)".into())
 }
 
 fn account(text: &str) -> Result<Account, String> {
@@ -94,7 +137,7 @@ fn region(text: &str) -> Result<RegionConfig, String> {
     Ok(RegionConfig { name: name.to_owned(), x: coordinate(x)?, y: coordinate(y)?, port, closed })
 }
 
-pub(super) fn run(args: ServeArgs) -> Result<u8, Failed> {
+pub(super) fn run(world: &World, args: ServeArgs) -> Result<u8, Failed> {
     if args.time_factor == 0 || args.time_factor > 1000 {
         return Err((2, "--time-factor takes a number from 1 to 1000".into()));
     }
@@ -132,17 +175,99 @@ pub(super) fn run(args: ServeArgs) -> Result<u8, Failed> {
     if let Some(mutant) = &mutant {
         config.faults = mutant.faults.clone();
     }
+    let court = args.judge.judge.then(|| Court::open(&args)).transpose()?;
+    if let Some(court) = &court {
+        court.prepare(&mut config);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| (70, format!("cannot start: {error}")))?;
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let grid = Grid::start(config).await;
         let grid = grid.map_err(|error| (2, format!("cannot serve: {error}")))?;
+        let (started, began) = (jiff::Timestamp::now(), Clock::start());
         say(&announce(&grid, args.json, mutant.as_ref()));
-        signals.next().await;
+        let end = args.r#for.unwrap_or(Duration::MAX);
+        // The end of the time and a signal are the same to whoever waits for the verdict.
+        let _ = tokio::time::timeout(end, signals.next()).await;
+        let record = court.as_ref().map(|court| court.verdict(&grid, &args, started, began.now()));
         grid.shutdown().await;
-        Ok(0)
+        match record {
+            Some(record) => deliver(world, &args.judge, &record),
+            None => Ok(0),
+        }
     })
+}
+
+/// What judges visitors.
+struct Court {
+    judge: Judge,
+    library: Arc<Library>,
+    trials: Vec<Trial>,
+}
+
+impl Court {
+    fn open(args: &ServeArgs) -> Result<Self, Failed> {
+        for path in [&args.judge.junit, &args.judge.record].into_iter().flatten() {
+            super::writable(path)?;
+        }
+        if args.judge.junit.is_some() && args.judge.junit == args.judge.record {
+            return Err((2, "--junit and --record name the same file".into()));
+        }
+        let template = Template::shipped();
+        let all = trials(template).map_err(|mistakes| (70, mistakes_text(&mistakes, false)))?;
+        let known = |name: &&String| all.iter().any(|trial| trial.id == **name);
+        if let Some(name) = args.judge.trial.iter().find(|name| !known(name)) {
+            let names = all.iter().map(|trial| trial.id.as_str());
+            return Err((2, unknown("trial", name, names)));
+        }
+        let chosen = |trial: &Trial| trial.quiet || args.judge.trial.contains(&trial.id);
+        Ok(Self {
+            judge: Judge::default(),
+            library: super::library(&[], template, false)?,
+            trials: all.into_iter().filter(chosen).collect(),
+        })
+    }
+
+    /// Has the grid tell what passes, and do what its visitors are tried with.
+    fn prepare(&self, config: &mut GridConfig) {
+        config.witness = Some(self.judge.witness());
+        for trial in &self.trials {
+            config.faults = std::mem::take(&mut config.faults).and(&trial.faults);
+            config.without.extend(trial.without.iter().cloned());
+        }
+    }
+
+    fn verdict(
+        &self,
+        grid: &Grid,
+        args: &ServeArgs,
+        started: jiff::Timestamp,
+        watched: Duration,
+    ) -> RunRecord {
+        let trials: Vec<String> = self.trials.iter().map(|trial| trial.id.clone()).collect();
+        let named = self.trials.iter().filter(|trial| !trial.quiet);
+        let named: String = named.map(|trial| format!(" --trial {}", trial.id)).collect();
+        let verdict = Verdict {
+            catalogue: &self.library.catalogue,
+            grid,
+            trials: &trials,
+            started,
+            watched,
+            fail_on_should: args.judge.fail_on.contains(&FailOn::Should),
+            fail_on_impossible: args.judge.fail_on.contains(&FailOn::Impossible),
+            reproduce: &format!("gridproof serve --judge{named}"),
+        };
+        verdict.record(&self.judge)
+    }
+}
+
+/// Writes the reports and prints the verdict; its exit code.
+fn deliver(world: &World, args: &JudgeArgs, record: &RunRecord) -> Result<u8, Failed> {
+    write_report(&args.junit, || report::junit(record))?;
+    write_report(&args.record, || report::json(record))?;
+    say(&report::verdict(record, world.paint(), args.verbose));
+    Ok(record.exit)
 }
 
 /// The mutant of an id, written or generated.

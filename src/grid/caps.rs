@@ -3,9 +3,10 @@
 use super::fault::Said;
 use super::presence::Purpose;
 use super::reply::{Body, Reply};
-use super::{Policy, Shared, features, inventory, region::Order};
+use super::witness::What;
+use super::{Policy, Shared, features, inventory, oddity, region::Order};
 use crate::net::server::Request;
-use crate::proto::event_queue::{Event, PollReply};
+use crate::proto::event_queue::{Event, PollReply, PollRequest};
 use crate::proto::seed;
 use crate::tamper::Channel;
 use std::net::{IpAddr, Ipv4Addr};
@@ -54,10 +55,21 @@ pub(super) async fn answer(shared: &Arc<Shared>, id: &str, path: &str, request: 
     let Some(cap) = cap else { return Reply::status(Channel::Http, "", 404) };
     let (agent, region) = (cap.agent, cap.region);
     match cap.purpose {
-        Purpose::Seed => seed(shared, agent, region, &request),
+        Purpose::Seed => {
+            let names = seed::parse_request(&request.body).ok();
+            let asked = || What::Seed(request.content_type.clone(), names.clone());
+            shared.ear.hear(agent, region, asked);
+            seed(shared, agent, region, &request)
+        }
         Purpose::Uploader(upload) => inventory::finish_upload(shared, id, agent, *upload, &request),
-        Purpose::Named(EVENT_QUEUE) => event_queue(shared, agent, region, &request).await,
+        Purpose::Named(EVENT_QUEUE) => {
+            let poll = || What::Polled(PollRequest::parse(&request.body).ok());
+            shared.ear.hear(agent, region, poll);
+            let reply = event_queue(shared, agent, region, &request).await;
+            Reply { visitor: Some((agent, region)), ..reply }
+        }
         Purpose::Named(name) => {
+            shared.ear.hear(agent, region, || What::Asked(name));
             let resource = inventory::resource(shared, name, agent, path, &request);
             let whole = || {
                 let begun = inventory::begin_upload(shared, name, agent, region, &request);
@@ -175,5 +187,8 @@ fn told(
         });
     }
     events.extend(late);
+    if !events.is_empty() {
+        events.splice(0..0, oddity::events(shared, agent, reply.id));
+    }
     (!events.is_empty()).then_some(PollReply { id: reply.id, events })
 }

@@ -2,7 +2,9 @@
 
 use super::config::GridConfig;
 use super::fault::{self, Faults, Said, Tap};
+use super::oddity::HARMLESS;
 use super::policy::Policy;
+use super::witness::Ear;
 use crate::net::Clock;
 use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions};
 use crate::proto::message::{Datagram, Field, Flags, HEADER_LEN, MIN_DATAGRAM, Message, Packet};
@@ -27,6 +29,8 @@ pub(super) struct Client {
     circuit: Circuit,
     /// It has set its throttle.
     throttled: bool,
+    /// The packet of it that is never acknowledged.
+    withheld: Option<u32>,
     /// What is wrong with its wire.
     wire: Option<Tamper>,
     /// Nothing is taken any more; what was sent may still be acknowledged.
@@ -43,6 +47,8 @@ pub(super) struct Circuits {
     lost: Vec<(Uuid, Uuid, Event)>,
     faults: Faults,
     tap: Option<Tap>,
+    ear: Ear,
+    region: usize,
     factor: u32,
     /// Datagrams that a fault holds back, by when they go on.
     late: BTreeMap<(Duration, u64), (SocketAddr, Vec<u8>)>,
@@ -50,7 +56,7 @@ pub(super) struct Circuits {
 }
 
 impl Circuits {
-    pub fn new(template: Arc<Template>, grid: &GridConfig) -> Self {
+    pub fn new(region: usize, template: Arc<Template>, grid: &GridConfig, ear: Ear) -> Self {
         Self {
             clock: Clock::start(),
             template,
@@ -59,6 +65,8 @@ impl Circuits {
             late_count: 0,
             faults: grid.faults.clone(),
             tap: grid.tap.clone(),
+            ear,
+            region,
             factor: grid.time_factor.max(1),
             clients: HashMap::new(),
             by_agent: HashMap::new(),
@@ -94,6 +102,7 @@ impl Circuits {
             circuit,
             wire,
             throttled: false,
+            withheld: None,
             closing: false,
         };
         self.clients.insert(from, client);
@@ -146,6 +155,14 @@ impl Circuits {
         // One alone may be an ack that crossed a resend.
         let strange = packet.acknowledged().filter(strange).count() > 1;
         let new = client.circuit.handle(now, packet) == Handled::Deliver && !client.closing;
+        let harmless =
+            packet.header.flags.has(Flags::RELIABLE) && HARMLESS.contains(&packet.name());
+        if harmless && self.faults.breaks(Policy::WithholdsAck) {
+            client.withheld.get_or_insert(number);
+        }
+        if let Some(withheld) = client.withheld {
+            client.circuit.forget_ack(withheld);
+        }
         if strange && self.faults.breaks(Policy::DiesOfAcks) {
             self.disable(from);
         }
@@ -277,6 +294,10 @@ impl Circuits {
             }
         }
         let out = self.spoil(out);
+        for (to, bytes) in &out {
+            let agent = self.clients.get(to).map(|client| client.agent);
+            self.ear.sent(&self.template, agent.unwrap_or_default(), self.region, bytes);
+        }
         let gone = |client: &Client| {
             client.circuit.is_closed() || (client.closing && client.circuit.is_settled())
         };

@@ -1,6 +1,7 @@
 //! What a grid is made of.
 
 use super::fault::{Faults, Tap};
+use super::witness::Witness;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -93,6 +94,8 @@ pub struct GridConfig {
     pub log: Option<Log>,
     /// Sees everything it says, before any fault gets at it.
     pub tap: Option<Tap>,
+    /// Sees everything that passes between it and its visitors.
+    pub witness: Option<Witness>,
 }
 
 impl Default for GridConfig {
@@ -113,6 +116,7 @@ impl Default for GridConfig {
             faults: Faults::default(),
             log: None,
             tap: None,
+            witness: None,
         }
     }
 }

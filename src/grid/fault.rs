@@ -48,6 +48,7 @@ const OF_CIRCUITS: &[Policy] = &[
     Policy::NeverPings,
     Policy::NeverTimesOut,
     Policy::CountsFromAHundred,
+    Policy::AcksByTheHundred,
 ];
 
 /// What becomes of an HTTP answer besides its members.
@@ -66,6 +67,13 @@ impl Faults {
         let zeros = |n| Arc::new((0..n).map(|_| AtomicU32::new(0)).collect::<Vec<_>>());
         let (applied, matched) = (zeros(policies.len() + rules.len()), zeros(rules.len()));
         Self { policies, rules, applied, matched }
+    }
+
+    /// These faults and others.
+    pub fn and(mut self, other: &Self) -> Self {
+        self.policies.extend(&other.policies);
+        self.rules.extend(other.rules.iter().cloned());
+        Self::new(self.policies, self.rules)
     }
 
     /// The same faults, not yet applied: for another grid.
@@ -271,6 +279,7 @@ impl Faults {
                 true => 1,
                 false => config.acks_per_packet,
             },
+            acks_at_least: if self.has(Policy::AcksByTheHundred) { 255 } else { 0 },
             heeds_acks: !self.has(Policy::IgnoresAcks),
             tells_duplicates: !self.has(Policy::ProcessesDuplicates),
             resend_tries: if self.has(Policy::NeverResends) { 0 } else { config.resend_tries },

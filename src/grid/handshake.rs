@@ -2,7 +2,7 @@
 
 use super::circuits::circuit_code;
 use super::region::{Order, Region};
-use super::{Policy, inworld, messages, teleport};
+use super::{Policy, inworld, messages, oddity, teleport};
 use crate::proto::message::{FieldValue, Message, Packet};
 use std::net::SocketAddr;
 use uuid::Uuid;
@@ -73,11 +73,12 @@ pub(super) fn dispatch(region: &mut Region, from: SocketAddr, message: &Message)
             }
             let mut world = region.shared.world();
             let here = world.presence_mut(agent).and_then(|p| p.agents.get_mut(&region.index));
-            if let Some(here) = here {
-                here.handshake_replied = true;
-            }
+            let first = here.is_some_and(|h| !std::mem::replace(&mut h.handshake_replied, true));
             let opened = world.open_world(agent, region.index);
             drop(world);
+            if first {
+                oddity::settled(region, from, agent);
+            }
             if opened || faults.breaks(Policy::ShowsWorldAgain) {
                 inworld::show_world(region, agent);
             }
@@ -125,6 +126,9 @@ fn complete_movement(region: &mut Region, from: SocketAddr, agent: Uuid) {
         arrival[1] = arrival[1].clone().with("SimData", "ChannelVersion", novel);
     }
     arrival.iter().for_each(|message| region.circuits.send(from, message, true));
+    if faults.breaks(Policy::GreetsTwice) {
+        region.circuits.send(from, &arrival[0], true);
+    }
     if faults.breaks(Policy::TellsArrivalTwice) {
         region.circuits.send(from, &arrival[1], true);
     }

@@ -2,10 +2,12 @@
 
 use super::presence::Presence;
 use super::region::Order;
+use super::witness::What;
 use super::world::World;
 use super::{Policy, Shared, inventory};
 use crate::proto::llsd::Llsd;
-use crate::proto::login::{Request, notation_reals};
+use crate::proto::login::{METHOD, Request, notation_reals};
+use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -15,8 +17,47 @@ pub(super) fn refusal(reason: &str, message: &str) -> Llsd {
     Llsd::map([("reason", text(reason)), ("message", text(message)), ("login", text("false"))])
 }
 
-/// Answers a login call.
-pub(super) fn log_in(shared: &std::sync::Arc<Shared>, request: &Request) -> Llsd {
+/// The path where a login goes on that was not decided at `/`.
+pub(super) const NEXT: &str = "/next";
+
+/// Answers a login call to a path; whose it is.
+pub(super) fn log_in(shared: &Arc<Shared>, path: &str, request: &Request) -> (Uuid, Llsd) {
+    let name = request.text("first").zip(request.text("last"));
+    let visitor = name.and_then(|(first, last)| shared.world().agent_of(first, last));
+    let visitor = visitor.unwrap_or_default();
+    shared.ear.hear(visitor, 0, || What::LoginAsked(path.to_owned(), request.clone()));
+    let undecided = path != NEXT && shared.config.faults.breaks(Policy::Undecided);
+    let reply = if undecided { indeterminate(shared) } else { decide(shared, request) };
+    shared.ear.hear(visitor, 0, || outcome(&reply));
+    (visitor, reply)
+}
+
+/// A login that goes on elsewhere.
+fn indeterminate(shared: &Shared) -> Llsd {
+    let next = format!("{}{}", shared.login_uri.trim_end_matches('/'), NEXT);
+    let text = Llsd::string;
+    Llsd::map([
+        ("login", text("indeterminate")),
+        ("next_url", text(&next)),
+        ("next_method", text(METHOD)),
+        ("message", text("One moment, please.")),
+    ])
+}
+
+/// What a login came to, as its witness is told.
+fn outcome(reply: &Llsd) -> What {
+    let text = |name| reply.get(name).and_then(Llsd::as_str).unwrap_or_default();
+    match (text("login"), reply.get("session_id"), reply.get("circuit_code")) {
+        ("true", Some(Llsd::Uuid(session)), Some(Llsd::Integer(code))) => {
+            What::LoggedIn(*session, *code as u32)
+        }
+        ("indeterminate", ..) => What::Refused("indeterminate".into()),
+        _ => What::Refused(text("reason").to_owned()),
+    }
+}
+
+/// Decides a login call.
+fn decide(shared: &Arc<Shared>, request: &Request) -> Llsd {
     let (Some(first), Some(last)) = (request.text("first"), request.text("last")) else {
         return incomplete();
     };
@@ -87,7 +128,7 @@ fn incomplete() -> Llsd {
 }
 
 /// A session that never opens its circuit is ended, so that it does not bar the next login.
-fn expect_arrival(shared: std::sync::Arc<Shared>, agent: Uuid, session: Uuid) {
+fn expect_arrival(shared: Arc<Shared>, agent: Uuid, session: Uuid) {
     let limit: Duration = shared.config.arrival_limit();
     tokio::spawn(async move {
         tokio::time::sleep(limit).await;

@@ -13,6 +13,7 @@ mod inventory;
 mod inworld;
 mod login;
 mod messages;
+mod oddity;
 mod policy;
 mod presence;
 mod region;
@@ -22,14 +23,17 @@ mod teleport;
 mod travel;
 mod walking;
 mod web;
+mod witness;
 mod world;
 
 pub use caps::{EVENTS, GRANTED};
 pub use config::{Account, GridConfig, Log, RegionConfig};
 pub use fault::{Faults, Said, Tap};
 pub use inventory::StoreError;
+pub use oddity::UNKNOWN_EVENT;
 pub use policy::Policy;
 pub use web::TIME_FACTOR_HEADER;
+pub use witness::{Heard, Received, What, Witness};
 
 use crate::net::{server, udp};
 use crate::proto::template::Template;
@@ -39,6 +43,8 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
+use witness::Ear;
 use world::World;
 
 /// Messages that circuits, viewer and simulator build by themselves: a template without one of
@@ -94,6 +100,7 @@ pub(crate) struct Shared {
     template: Arc<Template>,
     config: GridConfig,
     login_uri: String,
+    ear: Ear,
 }
 
 impl std::fmt::Debug for Shared {
@@ -185,6 +192,7 @@ impl Grid {
             orders,
             template: Template::shipped().clone(),
             login_uri: login_uri.clone(),
+            ear: Ear::new(config.witness.clone()),
             config,
         });
         let mut tasks = Vec::new();
@@ -208,6 +216,11 @@ impl Grid {
     /// How many avatars are logged in.
     pub fn population(&self) -> usize {
         self.shared.world().population()
+    }
+
+    /// The name of the account that has this agent id.
+    pub fn name_of(&self, agent: Uuid) -> Option<String> {
+        self.shared.world().name_of(agent).map(|(first, last)| format!("{first} {last}"))
     }
 
     /// Stops serving and waits until every task has ended.

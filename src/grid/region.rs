@@ -1,6 +1,7 @@
 //! A region: its UDP port, its circuits, and who else is there.
 
 use super::circuits::Circuits;
+use super::witness::What;
 use super::{Shared, messages};
 use crate::net::udp::Port;
 use crate::proto::circuit::Event;
@@ -38,7 +39,8 @@ pub(super) struct Region {
 
 impl Region {
     pub fn new(index: usize, port: Port, shared: Arc<Shared>) -> Self {
-        let circuits = Circuits::new(shared.template.clone(), &shared.config);
+        let circuits =
+            Circuits::new(index, shared.template.clone(), &shared.config, shared.ear.clone());
         Self { index, shared, circuits, port, next_step: None }
     }
 
@@ -76,6 +78,7 @@ impl Region {
         let regions = if root { world.end(agent) } else { Vec::new() };
         drop(world);
         if root {
+            self.shared.ear.hear(agent, self.index, || What::Silent);
             self.shared.log(&format!("an avatar was silent for too long in region {}", self.index));
             self.leave(agent);
         }

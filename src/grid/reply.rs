@@ -1,11 +1,13 @@
 //! What the grid's HTTP side says, before it is written: here a grid's faults get at it.
 
-use super::Shared;
-use super::fault::Said;
+use super::fault::{Faults, Said};
+use super::witness::What;
+use super::{Policy, Shared, oddity};
 use crate::net::server::Answer;
 use crate::proto::llsd::{self, Llsd};
 use crate::proto::xmlrpc::{self, Document, RpcValue};
 use crate::tamper::Channel;
+use uuid::Uuid;
 
 /// A body, and how it is written.
 pub(super) enum Body {
@@ -25,11 +27,13 @@ pub(super) struct Reply {
     pub status: u16,
     pub body: Body,
     pub headers: Vec<(&'static str, String)>,
+    /// Whose session it belongs to and in which region, where a witness is told of it.
+    pub visitor: Option<(Uuid, usize)>,
 }
 
 impl Reply {
     pub fn new(channel: Channel, name: &'static str, body: Body) -> Self {
-        Self { channel, name, status: 200, body, headers: Vec::new() }
+        Self { channel, name, status: 200, body, headers: Vec::new(), visitor: None }
     }
 
     /// An answer without a body.
@@ -54,7 +58,15 @@ impl Reply {
         if spoilt.dropped {
             return None;
         }
-        let (content_type, body) = self.written();
+        if let (Channel::Events, Some((visitor, region))) = (self.channel, self.visitor) {
+            let status = spoilt.status.unwrap_or(self.status);
+            let body = match &self.body {
+                Body::Llsd(body) if !spoilt.empty => Some(body.clone()),
+                _ => None,
+            };
+            shared.ear.hear(visitor, region, || What::PollAnswered(status, body));
+        }
+        let (content_type, body) = self.written(faults);
         let mut answer = Answer::ok(spoilt.content_type.as_deref().unwrap_or(content_type), body);
         answer.status = spoilt.status.unwrap_or(self.status);
         answer.headers = self.headers;
@@ -64,11 +76,18 @@ impl Reply {
         Some(answer)
     }
 
-    fn written(&self) -> (&'static str, Vec<u8>) {
+    fn written(&self, faults: &Faults) -> (&'static str, Vec<u8>) {
         match &self.body {
             Body::None => ("", Vec::new()),
             Body::Plain(content_type, bytes) => (content_type, bytes.clone()),
-            Body::Llsd(members) => (llsd::CONTENT_TYPE, llsd::to_xml(members).into_bytes()),
+            Body::Llsd(members) => {
+                let mut text = llsd::to_xml(members);
+                let odd = oddity::is_odd(members);
+                if self.channel == Channel::Events && odd && faults.breaks(Policy::TerseXml) {
+                    text = oddity::terse(&text);
+                }
+                (llsd::CONTENT_TYPE, text.into_bytes())
+            }
             Body::Rpc(members) => {
                 let document = Document::Response(RpcValue::from_llsd(members));
                 ("text/xml", xmlrpc::to_xml(&document).into_bytes())

@@ -1,7 +1,7 @@
 //! A region's task: datagrams in, orders from outside, timers; each to whoever handles it.
 
 use super::region::{Order, Region};
-use super::{Policy, handshake, inworld, messages};
+use super::{Policy, handshake, inworld, messages, witness};
 use crate::proto::message::{Decoder, Flags, Message, Packet};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -41,6 +41,12 @@ impl Region {
     /// A datagram. What does not decode, or comes from nobody we know, leaves no trace.
     fn arrive(&mut self, decoder: &mut Decoder, bytes: &[u8], from: SocketAddr) {
         let template = self.shared.template.clone();
+        if self.shared.ear.is_open() {
+            let circuit = self.circuits.client(from).map(|client| client.agent);
+            let closing = self.circuits.is_closing(from);
+            let heard = witness::received(&template, decoder, bytes, circuit.is_some(), closing);
+            self.shared.ear.received(self.index, circuit, heard);
+        }
         let read_on;
         let packet = match decoder.decode(&template, bytes) {
             Ok(packet) => packet,

@@ -126,7 +126,9 @@ impl World {
             }
             false => {
                 let flying = if flying && !forgets { flags::IS_FLYING } else { 0 };
-                TeleportFinish { to, flags: target.flags | flying }.to_event()
+                let nameless = self.faults.breaks(Policy::NamelessFlags);
+                let nameless = if nameless { flags::NAMELESS } else { 0 };
+                TeleportFinish { to, flags: target.flags | flying | nameless }.to_event()
             }
         };
         if announced {

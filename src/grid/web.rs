@@ -1,13 +1,15 @@
 //! The grid's HTTP side: login at `/`, grid info, capabilities.
 
 use super::reply::{Body, Reply};
-use super::{Shared, caps, login};
+use super::witness::What;
+use super::{Policy, Shared, caps, login};
 use crate::net::server::{Answering, Handler, Request};
 use crate::proto::llsd;
 use crate::proto::login as call;
 use crate::proto::xmlrpc::{self, Document, RpcValue};
 use crate::tamper::Channel;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// The header by which the grid announces how much faster its timers run.
 pub const TIME_FACTOR_HEADER: &str = "x-gridproof-time-factor";
@@ -19,13 +21,26 @@ impl Handler for Web {
         let shared = self.0.clone();
         Box::pin(async move {
             let reply = route(&shared, request).await;
+            let visitor = reply.visitor.filter(|_| reply.channel == Channel::Login);
             let Some(mut answer) = reply.deliver(&shared).await else {
                 // Never answered: the connection ends with the grid, or when the client gives up.
+                let _left = Left(shared, visitor);
                 return std::future::pending().await;
             };
             answer.headers.push((TIME_FACTOR_HEADER, shared.config.time_factor.to_string()));
             answer
         })
+    }
+}
+
+/// Tells, when it goes, that a visitor has given up a login.
+struct Left(Arc<Shared>, Option<(Uuid, usize)>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        if let Some((visitor, region)) = self.1 {
+            self.0.ear.hear(visitor, region, || What::LoginLeft);
+        }
     }
 }
 
@@ -46,6 +61,9 @@ async fn route(shared: &Arc<Shared>, request: Request) -> Reply {
     }
     match (request.method.as_str(), request.path.as_str()) {
         ("POST", "/") => log_in(shared, &request),
+        ("POST", login::NEXT) if shared.config.faults.breaks(Policy::Undecided) => {
+            log_in(shared, &request)
+        }
         ("GET", "/get_grid_info") => grid_info(shared),
         _ => Reply::status(Channel::Http, "", 404),
     }
@@ -53,10 +71,15 @@ async fn route(shared: &Arc<Shared>, request: Request) -> Reply {
 
 fn log_in(shared: &Arc<Shared>, request: &Request) -> Reply {
     let said = |body| Reply::new(Channel::Login, "", body);
+    let log_in = |call: &call::Request| login::log_in(shared, &request.path, call);
+    let of = |visitor, body| Reply { visitor: Some((visitor, 0)), ..said(body) };
     let status = |status| Reply::status(Channel::Login, "", status);
     if request.is_of_type(llsd::CONTENT_TYPE) {
         return match llsd::from_xml(&request.body).ok().and_then(call::Request::from_llsd) {
-            Some(call) => said(Body::Llsd(login::log_in(shared, &call))),
+            Some(call) => {
+                let (visitor, reply) = log_in(&call);
+                of(visitor, Body::Llsd(reply))
+            }
             None => status(400),
         };
     }
@@ -64,17 +87,20 @@ fn log_in(shared: &Arc<Shared>, request: &Request) -> Reply {
         Ok(Document::Call { method, params }) => (method, params),
         _ => return status(404),
     };
-    let body = match (method.as_str(), params.as_slice()) {
+    let fault = |code, text: &str| said(Body::RpcFault(code, text.to_owned()));
+    let mut reply = match (method.as_str(), params.as_slice()) {
         (call::METHOD, [members @ RpcValue::Struct(_)]) => {
             match call::Request::from_llsd(members.to_llsd()) {
-                Some(call) => Body::Rpc(login::log_in(shared, &call)),
-                None => Body::RpcFault(-32603, "the parameter is not a struct".into()),
+                Some(call) => {
+                    let (visitor, reply) = log_in(&call);
+                    of(visitor, Body::Rpc(reply))
+                }
+                None => fault(-32603, "the parameter is not a struct"),
             }
         }
-        (call::METHOD, _) => Body::RpcFault(-32603, "login_to_simulator takes one struct".into()),
-        (method, _) => Body::RpcFault(-32601, format!("Requested method [{method}] not found")),
+        (call::METHOD, _) => fault(-32603, "login_to_simulator takes one struct"),
+        (method, _) => fault(-32601, &format!("Requested method [{method}] not found")),
     };
-    let mut reply = said(body);
     reply.headers.push(("access-control-allow-origin", "*".into()));
     reply
 }

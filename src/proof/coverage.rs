@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 pub enum Status {
     /// A case cites it.
     Tested,
+    /// A client's visit shows it: `serve --judge`.
+    Judged,
     /// No case can test it; the catalogue says why.
     Untestable,
     /// No case tests it yet.
@@ -23,6 +25,7 @@ impl Status {
     pub fn words(self) -> &'static str {
         match self {
             Self::Tested => "tested",
+            Self::Judged => "judged",
             Self::Untestable => "untestable",
             Self::Untested => "untested",
         }
@@ -61,7 +64,7 @@ pub struct AreaCoverage {
     pub level: Level,
     /// How many there are.
     pub all: usize,
-    /// How many a case cites.
+    /// How many a case cites, or a client's visit shows.
     pub tested: usize,
     /// How many no case can test.
     pub untestable: usize,
@@ -119,7 +122,7 @@ impl Coverage {
                 area: area.to_owned(),
                 level,
                 all: of.clone().count(),
-                tested: count(&|r| r.status == Status::Tested),
+                tested: count(&|r| matches!(r.status, Status::Tested | Status::Judged)),
                 untestable: count(&|r| r.status == Status::Untestable),
                 untested: count(&|r| r.status == Status::Untested),
                 exercised: run.map(|_| count(&|r| r.exercised)),
@@ -178,10 +181,11 @@ impl Coverage {
 fn covered(requirement: &Requirement, library: &Library) -> RequirementCoverage {
     let citing = library.cases().filter(|case| case.requirements.contains(&requirement.id));
     let cases: Vec<String> = citing.map(|case| case.id.clone()).collect();
-    let status = match (cases.is_empty(), &requirement.untested) {
-        (false, _) => Status::Tested,
-        (true, Some(_)) => Status::Untestable,
-        (true, None) => Status::Untested,
+    let status = match (cases.is_empty(), &requirement.judge, &requirement.untested) {
+        (false, ..) => Status::Tested,
+        (true, Some(_), _) => Status::Judged,
+        (true, None, Some(_)) => Status::Untestable,
+        (true, None, None) => Status::Untested,
     };
     RequirementCoverage {
         id: requirement.id.clone(),
@@ -191,7 +195,7 @@ fn covered(requirement: &Requirement, library: &Library) -> RequirementCoverage 
         status,
         cases,
         why: match status {
-            Status::Tested => None,
+            Status::Tested | Status::Judged => None,
             Status::Untestable => requirement.untested.clone(),
             Status::Untested => requirement.pending.clone(),
         },

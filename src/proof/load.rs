@@ -111,6 +111,24 @@ fn mutant(
             reader.wrong(table.place(&[key.into()]), unknown("requirement", id, known));
         }
     }
+    let faults = faults(reader, table, template);
+    let named = table
+        .get("policy")
+        .is_some_and(|node| !matches!(&node.kind, NodeKind::Array(all) if all.is_empty()));
+    if !named && table.get("rules").is_none_or(|rules| rules.items().is_empty()) {
+        let what = "a mutant without a fault: it needs `policy` or `rules`";
+        reader.wrong(table.span.clone(), what);
+    }
+    if id.is_empty() || id.contains('/') {
+        let what = "a mutant's id is not empty and has no `/`: generated ones have";
+        reader.wrong(table.place(&["id".into()]), what);
+    }
+    let origin = Origin::Written(reader.source.clone(), table.span.clone());
+    Mutant { id, title, breaks, also, faults, origin }
+}
+
+/// The `policy` and the `rules` of a table.
+pub(crate) fn faults(reader: &mut Reader<'_>, table: &Node, template: &Template) -> Faults {
     let mut policies = Vec::new();
     for word in reader.text_or_texts(table, "policy") {
         match Policy::ALL.iter().find(|(_, known, _)| *known == word) {
@@ -123,19 +141,7 @@ fn mutant(
     }
     let tables = tables(reader, table, "rules");
     let rules: Vec<Rule> = tables.iter().filter_map(|t| rule(reader, t, template)).collect();
-    let named = table
-        .get("policy")
-        .is_some_and(|node| !matches!(&node.kind, NodeKind::Array(all) if all.is_empty()));
-    if !named && tables.is_empty() {
-        let what = "a mutant without a fault: it needs `policy` or `rules`";
-        reader.wrong(table.span.clone(), what);
-    }
-    if id.is_empty() || id.contains('/') {
-        let what = "a mutant's id is not empty and has no `/`: generated ones have";
-        reader.wrong(table.place(&["id".into()]), what);
-    }
-    let origin = Origin::Written(reader.source.clone(), table.span.clone());
-    Mutant { id, title, breaks, also, faults: Faults::new(policies, rules), origin }
+    Faults::new(policies, rules)
 }
 
 const RULE_KEYS: [&str; 12] = [

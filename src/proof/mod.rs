@@ -18,6 +18,7 @@ mod verdict;
 
 pub use coverage::{Coverage, Status};
 pub use generate::named;
+pub(crate) use load::faults;
 pub use load::{Mutants, shipped_sources};
 pub use mutant::{Mutant, Origin};
 pub use run::{Prepared, Prover, Run, Unproven};

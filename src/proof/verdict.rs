@@ -383,7 +383,9 @@ pub(super) fn written(mutant: &Mutant, seen: &[&Observation]) -> (Fate, Option<S
 fn uncited(library: &Library) -> Vec<String> {
     let cited = library.cited();
     let complaint = |requirement: &Requirement| {
-        let said = requirement.untested.is_some() || requirement.pending.is_some();
+        let said = requirement.untested.is_some()
+            || requirement.pending.is_some()
+            || requirement.judge.is_some();
         match (cited.contains(requirement.id.as_str()), said) {
             (false, false) => Some(format!(
                 "{}: no case cites it, and the catalogue does not say why",

@@ -17,6 +17,8 @@ pub mod flags {
     pub const VIA_LOCATION: u32 = 1 << 4;
     /// Home.
     pub const VIA_HOME: u32 = 1 << 5;
+    /// A bit that has no name.
+    pub const NAMELESS: u32 = 1 << 16;
     /// The avatar flies.
     pub const IS_FLYING: u32 = 1 << 13;
 }

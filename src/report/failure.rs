@@ -18,7 +18,11 @@ pub fn failure(record: &CaseRecord, paint: Paint) -> String {
     let word = record.outcome.word().to_uppercase();
     let word = paint.outcome(record.outcome, &word);
     lines.push(format!("{word} {}", paint.bold(&record.id)));
-    lines.extend(wrap(&record.title, WIDTH - 2).iter().map(|line| format!("  {line}")));
+    // A requirement's own sentence stands where it is told as broken.
+    let repeats = record.findings.iter().any(|f| f.sentence.as_deref() == Some(&record.title));
+    if !repeats {
+        lines.extend(wrap(&record.title, WIDTH - 2).iter().map(|line| format!("  {line}")));
+    }
     if record.attempts > 1 {
         lines.push(format!("  passed {} of {} attempts", record.passes, record.attempts));
     }

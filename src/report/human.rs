@@ -67,6 +67,6 @@ pub fn closing(record: &RunRecord, paint: Paint) -> String {
     text
 }
 
-fn plural(n: usize, of: &str) -> String {
+pub(super) fn plural(n: usize, of: &str) -> String {
     if n == 1 { format!("1 {of}") } else { format!("{n} {of}s") }
 }

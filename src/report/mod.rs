@@ -6,6 +6,7 @@ mod json;
 mod junit;
 mod paint;
 mod progress;
+mod verdict;
 
 pub use failure::failure;
 pub use human::{closing, opening};
@@ -14,6 +15,7 @@ pub use junit::junit;
 pub use paint::Paint;
 pub(crate) use paint::wrap;
 pub use progress::{Counter, Progress};
+pub use verdict::verdict;
 
 use std::io::Write;
 use std::path::Path;

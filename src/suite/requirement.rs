@@ -62,6 +62,9 @@ pub struct Requirement {
     pub untested: Option<String>,
     /// Why no case tests it yet, though one could.
     pub pending: Option<String>,
+    /// What `serve --judge` needs to judge it by a client's visit: a trial, or `visit` where it
+    /// needs none.
+    pub judge: Option<String>,
 }
 
 /// Something grids say of which no requirement speaks, and why.
@@ -146,7 +149,7 @@ impl Catalogue {
     }
 }
 
-const KEYS: [&str; 7] = ["id", "level", "target", "text", "source", "untested", "pending"];
+const KEYS: [&str; 8] = ["id", "level", "target", "text", "source", "untested", "pending", "judge"];
 
 fn requirement(entry: &Node, area: &str) -> Result<Requirement, (&'static str, String)> {
     if let Some((key, ..)) = entry.members().iter().find(|(k, ..)| !KEYS.contains(&k.as_str())) {
@@ -172,5 +175,6 @@ fn requirement(entry: &Node, area: &str) -> Result<Requirement, (&'static str, S
         source: text("source")?,
         untested: entry.get("untested").and_then(Node::text).map(str::to_owned),
         pending: entry.get("pending").and_then(Node::text).map(str::to_owned),
+        judge: entry.get("judge").and_then(Node::text).map(str::to_owned),
     })
 }

@@ -34,6 +34,13 @@ impl Owed {
         self.since
     }
 
+    pub fn remove(&mut self, sequence: Sequence) {
+        self.numbers.retain(|number| *number != sequence);
+        if self.numbers.is_empty() {
+            self.since = None;
+        }
+    }
+
     pub fn clear(&mut self) {
         self.numbers.clear();
         self.since = None;

@@ -13,6 +13,8 @@ pub struct Config {
     pub ack_delay: Duration,
     /// The most acks in one datagram.
     pub acks_per_packet: usize,
+    /// A PacketAck has at least as many, its last one again and again: for probes.
+    pub acks_at_least: usize,
     /// When an unacknowledged packet is sent again first; each further time takes twice as long.
     pub resend_first: Duration,
     /// How many times it is sent again before giving up.
@@ -47,6 +49,7 @@ impl Config {
             sequence_mask: 0x00FF_FFFF,
             ack_delay: Duration::from_millis(100),
             acks_per_packet: 250,
+            acks_at_least: 0,
             resend_first: Duration::from_secs(1),
             resend_tries: 5,
             ping_interval: Duration::from_secs(5),

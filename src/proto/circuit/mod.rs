@@ -14,6 +14,7 @@ use super::template::Template;
 use ack::{Owed, Seen};
 use resend::Unacked;
 use std::collections::VecDeque;
+use std::iter::repeat_n;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -252,7 +253,10 @@ impl Circuit {
     pub fn flush_acks(&mut self, now: Instant) {
         while !self.owed.is_empty() {
             let mut message = Message::named(&self.template, "PacketAck");
-            for sequence in self.owed.take(self.config.acks_per_packet) {
+            let owed = self.owed.take(self.config.acks_per_packet);
+            let padding = self.config.acks_at_least.saturating_sub(owed.len());
+            let again = owed.last().copied().into_iter().flat_map(|n| repeat_n(n, padding));
+            for sequence in owed.iter().copied().chain(again) {
                 message = message.with_block("Packets").with("Packets", "ID", Field::U32(sequence));
             }
             // A message of our own making always fits its definition.
@@ -263,6 +267,11 @@ impl Circuit {
     /// Forgets the acks it owes: they are never sent.
     pub fn forget_acks(&mut self) {
         self.owed.clear();
+    }
+
+    /// Forgets that it owes this ack.
+    pub fn forget_ack(&mut self, sequence: Sequence) {
+        self.owed.remove(sequence);
     }
 
     /// Pings now, besides the regular pings.

@@ -1,0 +1,139 @@
+//! What a grid hears from its visitors and says to them, told as it happens: for judging clients.
+
+use crate::net::Clock;
+use crate::proto::event_queue::PollRequest;
+use crate::proto::llsd::Llsd;
+use crate::proto::login;
+use crate::proto::message::{Datagram, Decoder, Flags, Header, Message};
+use crate::proto::template::Template;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Told of everything that passes between a grid and its visitors, after any fault got at it.
+pub type Witness = Arc<dyn Fn(Heard) + Send + Sync>;
+
+/// One thing that passed.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// When, since the grid began.
+    pub at: Duration,
+    /// Whose session it belongs to; nobody's if nil.
+    pub agent: Uuid,
+    /// In which region, counted as the grid announces them; the first for a login.
+    pub region: usize,
+    /// What it was.
+    pub what: What,
+}
+
+/// What can pass.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// A login call, to this path.
+    LoginAsked(String, login::Request),
+    /// A session began, with this session id and circuit code.
+    LoggedIn(Uuid, u32),
+    /// A login was refused, for this reason.
+    Refused(String),
+    /// The visitor gave up a login that was never answered.
+    LoginLeft,
+    /// A request to the seed, of this content type, for these names, if they can be read.
+    Seed(Option<String>, Option<Vec<String>>),
+    /// A poll of the event queue, if it can be read.
+    Polled(Option<PollRequest>),
+    /// A poll was answered with this status and body.
+    PollAnswered(u16, Option<Llsd>),
+    /// A request to another capability.
+    Asked(&'static str),
+    /// A datagram came.
+    Received(Received),
+    /// A datagram was sent.
+    Sent(Datagram),
+    /// The session ended because the visitor was silent for too long.
+    Silent,
+}
+
+/// A datagram of a visitor.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// Flags and number, as far as there are any.
+    pub header: Header,
+    /// The numbers it acknowledges, in its body or behind it.
+    pub acks: Vec<u32>,
+    /// The message, or why there is none.
+    pub message: Result<Message, String>,
+    /// Bytes behind the last block.
+    pub trailing: usize,
+    /// It came on a circuit that was open.
+    pub on_circuit: bool,
+}
+
+/// Who is told, and since when.
+#[derive(Clone)]
+pub(super) struct Ear {
+    witness: Option<Witness>,
+    clock: Clock,
+}
+
+impl Ear {
+    pub fn new(witness: Option<Witness>) -> Self {
+        Self { witness, clock: Clock::start() }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.witness.is_some()
+    }
+
+    /// Tells the witness, if there is one.
+    pub fn hear(&self, agent: Uuid, region: usize, what: impl FnOnce() -> What) {
+        if let Some(witness) = &self.witness {
+            witness(Heard { at: self.clock.now(), agent, region, what: what() });
+        }
+    }
+
+    /// Tells of a datagram that came from a circuit's agent, or from whoever it says it is from.
+    pub fn received(&self, region: usize, circuit: Option<Uuid>, heard: Received) {
+        let said = |block, field| heard.message.as_ref().ok().and_then(|m| m.uuid(block, field));
+        let named = || said("AgentData", "AgentID").or_else(|| said("CircuitCode", "ID"));
+        let agent = circuit.or_else(named).unwrap_or_default();
+        self.hear(agent, region, || What::Received(heard));
+    }
+
+    /// Tells of a datagram that goes out.
+    pub fn sent(&self, template: &Template, agent: Uuid, region: usize, bytes: &[u8]) {
+        if self.is_open()
+            && let Ok(datagram) = Datagram::decode(template, bytes)
+        {
+            self.hear(agent, region, || What::Sent(datagram));
+        }
+    }
+}
+
+/// A datagram as it is told. Where a circuit is closing, UseCircuitCode opens another.
+pub(super) fn received(
+    template: &Template,
+    decoder: &mut Decoder,
+    bytes: &[u8],
+    known: bool,
+    closing: bool,
+) -> Received {
+    match decoder.decode(template, bytes) {
+        Ok(packet) => Received {
+            header: packet.header,
+            acks: packet.acknowledged().collect(),
+            message: Ok(packet.to_message()),
+            trailing: packet.trailing,
+            on_circuit: known && !(closing && packet.name() == "UseCircuitCode"),
+        },
+        Err(error) => {
+            let header = match bytes {
+                [flags, a, b, c, d, ..] => {
+                    Header { flags: Flags(*flags), sequence: u32::from_be_bytes([*a, *b, *c, *d]) }
+                }
+                _ => Header::default(),
+            };
+            let message = Err(error.to_string());
+            Received { header, acks: Vec::new(), message, trailing: 0, on_circuit: known }
+        }
+    }
+}

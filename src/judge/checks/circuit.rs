@@ -1,0 +1,326 @@
+//! What a client does on its circuits: numbers, acks, pings, resends.
+
+use super::Check;
+use crate::judge::ruling::{Break, Ruling, never, rule, seconds, within};
+use crate::judge::visit::{Came, Visit, Wire};
+use crate::proto::message::Flags;
+use std::collections::HashMap;
+use std::time::Duration;
+
+pub(super) const CHECKS: &[Check] = &[
+    ("PKT-CLIENT-DECODES-1", decodes),
+    ("PKT-CLIENT-TRAILING-1", trailing),
+    ("CIR-CLIENT-SEQ-1", |visit| {
+        numbers(visit, |before, now| now > before, "a greater number than")
+    }),
+    ("CIR-CLIENT-SEQ-2", |visit| {
+        numbers(visit, |before, now| now <= before + 1, "the number after")
+    }),
+    ("CIR-CLIENT-SEQ-3", first_number),
+    ("CIR-CLIENT-ACK-1", |visit| acked(visit, Duration::from_secs(10))),
+    ("CIR-CLIENT-ACK-2", |visit| acked(visit, Duration::from_secs(2))),
+    ("CIR-CLIENT-ACK-AGAIN-1", acked_again),
+    ("CIR-CLIENT-ACK-UNRELIABLE-1", acks_are_unreliable),
+    ("CIR-ACK-MANY-1", many_acks),
+    ("CIR-CLIENT-PING-1", |visit| answered_pings(visit, Duration::from_secs(10))),
+    ("CIR-CLIENT-PING-2", |visit| answered_pings(visit, Duration::from_secs(2))),
+    ("CIR-CLIENT-OLDEST-1", oldest_unacked),
+    ("CIR-CLIENT-RESEND-1", resent_as_it_was),
+    ("CIR-CLIENT-RESEND-2", resent_in_time),
+    ("CIR-CLIENT-RESEND-3", resent_no_more),
+    ("CIR-RESEND-GIVEUP-1", gives_up),
+    ("CIR-CLIENT-TRUST-1", only_what_clients_send),
+];
+
+fn decodes(visit: &Visit) -> Ruling {
+    Ruling::of(
+        "no datagram came",
+        visit.came().map(|came| match &came.received.message {
+            Ok(_) => Some(Ok(())),
+            Err(error) => {
+                let expected = "a message as the template lays it out";
+                Some(Err(Break::new(came.index, expected, format!("#{}: {error}", came.number()))))
+            }
+        }),
+    )
+}
+
+fn trailing(visit: &Visit) -> Ruling {
+    Ruling::of(
+        "no datagram came",
+        visit.came().filter_map(|came| Some((came, came.message()?))).map(|(came, message)| {
+            let trailing = came.received.trailing;
+            let found = || format!("{} with {trailing} bytes more", message.name());
+            rule(trailing == 0, came.index, || "nothing behind the last block".into(), found)
+        }),
+    )
+}
+
+/// Holds the number of each datagram that is no resend against the greatest before it.
+fn numbers(visit: &Visit, follows: fn(u32, u32) -> bool, wanted: &'static str) -> Ruling {
+    let mut seen = Vec::new();
+    for wire in visit.wires() {
+        let mut greatest: Option<u32> = None;
+        // Behind its farewell a client may number as it likes.
+        let staying = |came: &&Came<'_>| came.at <= visit.present();
+        let fresh = wire.came.iter().filter(|came| !came.has(Flags::RESENT)).filter(staying);
+        for came in fresh {
+            let number = came.number();
+            let Some(before) = greatest.replace(number) else { continue };
+            if before > 0x00F0_0000 && number < 0x0010_0000 {
+                continue;
+            }
+            let expected = || format!("{wanted} #{before}");
+            seen.push(rule(follows(before, number), came.index, expected, || named(came)));
+            // What came out of order is told once.
+            greatest = Some(before.max(number));
+        }
+    }
+    Ruling::of("no two datagrams came", seen)
+}
+
+/// A datagram by its number and name.
+fn named(came: &Came<'_>) -> String {
+    let name = came.message().map_or("what cannot be read", |message| message.name());
+    format!("#{} {name}", came.number())
+}
+
+fn first_number(visit: &Visit) -> Ruling {
+    let wires = visit.wires();
+    let firsts = wires.iter().filter_map(|wire| wire.came.first());
+    let seen = firsts.map(|came| {
+        let expected = || "0 or 1 as the first number".into();
+        rule(came.number() <= 1, came.index, expected, || named(came))
+    });
+    Ruling::of("no circuit was opened", seen)
+}
+
+/// When a number was acknowledged first, from some time on.
+fn ack_of(wire: &Wire<'_>, number: u32, since: Duration) -> Option<Duration> {
+    let acks = wire.came.iter().filter(|came| came.at >= since);
+    acks.filter(|came| came.received.acks.contains(&number)).map(|came| came.at).next()
+}
+
+fn acked(visit: &Visit, limit: Duration) -> Ruling {
+    let mut seen = Vec::new();
+    for wire in visit.wires() {
+        let watched = wire.alive().min(visit.present());
+        let sent = wire.went.iter().filter(|w| w.has(Flags::RELIABLE) && !w.has(Flags::RESENT));
+        seen.extend(sent.map(|went| {
+            let what = format!("an ack of {} #{}", went.datagram.message.name(), went.number());
+            let came = ack_of(&wire, went.number(), went.at);
+            within(limit, went.at, came, watched, went.index, &what)
+        }));
+    }
+    Ruling::of("nothing reliable was sent to it for long enough", seen)
+}
+
+fn acked_again(visit: &Visit) -> Ruling {
+    let mut seen = Vec::new();
+    for wire in visit.wires() {
+        let watched = wire.alive().min(visit.present());
+        seen.extend(wire.went.iter().filter(|went| went.has(Flags::RESENT)).map(|went| {
+            let what = format!("an ack of #{}, sent again", went.number());
+            let came = ack_of(&wire, went.number(), went.at);
+            within(Duration::from_secs(10), went.at, came, watched, went.index, &what)
+        }));
+    }
+    Ruling::of("nothing had to be sent to it again", seen)
+}
+
+fn acks_are_unreliable(visit: &Visit) -> Ruling {
+    Ruling::of(
+        "it sent no PacketAck",
+        visit.said("PacketAck").map(|came| {
+            let reliable = came.has(Flags::RELIABLE);
+            rule(
+                !reliable,
+                came.index,
+                || "an unreliable PacketAck".into(),
+                || "a reliable one".into(),
+            )
+        }),
+    )
+}
+
+/// Every packet that came again, with the first of its number. Another message with a number that
+/// was used is none: its number is wrong.
+fn copies<'v>(wire: &Wire<'v>) -> Vec<(Came<'v>, Came<'v>)> {
+    let mut first: HashMap<u32, Came<'v>> = HashMap::new();
+    let mut copies = Vec::new();
+    for came in &wire.came {
+        match first.get(&came.number()) {
+            Some(original) => {
+                let same = original.received.message == came.received.message;
+                if same || came.has(Flags::RESENT) {
+                    copies.push((*original, *came));
+                }
+            }
+            None => {
+                first.insert(came.number(), *came);
+            }
+        }
+    }
+    copies
+}
+
+/// A resend of a number that was acknowledged this long ago.
+fn resent_after_ack(visit: &Visit, of_many: bool) -> Vec<Option<Result<(), Break>>> {
+    const GRACE: Duration = Duration::from_secs(2);
+    let mut seen = Vec::new();
+    for wire in visit.wires() {
+        let copies = copies(&wire);
+        let watched = wire.alive();
+        for went in &wire.went {
+            let many = went.acks().count() == 255;
+            for number in went.acks().filter(|_| many || !of_many) {
+                let again = copies
+                    .iter()
+                    .find(|(first, copy)| first.number() == number && copy.at > went.at + GRACE);
+                let again = again.map(|(_, copy)| (copy.index, copy.at));
+                let what = format!("resend of #{number}, which was acknowledged");
+                seen.push(never(GRACE, went.at, again, watched, &what));
+                if many {
+                    break;
+                }
+            }
+        }
+    }
+    seen
+}
+
+fn many_acks(visit: &Visit) -> Ruling {
+    Ruling::of("no ack of 255 numbers reached it in time", resent_after_ack(visit, true))
+}
+
+fn resent_no_more(visit: &Visit) -> Ruling {
+    Ruling::of("nothing of it was acknowledged in time", resent_after_ack(visit, false))
+}
+
+fn answered_pings(visit: &Visit, limit: Duration) -> Ruling {
+    let mut seen = Vec::new();
+    for wire in visit.wires() {
+        let watched = wire.alive().min(visit.present());
+        for ping in wire.went.iter().filter(|went| went.is("StartPingCheck")) {
+            let Some(id) = ping.datagram.message.u32("PingID", "PingID") else { continue };
+            let answer = wire.came.iter().find(|came| {
+                came.at >= ping.at
+                    && came.is("CompletePingCheck")
+                    && came.message().and_then(|m| m.u32("PingID", "PingID")) == Some(id)
+            });
+            let what = format!("CompletePingCheck with PingID {id}");
+            seen.push(within(limit, ping.at, answer.map(|a| a.at), watched, ping.index, &what));
+        }
+    }
+    Ruling::of("it was not pinged, or not for long enough", seen)
+}
+
+fn oldest_unacked(visit: &Visit) -> Ruling {
+    let mut seen = Vec::new();
+    for wire in visit.wires() {
+        for ping in wire.came.iter().filter(|came| came.is("StartPingCheck")) {
+            let oldest = ping.message().and_then(|m| m.u32("PingID", "OldestUnacked"));
+            let (Some(oldest), number) = (oldest, ping.number()) else { continue };
+            let expected = || format!("OldestUnacked at most #{number}, its own number");
+            seen.push(rule(oldest <= number, ping.index, expected, || oldest.to_string()));
+        }
+    }
+    Ruling::of("it did not ping", seen)
+}
+
+fn resent_as_it_was(visit: &Visit) -> Ruling {
+    let mut seen = Vec::new();
+    for wire in visit.wires() {
+        for (first, copy) in copies(&wire) {
+            let same = first.received.message == copy.received.message;
+            let received = match (same, copy.has(Flags::RESENT)) {
+                (false, _) => "another message with that number",
+                (true, false) => "it again without the flag",
+                (true, true) => "",
+            };
+            let expected = || format!("#{} again as it was, with the flag RESENT", first.number());
+            seen.push(rule(received.is_empty(), copy.index, expected, || received.into()));
+        }
+    }
+    Ruling::of("it sent nothing again", seen)
+}
+
+/// Reliable packets that were never acknowledged, and their copies.
+fn unacknowledged<'v>(wire: &Wire<'v>) -> Vec<(Came<'v>, Vec<Came<'v>>)> {
+    let acked: std::collections::HashSet<u32> = wire.went.iter().flat_map(|w| w.acks()).collect();
+    let copies = copies(wire);
+    let open = |came: &&Came<'v>| {
+        came.has(Flags::RELIABLE) && !came.has(Flags::RESENT) && !acked.contains(&came.number())
+    };
+    let first = wire.came.iter().filter(open).copied();
+    first
+        .map(|first| {
+            let again = copies.iter().filter(|(original, _)| original.index == first.index);
+            (first, again.map(|(_, copy)| *copy).collect())
+        })
+        .collect()
+}
+
+const NO_LOSS: &str =
+    "it sent nothing that could go unacknowledged, or left before it was sent again";
+
+fn resent_in_time(visit: &Visit) -> Ruling {
+    let mut seen = Vec::new();
+    for wire in visit.wires() {
+        for (first, copies) in unacknowledged(&wire) {
+            let again = copies.first().map(|copy| copy.at);
+            let what = format!("#{} sent again", first.number());
+            let limit = Duration::from_secs(10);
+            let late = within(
+                limit,
+                first.at,
+                again,
+                wire.alive().min(visit.present()),
+                first.index,
+                &what,
+            );
+            let hasty = again.filter(|at| *at < first.at + Duration::from_millis(900));
+            seen.push(match hasty {
+                Some(at) => {
+                    let received = format!("after {}", seconds(at - first.at));
+                    Some(Err(Break::new(
+                        first.index,
+                        format!("{what} after 1 s or more"),
+                        received,
+                    )))
+                }
+                None => late,
+            });
+        }
+    }
+    Ruling::of(NO_LOSS, seen)
+}
+
+fn gives_up(visit: &Visit) -> Ruling {
+    const PATIENCE: Duration = Duration::from_secs(60);
+    let mut seen = Vec::new();
+    for wire in visit.wires() {
+        let watched = wire.alive().min(visit.present());
+        for (first, copies) in unacknowledged(&wire) {
+            let n = copies.len();
+            let last = copies.last().map_or(first.at, |copy| copy.at);
+            let over = watched >= last + PATIENCE;
+            if n <= 10 && !over {
+                continue;
+            }
+            let expected = || format!("#{} sent again 3 to 10 times", first.number());
+            seen.push(rule((3..=10).contains(&n), first.index, expected, || format!("{n} times")));
+        }
+    }
+    Ruling::of("it did not stay for the minute behind the last resend", seen)
+}
+
+fn only_what_clients_send(visit: &Visit) -> Ruling {
+    Ruling::of(
+        "no datagram came",
+        visit.came().filter_map(|came| Some((came, came.message()?))).map(|(came, message)| {
+            let expected = || "a message that clients may send".into();
+            rule(!message.def.trusted, came.index, expected, || message.name().to_owned())
+        }),
+    )
+}

@@ -1,0 +1,262 @@
+//! How a client arrives, stays and leaves.
+
+use super::Check;
+use crate::grid::What;
+use crate::judge::ruling::{Break, Ruling, never, rule, within};
+use crate::judge::visit::{Came, Visit};
+use crate::proto::message::Flags;
+use std::time::Duration;
+use uuid::Uuid;
+
+pub(super) const CHECKS: &[Check] = &[
+    ("HS-CLIENT-CODE-FIRST-1", code_first),
+    ("HS-CLIENT-CODE-IDS-1", code_ids),
+    ("HS-CLIENT-CODE-RELIABLE-1", |visit| reliable(visit, "UseCircuitCode")),
+    ("HS-CLIENT-MOVEMENT-1", movement_code),
+    ("HS-CLIENT-MOVEMENT-RELIABLE-1", |visit| reliable(visit, "CompleteAgentMovement")),
+    ("HS-CLIENT-CHILD-1", no_movement_as_child),
+    ("HS-CLIENT-IDS-1", own_ids),
+    ("HS-CLIENT-UPDATE-1", updates),
+    ("HS-CLIENT-LOGOUT-1", logs_out),
+    ("HS-CLIENT-LOGOUT-2", |visit| reliable(visit, "LogoutRequest")),
+    ("HS-CLIENT-LOGOUT-3", silent_after_logout),
+    ("HS-RH-REPEAT-TOLERATED-1", replies_each_time),
+    ("HS-RH-REPEAT-TOLERATED-2", no_restart),
+    ("HS-AMC-CHANNEL-EMPTY-OK-1", goes_on),
+    ("HS-NEIGHBOUR-DISABLE-1", drops_neighbour),
+    ("CIR-DISABLE-SIM-1", keeps_the_others),
+    ("HS-NEIGHBOUR-DISABLE-2", keeps_the_others),
+    ("CIR-CLOSE-ROOT-DISABLE-1", disconnects),
+];
+
+const NOT_HERE: &str = "it did not come so far";
+
+fn code_first(visit: &Visit) -> Ruling {
+    let codes: Vec<Came<'_>> = visit.said("UseCircuitCode").collect();
+    let mut regions: Vec<usize> = codes.iter().map(|code| code.region).collect();
+    regions.sort_unstable();
+    regions.dedup();
+    let seen = regions.into_iter().map(|region| {
+        let first = visit.came().find(|came| came.region == region && came.message().is_some())?;
+        let name = || first.message().map_or(String::new(), |m| m.name().to_owned());
+        let expected = || "UseCircuitCode before anything else".into();
+        rule(first.is("UseCircuitCode"), first.index, expected, name)
+    });
+    Ruling::of("it opened no circuit", seen)
+}
+
+fn code_ids(visit: &Visit) -> Ruling {
+    let Some((session, code)) = visit.session else { return Ruling::Unseen(NOT_HERE) };
+    let seen = visit.came().filter(|came| came.is("UseCircuitCode")).map(|came| {
+        let message = came.message()?;
+        let id = |field| message.uuid("CircuitCode", field).unwrap_or_default();
+        let (said, of) = (id("SessionID"), id("ID"));
+        let received = match () {
+            () if (said, of) == (visit.agent, session) => "agent and session the other way round",
+            () if said != session => "another session id",
+            () if of != visit.agent => "another agent id",
+            () if message.u32("CircuitCode", "Code") != Some(code) => "another code",
+            () => "",
+        };
+        let expected = || "the code, session id and agent id of the login".into();
+        rule(received.is_empty(), came.index, expected, || received.into())
+    });
+    Ruling::of("it opened no circuit", seen)
+}
+
+fn reliable(visit: &Visit, name: &'static str) -> Ruling {
+    Ruling::of(
+        NOT_HERE,
+        visit.said(name).map(|came| {
+            let received = || format!("an unreliable {name}");
+            rule(came.has(Flags::RELIABLE), came.index, || format!("a reliable {name}"), received)
+        }),
+    )
+}
+
+fn movement_code(visit: &Visit) -> Ruling {
+    let Some((_, code)) = visit.session else { return Ruling::Unseen(NOT_HERE) };
+    let seen = visit.said("CompleteAgentMovement").map(|came| {
+        let said = came.message()?.u32("AgentData", "CircuitCode");
+        let expected = || "the circuit code of the login".into();
+        rule(said == Some(code), came.index, expected, || "another code".into())
+    });
+    Ruling::of(NOT_HERE, seen)
+}
+
+/// The regions an avatar may arrive in: the first that it entered, and those it was sent to.
+fn no_movement_as_child(visit: &Visit) -> Ruling {
+    let first = visit.said("UseCircuitCode").next().map(|came| came.region);
+    let sent = super::teleport::destinations(visit);
+    let seen = visit.said("CompleteAgentMovement").map(|came| {
+        let told = sent.iter().any(|to| to.region == came.region && to.at <= came.at);
+        let expected = || "it only where the avatar is, or was sent".into();
+        let received = || {
+            let name = visit.regions.get(came.region).map_or("?", |region| region.name.as_str());
+            format!("CompleteAgentMovement in {name}")
+        };
+        rule(told || first == Some(came.region), came.index, expected, received)
+    });
+    Ruling::of(NOT_HERE, seen)
+}
+
+fn own_ids(visit: &Visit) -> Ruling {
+    let Some((session, _)) = visit.session else { return Ruling::Unseen(NOT_HERE) };
+    let seen =
+        visit.came().filter_map(|came| Some((came, came.message()?))).map(|(came, message)| {
+            let agent = message.uuid("AgentData", "AgentID")?;
+            let said = message.uuid("AgentData", "SessionID");
+            let received = match said {
+                Some(said) if (said, agent) == (visit.agent, session) => "the other's place",
+                Some(said) if said != session => "another session id",
+                _ if agent != visit.agent => "another agent id",
+                _ => "",
+            };
+            let expected = || "its own agent and session id, each in its place".into();
+            let received = || match received {
+                // Without a session id it may be an id of nobody.
+                _ if agent == Uuid::nil() => format!("{} with a null agent id", message.name()),
+                received => format!("{} with {received}", message.name()),
+            };
+            let right = agent == visit.agent && said.is_none_or(|said| said == session);
+            rule(right, came.index, expected, received)
+        });
+    Ruling::of("it sent nothing with its ids", seen)
+}
+
+fn updates(visit: &Visit) -> Ruling {
+    const MOST: Duration = Duration::from_secs(3);
+    let Some(arrived) = visit.arrived() else { return Ruling::Unseen(NOT_HERE) };
+    let end = visit.present();
+    let updates = visit.came().filter(|came| came.is("AgentUpdate") && came.at >= arrived);
+    let mut before =
+        (visit.events.iter().position(|heard| heard.at >= arrived).unwrap_or(0), arrived);
+    let mut seen = Vec::new();
+    for came in updates {
+        seen.push(within(MOST, before.1, Some(came.at), end, before.0, "an AgentUpdate"));
+        before = (came.index, came.at);
+    }
+    seen.push(within(MOST, before.1, None, end, before.0, "an AgentUpdate"));
+    Ruling::of("it did not stay for long enough", seen)
+}
+
+fn logs_out(visit: &Visit) -> Ruling {
+    let silent = visit.events.iter().position(|heard| matches!(heard.what, What::Silent));
+    match (visit.said("LogoutRequest").next(), silent) {
+        (Some(_), _) => Ruling::Held,
+        (None, Some(at)) => Ruling::Broken(Break::new(at, "LogoutRequest", "silence for a minute")),
+        (None, None) => Ruling::Unseen("it has not gone"),
+    }
+}
+
+fn silent_after_logout(visit: &Visit) -> Ruling {
+    let seen = visit.sent("LogoutReply").map(|went| {
+        let grace = Duration::from_secs(2);
+        let more = visit.came().find(|came| came.at > went.at + grace && came.speaks());
+        let more = more.map(|came| (came.index, came.at));
+        never(grace, went.at, more, visit.until, "message of its own")
+    });
+    Ruling::of("it was not watched after a logout", seen)
+}
+
+fn replies_each_time(visit: &Visit) -> Ruling {
+    let mut seen = Vec::new();
+    for wire in visit.wires() {
+        let greetings: Vec<_> = wire
+            .went
+            .iter()
+            .filter(|went| went.is("RegionHandshake") && !went.has(Flags::RESENT))
+            .collect();
+        let [_, .., last] = greetings.as_slice() else { continue };
+        let replies: Vec<_> = wire
+            .came
+            .iter()
+            .filter(|came| came.is("RegionHandshakeReply") && !came.has(Flags::RESENT))
+            .collect();
+        let enough = replies.get(greetings.len() - 1).map(|reply| reply.at);
+        let what = format!("a reply to each of {} RegionHandshakes", greetings.len());
+        let watched = wire.alive().min(visit.present());
+        seen.push(within(Duration::from_secs(5), last.at, enough, watched, last.index, &what));
+    }
+    Ruling::of("it did not get two in one region and stay", seen)
+}
+
+fn no_restart(visit: &Visit) -> Ruling {
+    let called = super::teleport::called(visit);
+    let mut seen = Vec::new();
+    for wire in visit.wires() {
+        let greetings = wire.went.iter().filter(|went| went.is("RegionHandshake"));
+        let second = greetings.filter(|went| !went.has(Flags::RESENT)).nth(1);
+        let Some(second) = second else { continue };
+        let sent = |came: &Came<'_>| {
+            let here = |(index, region): &(usize, usize)| {
+                *region == came.region && (second.index..came.index).contains(index)
+            };
+            called.iter().any(here)
+        };
+        let anew = wire.came.iter().find(|came| {
+            let begins = came.is("UseCircuitCode") || came.is("CompleteAgentMovement");
+            begins && came.at > second.at && !came.has(Flags::RESENT) && !sent(came)
+        });
+        let anew = anew.map(|came| (came.index, came.at));
+        let watched = wire.alive().min(visit.present());
+        let what = "new beginning after a second RegionHandshake";
+        seen.push(never(Duration::from_secs(2), second.at, anew, watched, what));
+    }
+    Ruling::of("it did not get two in one region and stay", seen)
+}
+
+fn goes_on(visit: &Visit) -> Ruling {
+    let seen = visit.sent("AgentMovementComplete").map(|went| {
+        let on = visit
+            .came()
+            .find(|came| came.region == went.region && came.at > went.at && came.speaks());
+        let on = on.map(|came| came.at);
+        within(Duration::from_secs(10), went.at, on, visit.present(), went.index, "more of it")
+    });
+    Ruling::of(NOT_HERE, seen)
+}
+
+/// Where and when a circuit was closed that is not the first.
+fn disabled(visit: &Visit, root: bool) -> Vec<(usize, Duration, usize)> {
+    let first = visit.said("UseCircuitCode").next().map(|came| came.region);
+    let closed = visit.sent("DisableSimulator");
+    closed
+        .filter(|went| (Some(went.region) == first) == root)
+        .map(|went| (went.index, went.at, went.region))
+        .collect()
+}
+
+fn drops_neighbour(visit: &Visit) -> Ruling {
+    let grace = Duration::from_secs(3);
+    let seen = disabled(visit, false).into_iter().map(|(_, at, region)| {
+        let more = visit
+            .came()
+            .find(|came| came.region == region && came.at > at + grace && came.speaks());
+        let more = more.map(|came| (came.index, came.at));
+        never(2 * grace, at, more, visit.present(), "message to a region that closed its circuit")
+    });
+    Ruling::of("no neighbour closed its circuit while it stayed", seen)
+}
+
+fn keeps_the_others(visit: &Visit) -> Ruling {
+    let seen = disabled(visit, false).into_iter().map(|(index, at, region)| {
+        let on = visit
+            .came()
+            .find(|came| came.region != region && came.at > at + Duration::from_secs(1));
+        let on = on.map(|came| came.at);
+        let what = "more on the circuit of its own region";
+        within(Duration::from_secs(20), at, on, visit.present(), index, what)
+    });
+    Ruling::of("no neighbour closed its circuit while it stayed", seen)
+}
+
+fn disconnects(visit: &Visit) -> Ruling {
+    let grace = Duration::from_secs(5);
+    let seen = disabled(visit, true).into_iter().map(|(_, at, _)| {
+        let more = visit.came().find(|came| came.at > at + grace && came.speaks());
+        let more = more.map(|came| (came.index, came.at));
+        never(2 * grace, at, more, visit.until, "message after its region closed the circuit")
+    });
+    Ruling::of("its region did not close its circuit", seen)
+}

@@ -1,0 +1,121 @@
+//! How a client logs in.
+
+use super::Check;
+use crate::grid::What;
+use crate::judge::ruling::{Ruling, never, rule, within};
+use crate::judge::visit::Visit;
+use crate::proto::login::{Request, Start};
+use std::time::Duration;
+
+pub(super) const CHECKS: &[Check] = &[
+    ("LOGIN-CLIENT-PASSWORD-1", password),
+    ("LOGIN-CLIENT-START-1", start),
+    ("LOGIN-CLIENT-VIEWER-1", |visit| texts(visit, &["channel", "version"])),
+    ("LOGIN-CLIENT-MACHINE-1", |visit| texts(visit, &["platform", "mac", "id0"])),
+    ("LOGIN-INDETERMINATE-FOLLOW-1", follows),
+    ("LOGIN-INDETERMINATE-FOLLOW-2", follows_as_itself),
+    ("LOGIN-MISSING-INVENTORY-ROOT-1", needs_inventory_root),
+    ("LOGIN-UNKNOWN-MEMBERS-OK-1", goes_on),
+    ("LOGIN-TIMEOUT-1", gives_up),
+];
+
+/// The calls, each with its path.
+fn calls(visit: &Visit) -> impl Iterator<Item = (usize, Duration, &str, &Request)> {
+    visit.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
+        What::LoginAsked(path, call) => Some((index, heard.at, path.as_str(), call)),
+        _ => None,
+    })
+}
+
+fn password(visit: &Visit) -> Ruling {
+    let hash = |text: &str| {
+        let hash = text.strip_prefix("$1$").unwrap_or_default();
+        hash.len() == 32 && hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    let calls = calls(visit).filter_map(|(index, _, _, call)| Some((index, call.text("passwd")?)));
+    let seen = calls.map(|(index, passwd)| {
+        let expected = || "`$1$` and 32 lower-case hexadecimal digits".into();
+        rule(hash(passwd), index, expected, || format!("a text of {} bytes", passwd.len()))
+    });
+    Ruling::of("it logged in without `passwd`", seen)
+}
+
+fn start(visit: &Visit) -> Ruling {
+    let seen = calls(visit).map(|(index, _, _, call)| {
+        let start = call.text("start").unwrap_or_default();
+        let expected = || "`home`, `last` or `uri:REGION&X&Y&Z`".into();
+        rule(Start::parse(start).is_some(), index, expected, || format!("{start:?}"))
+    });
+    Ruling::of("it made no login call", seen)
+}
+
+fn texts(visit: &Visit, names: &'static [&'static str]) -> Ruling {
+    let seen = calls(visit).map(|(index, _, _, call)| {
+        let missing = |name: &&&str| call.text(name).unwrap_or_default().is_empty();
+        let missing: Vec<&str> = names.iter().filter(missing).copied().collect();
+        let expected = || format!("the texts {}", names.join(", "));
+        rule(missing.is_empty(), index, expected, || format!("no {}", missing.join(", no ")))
+    });
+    Ruling::of("it made no login call", seen)
+}
+
+/// Logins that were to go on elsewhere.
+fn undecided(visit: &Visit) -> impl Iterator<Item = (usize, Duration)> {
+    visit.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
+        What::Refused(reason) if reason == "indeterminate" => Some((index, heard.at)),
+        _ => None,
+    })
+}
+
+fn follows(visit: &Visit) -> Ruling {
+    let seen = undecided(visit).map(|(index, at)| {
+        let mut next = calls(visit).filter(|(later, _, path, _)| *later > index && *path != "/");
+        let came = next.next().map(|(_, at, ..)| at);
+        within(Duration::from_secs(20), at, came, visit.until, index, "a call to `next_url`")
+    });
+    Ruling::of("no login of it was answered `indeterminate`", seen)
+}
+
+fn follows_as_itself(visit: &Visit) -> Ruling {
+    let who = |call: &Request| {
+        ["first", "last", "passwd"].map(|name| call.text(name).unwrap_or_default().to_owned())
+    };
+    let all: Vec<_> = calls(visit).collect();
+    let seen = all.iter().filter(|(_, _, path, _)| *path != "/").map(|(index, _, _, call)| {
+        let before = all.iter().rfind(|(earlier, ..)| earlier < index);
+        let same = before.is_some_and(|(_, _, _, before)| who(before) == who(call));
+        rule(same, *index, || "the credentials of the call before".into(), || "others".into())
+    });
+    Ruling::of("it called no `next_url`", seen)
+}
+
+fn logged_in(visit: &Visit) -> impl Iterator<Item = (usize, Duration)> {
+    let events = visit.events.iter().enumerate();
+    let begun = events.filter(|(_, heard)| matches!(heard.what, What::LoggedIn(..)));
+    begun.map(|(index, heard)| (index, heard.at))
+}
+
+fn needs_inventory_root(visit: &Visit) -> Ruling {
+    let code = visit.said("UseCircuitCode").next().map(|came| (came.index, came.at));
+    let seen = logged_in(visit).map(|(_, at)| {
+        never(Duration::from_secs(10), at, code, visit.until, "circuit without an inventory root")
+    });
+    Ruling::of("it was not watched for 10 s after its login", seen)
+}
+
+fn goes_on(visit: &Visit) -> Ruling {
+    let code = visit.said("UseCircuitCode").next().map(|came| came.at);
+    let seen = logged_in(visit).map(|(index, at)| {
+        within(Duration::from_secs(30), at, code, visit.until, index, "UseCircuitCode")
+    });
+    Ruling::of("it did not log in", seen)
+}
+
+fn gives_up(visit: &Visit) -> Ruling {
+    let left = visit.events.iter().find(|heard| matches!(heard.what, What::LoginLeft));
+    let left = left.map(|heard| heard.at);
+    let seen = calls(visit).take(1).map(|(index, at, ..)| {
+        within(Duration::from_secs(180), at, left, visit.until, index, "giving the login up")
+    });
+    Ruling::of("it was not watched for as long as a login may take", seen)
+}

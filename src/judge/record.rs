@@ -1,0 +1,241 @@
+//! What was seen, as a run record: one case for each requirement of clients.
+
+use super::ruling::{Break, Ruling};
+use super::visit::Visit;
+use super::{Judge, checks};
+use crate::grid::{Grid, Heard, What};
+use crate::net::{Channel, Entry};
+use crate::proto::message::Flags;
+use crate::runner::{
+    CaseRecord, FORMAT, Finding, FindingKind, Outcome, Redactor, RunRecord, TargetRecord,
+};
+use crate::suite::{Catalogue, Level, Requirement};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// What goes into a verdict besides the visits.
+#[derive(Clone, Debug)]
+pub struct Verdict<'a> {
+    /// The requirements.
+    pub catalogue: &'a Catalogue,
+    /// The grid that was visited.
+    pub grid: &'a Grid,
+    /// The ids of the trials that its visitors were put to.
+    pub trials: &'a [String],
+    /// When it began to watch.
+    pub started: jiff::Timestamp,
+    /// How long it watched.
+    pub watched: Duration,
+    /// A broken SHOULD fails too.
+    pub fail_on_should: bool,
+    /// A requirement that was not seen fails too.
+    pub fail_on_impossible: bool,
+    /// The command that does the same again.
+    pub reproduce: &'a str,
+}
+
+/// Rows of a timeline before and behind what broke a requirement.
+const BEFORE: usize = 12;
+const BEHIND: usize = 4;
+
+impl Verdict<'_> {
+    /// The verdict on every visit so far.
+    pub fn record(&self, judge: &Judge) -> RunRecord {
+        let (mut visits, left_out) = judge.visits(&self.grid.regions);
+        visits.iter_mut().for_each(|visit| visit.until = self.watched);
+        let mut redactor = Redactor::default();
+        for visit in &visits {
+            if let Some((session, code)) = visit.session {
+                redactor.add("session_id", &session.to_string());
+                redactor.add("circuit_code", &code.to_string());
+            }
+        }
+        for account in &self.grid.accounts {
+            redactor.add("password", &account.password);
+        }
+        let judged = self.catalogue.all.values().filter_map(|requirement| {
+            let trial = requirement.judge.as_deref()?;
+            let record = self.case(requirement, trial, &visits)?;
+            Some(record.cleaned(&redactor))
+        });
+        let cases: Vec<CaseRecord> = judged.collect();
+        let count = |outcome| cases.iter().any(|case| case.outcome == outcome);
+        let exit = match () {
+            () if visits.is_empty() => 4,
+            () if count(Outcome::Fail) => 1,
+            () if self.fail_on_should && count(Outcome::Warn) => 1,
+            () if self.fail_on_impossible && count(Outcome::Impossible) => 1,
+            () if left_out => 6,
+            () => 0,
+        };
+        RunRecord {
+            format: FORMAT,
+            gridproof: env!("CARGO_PKG_VERSION").into(),
+            target: TargetRecord {
+                name: match visits.len() {
+                    1 => "1 visit".into(),
+                    n => format!("{n} visits"),
+                },
+                login_uri: self.grid.login_uri.clone(),
+                reference: false,
+                profile: None,
+                accounts: self.grid.accounts.len(),
+            },
+            started: self.started.to_string(),
+            ms: self.watched.as_secs_f64() * 1e3,
+            interrupted: left_out,
+            exit,
+            cases,
+        }
+    }
+
+    fn case(&self, requirement: &Requirement, trial: &str, visits: &[Visit]) -> Option<CaseRecord> {
+        let check = checks::of(&requirement.id)?;
+        let mut record = CaseRecord {
+            id: format!("client/{}/{}", requirement.area, requirement.id),
+            title: requirement.text.clone(),
+            outcome: Outcome::Impossible,
+            reason: None,
+            requirements: vec![requirement.id.clone()],
+            held: Vec::new(),
+            findings: Vec::new(),
+            attempts: 0,
+            passes: 0,
+            ms: 0.0,
+            wire: Vec::new(),
+            timeline: Vec::new(),
+            reproduce: self.reproduce.to_owned(),
+        };
+        if trial != "visit" && !self.trials.iter().any(|on| on == trial) {
+            record.reason = Some(format!("not tried: --trial {trial}"));
+            record.reproduce.push_str(&format!(" --trial {trial}"));
+            return Some(record);
+        }
+        record.reason = Some("nobody came".into());
+        let mut held = false;
+        for visit in visits {
+            let ruling = check(visit);
+            if !matches!(ruling, Ruling::Unseen(_)) {
+                record.attempts += 1;
+            }
+            match ruling {
+                Ruling::Unseen(why) => record.reason = Some(why.into()),
+                Ruling::Held => {
+                    held = true;
+                    record.passes += 1;
+                }
+                Ruling::Broken(broken) => {
+                    if record.findings.is_empty() {
+                        record.timeline = self.rows(visit, broken.at);
+                    }
+                    record.findings.push(finding(requirement, broken, self.name(visit.agent)));
+                }
+            }
+        }
+        record.outcome = match (record.findings.is_empty(), held, requirement.level) {
+            (false, _, Level::Must) => Outcome::Fail,
+            (false, ..) => Outcome::Warn,
+            (true, true, _) => Outcome::Pass,
+            (true, false, _) => Outcome::Impossible,
+        };
+        if record.outcome != Outcome::Impossible {
+            record.reason = None;
+        }
+        if record.outcome == Outcome::Pass {
+            record.held = vec![requirement.id.clone()];
+        }
+        Some(record)
+    }
+
+    fn name(&self, agent: Uuid) -> String {
+        self.grid.name_of(agent).unwrap_or_else(|| "a visitor".into())
+    }
+
+    /// The timeline of a visit around one of its events.
+    fn rows(&self, visit: &Visit, at: usize) -> Vec<Entry> {
+        let start = visit.events.first().map_or(Duration::ZERO, |heard| heard.at);
+        let from = at.saturating_sub(BEFORE);
+        let to = (at + BEHIND + 1).min(visit.events.len());
+        let rows = visit.events.get(from..to).unwrap_or_default();
+        rows.iter().map(|heard| self.row(heard, start)).collect()
+    }
+
+    fn row(&self, heard: &Heard, start: Duration) -> Entry {
+        let (channel, direction, text) = told(&heard.what);
+        let region = self.grid.regions.get(heard.region).map(|region| region.name.clone());
+        Entry {
+            ms: heard.at.saturating_sub(start).as_secs_f64() * 1e3,
+            actor: region.unwrap_or_default(),
+            channel,
+            direction,
+            text,
+        }
+    }
+}
+
+fn finding(requirement: &Requirement, broken: Break, who: String) -> Finding {
+    Finding {
+        kind: FindingKind::Broken,
+        requirement: Some(requirement.id.clone()),
+        also: Vec::new(),
+        level: Some(requirement.level),
+        sentence: Some(requirement.text.clone()),
+        source: Some(requirement.source.clone()),
+        step: "visit".into(),
+        path: String::new(),
+        expected: broken.expected,
+        received: format!("{} ({who})", broken.received),
+        stage: None,
+        hint: None,
+        place: None,
+    }
+}
+
+/// What passed, as a row: `→` from the grid, `←` from the visitor.
+fn told(what: &What) -> (Channel, char, String) {
+    match what {
+        What::LoginAsked(path, _) => (Channel::Login, '←', format!("login_to_simulator at {path}")),
+        What::LoggedIn(..) => (Channel::Login, '→', "login true".into()),
+        What::Refused(reason) => (Channel::Login, '→', format!("refused: {reason}")),
+        What::LoginLeft => (Channel::Login, '·', "it gave the login up".into()),
+        What::Seed(kind, names) => {
+            let kind = kind.as_deref().unwrap_or("no content type");
+            let names =
+                names.as_ref().map_or("unreadable".into(), |n| format!("{} names", n.len()));
+            (Channel::Caps, '←', format!("Seed, {kind}, {names}"))
+        }
+        What::Polled(Some(poll)) => {
+            let ack = poll.ack.map_or("undef".into(), |ack| ack.to_string());
+            let done = if poll.done { " done" } else { "" };
+            (Channel::Events, '←', format!("poll, ack {ack}{done}"))
+        }
+        What::Polled(None) => (Channel::Events, '←', "poll, unreadable".into()),
+        What::PollAnswered(status, body) => {
+            let id = body.as_ref().and_then(|body| body.get("id")?.as_i32());
+            let id = id.map_or(String::new(), |id| format!(", id {id}"));
+            (Channel::Events, '→', format!("{status}{id}"))
+        }
+        What::Asked(name) => (Channel::Caps, '←', (*name).to_owned()),
+        What::Received(received) => {
+            let name = match &received.message {
+                Ok(message) => message.name().to_owned(),
+                Err(error) => format!("unreadable: {error}"),
+            };
+            let acks = &received.acks;
+            (Channel::Udp, '←', datagram(received.header, &name, acks))
+        }
+        What::Sent(datagram) => {
+            let name = datagram.message.name();
+            (Channel::Udp, '→', self::datagram(datagram.header, name, &datagram.acks))
+        }
+        What::Silent => (Channel::Udp, '·', "it was silent for too long; its session ended".into()),
+    }
+}
+
+fn datagram(header: crate::proto::message::Header, name: &str, acks: &[u32]) -> String {
+    let flag = |flag, word: &'static str| if header.flags.has(flag) { word } else { "" };
+    let acks: Vec<String> = acks.iter().take(8).map(|ack| format!(" #{ack}")).collect();
+    let acks = if acks.is_empty() { String::new() } else { format!(" acks{}", acks.concat()) };
+    let reliable = flag(Flags::RELIABLE, " reliable");
+    format!("#{} {name}{reliable}{}{acks}", header.sequence, flag(Flags::RESENT, " resent"))
+}

@@ -1,0 +1,106 @@
+//! What a check says of a visit.
+
+use std::time::Duration;
+
+/// What a check says of a visit.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Ruling {
+    /// The visit had no occasion for it, or was too short.
+    Unseen(&'static str),
+    /// It was seen to hold.
+    Held,
+    /// It was broken.
+    Broken(Break),
+}
+
+/// How a requirement was broken.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Break {
+    /// Where in the visit.
+    pub at: usize,
+    pub expected: String,
+    pub received: String,
+}
+
+impl Break {
+    pub fn new(at: usize, expected: impl Into<String>, received: impl Into<String>) -> Self {
+        Self { at, expected: expected.into(), received: received.into() }
+    }
+}
+
+impl Ruling {
+    /// Broken by the first that is broken, held if any was seen to hold; none says nothing.
+    pub fn of(
+        unseen: &'static str,
+        seen: impl IntoIterator<Item = Option<Result<(), Break>>>,
+    ) -> Self {
+        let mut ruling = Self::Unseen(unseen);
+        for one in seen.into_iter().flatten() {
+            match one {
+                Ok(()) => ruling = Self::Held,
+                Err(broken) => return Self::Broken(broken),
+            }
+        }
+        ruling
+    }
+}
+
+/// Holds if true; broken with these words if not.
+pub(super) fn rule(
+    holds: bool,
+    at: usize,
+    expected: impl FnOnce() -> String,
+    received: impl FnOnce() -> String,
+) -> Option<Result<(), Break>> {
+    Some(if holds { Ok(()) } else { Err(Break::new(at, expected(), received())) })
+}
+
+/// What was awaited from `since` on: it came at `came`, or there was time for it until `watched`.
+/// Nothing is said where the time was too short.
+pub(super) fn within(
+    limit: Duration,
+    since: Duration,
+    came: Option<Duration>,
+    watched: Duration,
+    at: usize,
+    what: &str,
+) -> Option<Result<(), Break>> {
+    let expected = || format!("{what} within {}", seconds(limit));
+    match came {
+        Some(came) if came <= since + limit => Some(Ok(())),
+        Some(came) => {
+            Some(Err(Break::new(at, expected(), format!("after {}", seconds(came - since)))))
+        }
+        None if watched >= since + limit => {
+            let received = format!("nothing in {}", seconds(watched - since));
+            Some(Err(Break::new(at, expected(), received)))
+        }
+        None => None,
+    }
+}
+
+/// What must not come after `since`: it came at `came`, or it was watched for `limit` and did not.
+pub(super) fn never(
+    limit: Duration,
+    since: Duration,
+    came: Option<(usize, Duration)>,
+    watched: Duration,
+    what: &str,
+) -> Option<Result<(), Break>> {
+    match came {
+        Some((at, came)) => {
+            let after = format!("one after {}", seconds(came.saturating_sub(since)));
+            Some(Err(Break::new(at, format!("no {what}"), after)))
+        }
+        None if watched >= since + limit => Some(Ok(())),
+        None => None,
+    }
+}
+
+/// A time as people say it.
+pub(super) fn seconds(time: Duration) -> String {
+    match time.as_secs_f64() {
+        s if s < 1.0 => format!("{:.0} ms", s * 1e3),
+        s => format!("{s:.1} s"),
+    }
+}

@@ -1,0 +1,206 @@
+//! A visit: everything that passed between one visitor and the grid, from a login on.
+
+use crate::grid::{Heard, Received, RunningRegion, What};
+use crate::proto::llsd::Llsd;
+use crate::proto::message::{Datagram, Flags, Message};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A visit.
+#[derive(Clone, Debug)]
+pub(super) struct Visit {
+    /// Who.
+    pub agent: Uuid,
+    /// Its session id and circuit code, once it is logged in.
+    pub session: Option<(Uuid, u32)>,
+    /// What passed, in order.
+    pub events: Vec<Heard>,
+    /// How long it was watched.
+    pub until: Duration,
+    /// The regions there are.
+    pub regions: Vec<RunningRegion>,
+}
+
+/// A datagram that came: where it stands, when and in which region.
+#[derive(Clone, Copy)]
+pub(super) struct Came<'v> {
+    pub index: usize,
+    pub at: Duration,
+    pub region: usize,
+    pub received: &'v Received,
+}
+
+/// A datagram that was sent.
+#[derive(Clone, Copy)]
+pub(super) struct Went<'v> {
+    pub index: usize,
+    pub at: Duration,
+    pub region: usize,
+    pub datagram: &'v Datagram,
+}
+
+/// An event that the visitor was told, and in which region.
+pub(super) struct Told<'v> {
+    pub index: usize,
+    pub at: Duration,
+    pub body: &'v Llsd,
+}
+
+impl<'v> Came<'v> {
+    pub fn message(&self) -> Option<&'v Message> {
+        self.received.message.as_ref().ok()
+    }
+
+    pub fn is(&self, name: &str) -> bool {
+        self.message().is_some_and(|message| message.name() == name)
+    }
+
+    pub fn number(&self) -> u32 {
+        self.received.header.sequence
+    }
+
+    pub fn has(&self, flag: Flags) -> bool {
+        self.received.header.flags.has(flag)
+    }
+
+    /// Whether it says something, and does not only acknowledge or answer.
+    pub fn speaks(&self) -> bool {
+        !self.is("PacketAck") && !self.is("CompletePingCheck")
+    }
+}
+
+impl Went<'_> {
+    pub fn is(&self, name: &str) -> bool {
+        self.datagram.message.name() == name
+    }
+
+    pub fn number(&self) -> u32 {
+        self.datagram.header.sequence
+    }
+
+    pub fn has(&self, flag: Flags) -> bool {
+        self.datagram.header.flags.has(flag)
+    }
+
+    /// The numbers it acknowledges.
+    pub fn acks(&self) -> impl Iterator<Item = u32> {
+        let rows = self.datagram.message.rows("Packets").filter(|_| self.is("PacketAck"));
+        let body = rows.map(|row| row.number("ID") as u32);
+        self.datagram.acks.iter().copied().chain(body)
+    }
+}
+
+/// One circuit of a visit: what came and what was sent, from the UseCircuitCode that opened it.
+#[derive(Default)]
+pub(super) struct Wire<'v> {
+    pub came: Vec<Came<'v>>,
+    pub went: Vec<Went<'v>>,
+}
+
+impl Wire<'_> {
+    /// When something came last.
+    pub fn alive(&self) -> Duration {
+        self.came.last().map_or(Duration::ZERO, |came| came.at)
+    }
+}
+
+impl Visit {
+    /// The visit of somebody who is about to log in.
+    pub fn new(agent: Uuid) -> Self {
+        let (events, regions) = (Vec::new(), Vec::new());
+        Self { agent, session: None, events, until: Duration::ZERO, regions }
+    }
+
+    pub fn came(&self) -> impl Iterator<Item = Came<'_>> {
+        self.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
+            What::Received(received) => {
+                Some(Came { index, at: heard.at, region: heard.region, received })
+            }
+            _ => None,
+        })
+    }
+
+    pub fn went(&self) -> impl Iterator<Item = Went<'_>> {
+        self.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
+            What::Sent(datagram) => {
+                Some(Went { index, at: heard.at, region: heard.region, datagram })
+            }
+            _ => None,
+        })
+    }
+
+    /// What came of this name, resends left out.
+    pub fn said<'v>(&'v self, name: &'v str) -> impl Iterator<Item = Came<'v>> {
+        self.came().filter(move |came| came.is(name) && !came.has(Flags::RESENT))
+    }
+
+    /// What was sent of this name, resends left out.
+    pub fn sent<'v>(&'v self, name: &'v str) -> impl Iterator<Item = Went<'v>> {
+        self.went().filter(move |went| went.is(name) && !went.has(Flags::RESENT))
+    }
+
+    /// The circuits, in the order they were opened.
+    pub fn wires(&self) -> Vec<Wire<'_>> {
+        let mut wires: Vec<(usize, Wire<'_>)> = Vec::new();
+        for (index, heard) in self.events.iter().enumerate() {
+            let (at, region) = (heard.at, heard.region);
+            let open = wires.iter().rposition(|(of, _)| *of == region);
+            match &heard.what {
+                What::Received(received) => {
+                    let came = Came { index, at, region, received };
+                    if !received.on_circuit && came.is("UseCircuitCode") {
+                        wires.push((region, Wire { came: vec![came], went: Vec::new() }));
+                    } else if let (Some(open), true) = (open, received.on_circuit) {
+                        wires[open].1.came.push(came);
+                    }
+                }
+                What::Sent(datagram) => {
+                    if let Some(open) = open {
+                        wires[open].1.went.push(Went { index, at, region, datagram });
+                    }
+                }
+                _ => {}
+            }
+        }
+        wires.into_iter().map(|(_, wire)| wire).collect()
+    }
+
+    /// Every event of this name that the visitor was told, in whatever region.
+    pub fn told<'v>(&'v self, name: &'v str) -> impl Iterator<Item = Told<'v>> {
+        let answers =
+            self.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
+                What::PollAnswered(200, Some(body)) => Some((index, heard, body)),
+                _ => None,
+            });
+        answers.flat_map(move |(index, heard, body)| {
+            let events = body.get("events").and_then(Llsd::as_array).unwrap_or_default();
+            events.iter().filter_map(move |event| {
+                let message = event.get("message").and_then(Llsd::as_str)?;
+                let body = event.get("body").filter(|_| message == name)?;
+                Some(Told { index, at: heard.at, body })
+            })
+        })
+    }
+
+    /// The region with this UDP port.
+    pub fn region(&self, port: u16) -> Option<usize> {
+        self.regions.iter().position(|region| region.udp_port == port)
+    }
+
+    /// When the visitor said it would go, or was gone.
+    pub fn left(&self) -> Option<Duration> {
+        let request = self.said("LogoutRequest").next().map(|came| came.at);
+        let silent = self.events.iter().find(|heard| matches!(heard.what, What::Silent));
+        request.or(silent.map(|heard| heard.at))
+    }
+
+    /// Until when the visitor could act: until it left, or as long as it was watched.
+    pub fn present(&self) -> Duration {
+        self.left().unwrap_or(self.until)
+    }
+
+    /// When the avatar first stood in the world.
+    pub fn arrived(&self) -> Option<Duration> {
+        self.sent("AgentMovementComplete").next().map(|went| went.at)
+    }
+}
