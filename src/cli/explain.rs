@@ -2,6 +2,8 @@
 
 use super::{Failed, TemplateArgs, World, library, say, steps, template};
 use crate::grid::Policy;
+use crate::judge;
+use crate::proto::template::Template;
 use crate::report::wrap;
 use crate::runner::EXIT;
 use crate::suite::{Case, Library, Requirement};
@@ -12,7 +14,7 @@ use clap::Args;
 #[derive(Args, Debug)]
 pub struct ExplainArgs {
     /// A case, requirement or step; or types, predicates, outcomes, exit-codes, record, mutants,
-    /// policies
+    /// policies, trials
     id: String,
     #[command(flatten)]
     template: TemplateArgs,
@@ -128,8 +130,27 @@ fn topic(name: &str) -> Option<String> {
             let policies = Policy::ALL.iter().map(|(_, word, doc)| format!("{word:<24} {doc}\n"));
             policies.collect()
         }
+        "trials" => trials(),
         _ => return None,
     })
+}
+
+/// What a judging grid does to its visitors.
+fn trials() -> String {
+    let trials = judge::trials(Template::shipped()).unwrap_or_default();
+    let (quiet, named): (Vec<_>, Vec<_>) = trials.iter().partition(|trial| trial.quiet);
+    let lines = |trials: &[&judge::Trial]| {
+        let lines = trials.iter().flat_map(|trial| {
+            let title = wrap(&trial.title, 56).into_iter().enumerate();
+            title.map(|(n, line)| (if n == 0 { trial.id.as_str() } else { "" }, line))
+        });
+        lines.map(|(id, line)| format!("  {id:<20} {line}\n")).collect::<String>()
+    };
+    format!(
+        "What `serve --judge` does to every visitor:\n{}By name, `--trial NAME`:\n{}",
+        lines(&quiet),
+        lines(&named)
+    )
 }
 
 const RECORD: &str = "\

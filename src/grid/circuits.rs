@@ -296,7 +296,8 @@ impl Circuits {
         let out = self.spoil(out);
         for (to, bytes) in &out {
             let agent = self.clients.get(to).map(|client| client.agent);
-            self.ear.sent(&self.template, agent.unwrap_or_default(), self.region, bytes);
+            let whose = (agent.unwrap_or_default(), self.region);
+            self.ear.sent(&self.template, whose, *to, bytes);
         }
         let gone = |client: &Client| {
             client.circuit.is_closed() || (client.closing && client.circuit.is_settled())

@@ -44,7 +44,9 @@ impl Region {
         if self.shared.ear.is_open() {
             let circuit = self.circuits.client(from).map(|client| client.agent);
             let closing = self.circuits.is_closing(from);
-            let heard = witness::received(&template, decoder, bytes, circuit.is_some(), closing);
+            let datagram = (from, bytes);
+            let known = circuit.is_some();
+            let heard = witness::received(&template, decoder, datagram, known, closing);
             self.shared.ear.received(self.index, circuit, heard);
         }
         let read_on;

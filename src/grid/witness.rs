@@ -6,6 +6,7 @@ use crate::proto::llsd::Llsd;
 use crate::proto::login;
 use crate::proto::message::{Datagram, Decoder, Flags, Header, Message};
 use crate::proto::template::Template;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -47,8 +48,8 @@ pub enum What {
     Asked(&'static str),
     /// A datagram came.
     Received(Received),
-    /// A datagram was sent.
-    Sent(Datagram),
+    /// A datagram was sent, to this address.
+    Sent(SocketAddr, Datagram),
     /// The session ended because the visitor was silent for too long.
     Silent,
 }
@@ -64,6 +65,8 @@ pub struct Received {
     pub message: Result<Message, String>,
     /// Bytes behind the last block.
     pub trailing: usize,
+    /// Where it came from.
+    pub from: SocketAddr,
     /// It came on a circuit that was open.
     pub on_circuit: bool,
 }
@@ -100,11 +103,17 @@ impl Ear {
     }
 
     /// Tells of a datagram that goes out.
-    pub fn sent(&self, template: &Template, agent: Uuid, region: usize, bytes: &[u8]) {
+    pub fn sent(
+        &self,
+        template: &Template,
+        (agent, region): (Uuid, usize),
+        to: SocketAddr,
+        bytes: &[u8],
+    ) {
         if self.is_open()
             && let Ok(datagram) = Datagram::decode(template, bytes)
         {
-            self.hear(agent, region, || What::Sent(datagram));
+            self.hear(agent, region, || What::Sent(to, datagram));
         }
     }
 }
@@ -113,7 +122,7 @@ impl Ear {
 pub(super) fn received(
     template: &Template,
     decoder: &mut Decoder,
-    bytes: &[u8],
+    (from, bytes): (SocketAddr, &[u8]),
     known: bool,
     closing: bool,
 ) -> Received {
@@ -123,6 +132,7 @@ pub(super) fn received(
             acks: packet.acknowledged().collect(),
             message: Ok(packet.to_message()),
             trailing: packet.trailing,
+            from,
             on_circuit: known && !(closing && packet.name() == "UseCircuitCode"),
         },
         Err(error) => {
@@ -133,7 +143,7 @@ pub(super) fn received(
                 _ => Header::default(),
             };
             let message = Err(error.to_string());
-            Received { header, acks: Vec::new(), message, trailing: 0, on_circuit: known }
+            Received { header, acks: Vec::new(), message, trailing: 0, from, on_circuit: known }
         }
     }
 }

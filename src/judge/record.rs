@@ -99,7 +99,7 @@ impl Verdict<'_> {
             requirements: vec![requirement.id.clone()],
             held: Vec::new(),
             findings: Vec::new(),
-            attempts: 0,
+            attempts: 1,
             passes: 0,
             ms: 0.0,
             wire: Vec::new(),
@@ -112,27 +112,25 @@ impl Verdict<'_> {
             return Some(record);
         }
         record.reason = Some("nobody came".into());
-        let mut held = false;
+        let (mut held, mut broken) = (0, 0);
         for visit in visits {
-            let ruling = check(visit);
-            if !matches!(ruling, Ruling::Unseen(_)) {
-                record.attempts += 1;
-            }
-            match ruling {
+            match check(visit) {
                 Ruling::Unseen(why) => record.reason = Some(why.into()),
-                Ruling::Held => {
-                    held = true;
-                    record.passes += 1;
-                }
-                Ruling::Broken(broken) => {
-                    if record.findings.is_empty() {
-                        record.timeline = self.rows(visit, broken.at);
+                Ruling::Held => held += 1,
+                Ruling::Broken(how) => {
+                    broken += 1;
+                    // One visit shows it; that there are others is said.
+                    if broken == 1 {
+                        record.timeline = self.rows(visit, how.at);
+                        record.findings.push(finding(requirement, how, self.name(visit.agent)));
                     }
-                    record.findings.push(finding(requirement, broken, self.name(visit.agent)));
                 }
             }
         }
-        record.outcome = match (record.findings.is_empty(), held, requirement.level) {
+        if let (Some(finding), true) = (record.findings.first_mut(), held + broken > 1) {
+            finding.hint = Some(format!("broken in {broken} of {} visits", held + broken));
+        }
+        record.outcome = match (broken == 0, held > 0, requirement.level) {
             (false, _, Level::Must) => Outcome::Fail,
             (false, ..) => Outcome::Warn,
             (true, true, _) => Outcome::Pass,
@@ -143,6 +141,7 @@ impl Verdict<'_> {
         }
         if record.outcome == Outcome::Pass {
             record.held = vec![requirement.id.clone()];
+            record.passes = 1;
         }
         Some(record)
     }
@@ -217,14 +216,13 @@ fn told(what: &What) -> (Channel, char, String) {
         }
         What::Asked(name) => (Channel::Caps, '←', (*name).to_owned()),
         What::Received(received) => {
-            let name = match &received.message {
-                Ok(message) => message.name().to_owned(),
+            let row = match &received.message {
+                Ok(message) => datagram(received.header, message.name(), &received.acks),
                 Err(error) => format!("unreadable: {error}"),
             };
-            let acks = &received.acks;
-            (Channel::Udp, '←', datagram(received.header, &name, acks))
+            (Channel::Udp, '←', row)
         }
-        What::Sent(datagram) => {
+        What::Sent(_, datagram) => {
             let name = datagram.message.name();
             (Channel::Udp, '→', self::datagram(datagram.header, name, &datagram.acks))
         }

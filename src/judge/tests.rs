@@ -1,1 +1,352 @@
+//! Proof that each check can fail: visits of our own viewer, in which every check that they give
+//! occasion for holds, and the same visits with one thing in them changed.
 
+mod hand;
+
+use super::*;
+use crate::grid::{Grid, Received};
+use crate::proto::event_queue::PollRequest;
+use crate::proto::llsd::Llsd;
+use crate::proto::message::{Field, Flags, Message};
+use crate::proto::template::Template;
+use crate::runner::{Engine, Options, reference_config, reference_target};
+use crate::suite::{Files, Library, Profile};
+use hand::{by_hand, made, of_neighbours};
+use ruling::Ruling;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// The cases by which our viewer visits, each with the trials it is put to besides the quiet ones.
+const VISITS: &[(&str, &[&str])] = &[
+    ("teleport/region/there-and-back", &[]),
+    ("teleport/region/distant", &["nameless-flags", "late-greeting"]),
+    ("teleport/crossing/walks", &[]),
+    ("teleport/local/no-such-region[null]", &[]),
+    ("circuit/pings/from-the-simulator", &[]),
+    ("teleport/local/here", &["foreign-finish", "foreign-crossing", "udp-finish", "udp-enable"]),
+    (
+        "teleport/crossing/closed-region",
+        &["foreign-finish", "foreign-crossing", "udp-finish", "udp-enable"],
+    ),
+    ("teleport/local/here", &["lost-queue"]),
+    ("inventory/udp/root", &["no-inventory-caps"]),
+    ("teleport/crossing/walks", &["lost-ack"]),
+];
+
+/// The visits that come of a case, each event 10 ms after the one before.
+async fn visits(library: &Arc<Library>, case: &str, named: &[&str]) -> Vec<Visit> {
+    let judge = Judge::default();
+    let mut config = reference_config(4);
+    config.witness = Some(judge.witness());
+    for trial in trials(Template::shipped()).unwrap() {
+        if trial.quiet || named.contains(&trial.id.as_str()) {
+            config.faults = config.faults.and(&trial.faults);
+            config.without.extend(trial.without);
+        }
+    }
+    let grid = Grid::start(config).await.unwrap();
+    let template = Template::shipped().clone();
+    let (target, profile) = (reference_target(&grid), Profile::default());
+    let options = Options { jobs: 1, ..Options::default() };
+    let cases = library.cases().filter(|c| c.id == case).cloned().collect::<Vec<_>>();
+    assert_eq!(cases.len(), 1, "{case}");
+    let engine = Engine::new(target, library.clone(), profile, template, options);
+    let (_stop, stopped) = watch::channel(false);
+    engine.run(&cases, stopped, &|_| {}).await;
+    let (mut visits, _) = judge.visits(&grid.regions);
+    grid.shutdown().await;
+    visits.iter_mut().for_each(even);
+    visits
+}
+
+/// Every event 10 ms after the one before, so that no machine is too slow for a visit; its farewell,
+/// and what follows, much later, so that there was time for all that did not come.
+fn even(visit: &mut Visit) {
+    let last = visit.events.iter().rposition(|h| matches!(h.what, What::Received(_)));
+    let logout = visit.events.iter().position(|h| is(&h.what, "LogoutRequest"));
+    let last = logout.or(last);
+    for (n, heard) in visit.events.iter_mut().enumerate() {
+        let later = if last.is_some_and(|last| n >= last) { 200 } else { 0 };
+        heard.at = Duration::from_millis(10 * n as u64) + Duration::from_secs(later);
+    }
+    visit.until = Duration::from_secs(1000);
+}
+
+/// Changes each datagram of this name that came.
+fn each(visit: &mut Visit, name: &str, mut change: impl FnMut(&mut Received)) {
+    for heard in &mut visit.events {
+        if let What::Received(received) = &mut heard.what
+            && received.message.as_ref().is_ok_and(|m| name.is_empty() || m.name() == name)
+        {
+            change(received);
+        }
+    }
+}
+
+/// Changes a field of each message of this name that came.
+fn field(visit: &mut Visit, name: &str, block: &str, field: &str, value: Field<Vec<u8>>) {
+    each(visit, name, |received| {
+        let message = received.message.clone().unwrap();
+        received.message = Ok(message.with(block, field, value.clone()));
+    });
+}
+
+/// Leaves out what this is true of; `n` says how many are kept.
+fn without(visit: &mut Visit, kept: usize, gone: impl Fn(&What) -> bool) {
+    let mut seen = 0;
+    visit.events.retain(|heard| {
+        seen += usize::from(gone(&heard.what));
+        !gone(&heard.what) || seen <= kept
+    });
+}
+
+fn is(what: &What, name: &str) -> bool {
+    matches!(what, What::Received(r) if r.message.as_ref().is_ok_and(|m| m.name() == name))
+}
+
+/// Says again at the end what was said first of this name.
+fn again(visit: &mut Visit, name: &str, change: impl Fn(&mut Heard)) {
+    let first = visit.events.iter().find(|heard| is(&heard.what, name));
+    let mut heard = first.unwrap_or_else(|| panic!("no {name} came")).clone();
+    heard.at = visit.events.last().unwrap().at + Duration::from_millis(10);
+    if let What::Received(received) = &mut heard.what {
+        received.on_circuit = true;
+    }
+    change(&mut heard);
+    visit.events.push(heard);
+}
+
+fn unreliable(visit: &mut Visit, name: &str) {
+    each(visit, name, |r| r.header.flags = r.header.flags.without(Flags::RELIABLE));
+}
+
+fn ask(visit: &mut Visit, change: fn(&mut crate::proto::login::Request)) {
+    for heard in &mut visit.events {
+        if let What::LoginAsked(_, call) = &mut heard.what {
+            change(call);
+        }
+    }
+}
+
+fn polls(visit: &mut Visit, change: impl Fn(&mut Option<PollRequest>)) {
+    for heard in &mut visit.events {
+        if let What::Polled(poll) = &mut heard.what {
+            change(poll);
+        }
+    }
+}
+
+fn seeds(visit: &mut Visit, to: fn(&mut Option<String>, &mut Option<Vec<String>>)) {
+    for heard in &mut visit.events {
+        if let What::Seed(kind, names) = &mut heard.what {
+            to(kind, names);
+        }
+    }
+}
+
+fn wrong_acks(visit: &mut Visit) {
+    polls(visit, |poll| {
+        if let Some(PollRequest { ack: Some(ack), .. }) = poll {
+            *ack += 1;
+        }
+    });
+}
+
+/// A number that was acknowledged comes again later.
+fn resend_acked(visit: &mut Visit) {
+    again(visit, "UseCircuitCode", |heard| {
+        let What::Received(received) = &mut heard.what else { return };
+        received.header.flags = received.header.flags.with(Flags::RESENT);
+    });
+}
+
+/// A check, where it holds, and what breaks it.
+type Proof = (&'static str, fn(&mut Visit));
+
+const BY_VISITS: &[Proof] = &[
+    ("LOGIN-CLIENT-PASSWORD-1", |v| ask(v, |call| call.set("passwd", Llsd::string("secret")))),
+    ("LOGIN-CLIENT-START-1", |v| ask(v, |call| call.remove("start"))),
+    ("LOGIN-CLIENT-VIEWER-1", |v| ask(v, |call| call.remove("version"))),
+    ("LOGIN-CLIENT-MACHINE-1", |v| ask(v, |call| call.remove("id0"))),
+    ("LOGIN-UNKNOWN-MEMBERS-OK-1", |v| without(v, 0, |w| is(w, "UseCircuitCode"))),
+    ("PKT-CLIENT-DECODES-1", |v| each(v, "AgentThrottle", |r| r.message = Err("cut".into()))),
+    ("PKT-CLIENT-TRAILING-1", |v| each(v, "AgentThrottle", |r| r.trailing = 3)),
+    ("CIR-CLIENT-SEQ-1", |v| each(v, "AgentThrottle", |r| r.header.sequence = 1)),
+    ("CIR-CLIENT-SEQ-2", |v| each(v, "LogoutRequest", |r| r.header.sequence += 5)),
+    ("CIR-CLIENT-SEQ-3", |v| each(v, "", |r| r.header.sequence += 5)),
+    ("CIR-CLIENT-ACK-1", |v| each(v, "", |r| r.acks.clear())),
+    ("CIR-CLIENT-ACK-2", |v| each(v, "", |r| r.acks.clear())),
+    ("CIR-CLIENT-ACK-UNRELIABLE-1", |v| {
+        each(v, "PacketAck", |r| r.header.flags = r.header.flags.with(Flags::RELIABLE));
+    }),
+    ("CIR-ACK-MANY-1", resend_acked),
+    ("CIR-CLIENT-PING-1", |v| without(v, 0, |w| is(w, "CompletePingCheck"))),
+    ("CIR-CLIENT-PING-2", |v| without(v, 0, |w| is(w, "CompletePingCheck"))),
+    ("CIR-CLIENT-OLDEST-1", |v| {
+        field(v, "StartPingCheck", "PingID", "OldestUnacked", Field::U32(1 << 20));
+    }),
+    ("CIR-CLIENT-RESEND-1", |v| {
+        each(v, "", |r| r.header.flags = r.header.flags.without(Flags::RESENT));
+    }),
+    ("CIR-RESEND-GIVEUP-1", |v| {
+        each(v, "", |r| r.header.flags = r.header.flags.without(Flags::RESENT));
+        let resent =
+            |heard: &Heard| matches!(&heard.what, What::Received(r) if r.header.sequence == 4);
+        let first = v.events.iter().position(resent).unwrap();
+        for n in 0..12 {
+            let copy = v.events[first].clone();
+            v.events.insert(first + 1 + n, copy);
+        }
+    }),
+    ("CIR-CLIENT-RESEND-3", resend_acked),
+    ("CIR-CLIENT-TRUST-1", |v| {
+        let kill = Message::named(Template::shipped(), "KillObject");
+        each(v, "AgentThrottle", |r| r.message = Ok(kill.clone()));
+    }),
+    ("HS-CLIENT-CODE-FIRST-1", |v| {
+        let mut early =
+            v.events.iter().find(|heard| is(&heard.what, "AgentThrottle")).unwrap().clone();
+        early.at = Duration::ZERO;
+        v.events.insert(0, early);
+    }),
+    ("HS-CLIENT-CODE-IDS-1", |v| {
+        let (session, agent) = (Field::Uuid(v.session.unwrap().0), Field::Uuid(v.agent));
+        field(v, "UseCircuitCode", "CircuitCode", "ID", session);
+        field(v, "UseCircuitCode", "CircuitCode", "SessionID", agent);
+    }),
+    ("HS-CLIENT-CODE-RELIABLE-1", |v| unreliable(v, "UseCircuitCode")),
+    ("HS-CLIENT-MOVEMENT-1", |v| {
+        field(v, "CompleteAgentMovement", "AgentData", "CircuitCode", Field::U32(1));
+    }),
+    ("HS-CLIENT-MOVEMENT-RELIABLE-1", |v| unreliable(v, "CompleteAgentMovement")),
+    ("HS-CLIENT-CHILD-1", |v| again(v, "CompleteAgentMovement", |heard| heard.region = 3)),
+    ("HS-CLIENT-IDS-1", |v| {
+        let (session, agent) = (Field::Uuid(v.session.unwrap().0), Field::Uuid(v.agent));
+        field(v, "LogoutRequest", "AgentData", "AgentID", session);
+        field(v, "LogoutRequest", "AgentData", "SessionID", agent);
+    }),
+    ("HS-CLIENT-LOGOUT-1", |v| {
+        for heard in &mut v.events {
+            if is(&heard.what, "LogoutRequest") {
+                heard.what = What::Silent;
+            }
+        }
+    }),
+    ("HS-CLIENT-LOGOUT-2", |v| unreliable(v, "LogoutRequest")),
+    ("HS-CLIENT-LOGOUT-3", |v| {
+        again(v, "AgentThrottle", |heard| heard.at += Duration::from_secs(9))
+    }),
+    ("HS-RH-REPEAT-TOLERATED-1", |v| without(v, 1, |w| is(w, "RegionHandshakeReply"))),
+    ("HS-RH-REPEAT-TOLERATED-2", |v| {
+        let (index, at) = v.sent("RegionHandshake").nth(1).map(|w| (w.index, w.at)).unwrap();
+        again(v, "CompleteAgentMovement", |heard| heard.at = at + Duration::from_millis(1));
+        let anew = v.events.pop().unwrap();
+        v.events.insert(index + 1, anew);
+    }),
+    ("HS-AMC-CHANNEL-EMPTY-OK-1", |v| {
+        let arrived = v.arrived().unwrap();
+        let last = v.present();
+        v.events.retain(|heard| {
+            heard.at < arrived || heard.at >= last || !matches!(heard.what, What::Received(_))
+        });
+    }),
+    ("SEED-CLIENT-ASKED-1", |v| without(v, 0, |w| matches!(w, What::Seed(..)))),
+    ("SEED-CLIENT-TYPE-1", |v| seeds(v, |kind, _| *kind = Some("application/xml".into()))),
+    ("SEED-CLIENT-BODY-1", |v| seeds(v, |_, names| *names = None)),
+    ("SEED-RESPONSE-TYPE-ANY-1", |v| {
+        without(v, 0, |w| matches!(w, What::Polled(_) | What::Asked(_)));
+    }),
+    ("EQ-CLIENT-BODY-1", |v| polls(v, |poll| *poll = None)),
+    ("EQ-ACK-UNDEF-FIRST-1", |v| {
+        polls(v, |poll| *poll = Some(PollRequest { ack: Some(0), done: false }))
+    }),
+    ("EQ-ACK-UNDEF-FIRST-2", |v| {
+        polls(v, |poll| *poll = Some(PollRequest { ack: None, done: true }))
+    }),
+    ("EQ-ACK-ECHO-1", wrong_acks),
+    ("EV-LLSD-NO-PROLOG-1", wrong_acks),
+    ("INVUDP-BULK-EQ-ENDTAG-SPACE-1", wrong_acks),
+    ("EV-UNKNOWN-MESSAGE-1", wrong_acks),
+    ("EV-UNKNOWN-MESSAGE-2", |v| without(v, 1, |w| is(w, "CompleteAgentMovement"))),
+    ("EQ-404-STOPS-1", |v| {
+        let gone = |heard: &&Heard| matches!(heard.what, What::PollAnswered(404, _));
+        let gone = v.events.iter().rfind(gone).unwrap().clone();
+        let what = What::Polled(Some(PollRequest { ack: None, done: false }));
+        v.events.push(Heard { what, at: gone.at + Duration::from_secs(1), ..gone });
+    }),
+    ("INVHTTP-FALLBACK-UDP-1", |v| without(v, 0, |w| is(w, "FetchInventoryDescendents"))),
+    ("TP-X-NEW-CIRCUIT-1", |v| without(v, 1, |w| is(w, "CompleteAgentMovement"))),
+    ("TP-UNKNOWN-FLAG-BITS-1", |v| without(v, 1, |w| is(w, "CompleteAgentMovement"))),
+    ("TP-X-NO-ENABLE-1", |v| without(v, 1, |w| is(w, "CompleteAgentMovement"))),
+    ("TP-X-SEED-1", |v| without(v, 1, |w| matches!(w, What::Seed(..)))),
+    ("TP-X-WRONG-AGENT-1", enter_another),
+    ("CR-SESSION-MISMATCH-1", enter_another),
+    ("TP-FINISH-UDP-REFUSED-1", enter_another),
+    ("DEPRECATED-UDP-VIEWER-1", enter_another),
+    ("TP-X-AMC-THEN-HANDSHAKE-1", |v| without(v, 0, |w| is(w, "RegionHandshakeReply"))),
+    ("CR-NO-USECIRCUIT-1", |v| {
+        let to = v.told("CrossedRegion").next().map(|told| (told.index, told.at)).unwrap();
+        again(v, "UseCircuitCode", |heard| (heard.region, heard.at) = (1, to.1));
+        let code = v.events.pop().unwrap();
+        v.events.insert(to.0 + 1, code);
+    }),
+];
+
+/// It opens a circuit to every region.
+fn enter_another(visit: &mut Visit) {
+    for region in 0..visit.regions.len() {
+        again(visit, "UseCircuitCode", |heard| heard.region = region);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_check_holds_in_a_visit_of_our_viewer_and_can_be_broken() {
+    let library = Arc::new(Library::load(&Files::shipped(), Template::shipped()).unwrap());
+    let come = VISITS.iter().map(async |(case, named)| visits(&library, case, named).await);
+    let all: Vec<Visit> = futures::future::join_all(come).await.into_iter().flatten().collect();
+    for (id, break_it) in BY_VISITS {
+        let check = checks::of(id).unwrap();
+        let good = all.iter().find(|visit| check(visit) == Ruling::Held);
+        let mut visit = good.unwrap_or_else(|| panic!("{id} holds in no visit")).clone();
+        break_it(&mut visit);
+        assert!(matches!(check(&visit), Ruling::Broken(_)), "{id}: {:?}", check(&visit));
+    }
+}
+
+#[test]
+fn every_other_check_holds_and_breaks_in_a_visit_made_by_hand() {
+    let made = by_hand().into_iter().map(|(id, holds, breaks)| (id, made(holds), made(breaks)));
+    for (id, holds, breaks) in made.chain(of_neighbours()) {
+        let check = checks::of(id).unwrap();
+        assert_eq!(check(&holds), Ruling::Held, "{id}");
+        let broken = check(&breaks);
+        assert!(matches!(broken, Ruling::Broken(_)), "{id}: {broken:?}");
+    }
+}
+
+#[test]
+fn every_check_has_its_proof_and_its_requirement_of_clients() {
+    let library = Library::load(&Files::shipped(), Template::shipped()).unwrap();
+    let trials = trials(Template::shipped()).unwrap();
+    let known = |id: &str| id == "visit" || trials.iter().any(|trial| trial.id == id);
+    let proven: Vec<&str> = BY_VISITS.iter().map(|(id, _)| *id).collect();
+    let (by_hand, of_neighbours) = (by_hand(), of_neighbours());
+    let by_hand = by_hand.iter().map(|(id, ..)| *id);
+    let by_hand: Vec<&str> = by_hand.chain(of_neighbours.iter().map(|(id, ..)| *id)).collect();
+    for (id, _) in checks::all() {
+        let by_hand = by_hand.contains(id);
+        assert!(proven.contains(id) || by_hand, "{id} has no proof that it can fail");
+        let requirement =
+            library.catalogue.get(id).unwrap_or_else(|| panic!("no requirement {id}"));
+        assert_eq!(requirement.target, "client", "{id}");
+        assert!(requirement.judge.as_deref().is_some_and(known), "{id}: {:?}", requirement.judge);
+    }
+    for requirement in library.catalogue.all.values().filter(|r| r.judge.is_some()) {
+        assert!(checks::of(&requirement.id).is_some(), "no check judges {}", requirement.id);
+    }
+    // What nothing is judged by would be done to visitors for nothing.
+    for trial in &trials {
+        let judged = |r: &crate::suite::Requirement| r.judge.as_deref() == Some(&trial.id);
+        assert!(library.catalogue.all.values().any(judged), "trial {} judges nothing", trial.id);
+    }
+}

@@ -3,6 +3,7 @@
 use crate::grid::{Heard, Received, RunningRegion, What};
 use crate::proto::llsd::Llsd;
 use crate::proto::message::{Datagram, Flags, Message};
+use std::net::SocketAddr;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -122,7 +123,7 @@ impl Visit {
 
     pub fn went(&self) -> impl Iterator<Item = Went<'_>> {
         self.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
-            What::Sent(datagram) => {
+            What::Sent(_, datagram) => {
                 Some(Went { index, at: heard.at, region: heard.region, datagram })
             }
             _ => None,
@@ -141,22 +142,24 @@ impl Visit {
 
     /// The circuits, in the order they were opened.
     pub fn wires(&self) -> Vec<Wire<'_>> {
-        let mut wires: Vec<(usize, Wire<'_>)> = Vec::new();
+        let mut wires: Vec<((usize, SocketAddr), Wire<'_>)> = Vec::new();
         for (index, heard) in self.events.iter().enumerate() {
             let (at, region) = (heard.at, heard.region);
-            let open = wires.iter().rposition(|(of, _)| *of == region);
             match &heard.what {
                 What::Received(received) => {
-                    let came = Came { index, at, region, received };
+                    let (came, ends) =
+                        (Came { index, at, region, received }, (region, received.from));
+                    let open = wires.iter_mut().rfind(|(of, _)| *of == ends);
                     if !received.on_circuit && came.is("UseCircuitCode") {
-                        wires.push((region, Wire { came: vec![came], went: Vec::new() }));
-                    } else if let (Some(open), true) = (open, received.on_circuit) {
-                        wires[open].1.came.push(came);
+                        wires.push((ends, Wire { came: vec![came], went: Vec::new() }));
+                    } else if let (Some((_, wire)), true) = (open, received.on_circuit) {
+                        wire.came.push(came);
                     }
                 }
-                What::Sent(datagram) => {
-                    if let Some(open) = open {
-                        wires[open].1.went.push(Went { index, at, region, datagram });
+                What::Sent(to, datagram) => {
+                    if let Some((_, wire)) = wires.iter_mut().rfind(|(of, _)| *of == (region, *to))
+                    {
+                        wire.went.push(Went { index, at, region, datagram });
                     }
                 }
                 _ => {}

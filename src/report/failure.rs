@@ -49,7 +49,7 @@ pub fn failure(record: &CaseRecord, paint: Paint) -> String {
     let rows = timeline(record, room, paint);
     if !rows.is_empty() {
         lines.push(String::new());
-        lines.push(paint.dim("  ms since the case began, who, channel, what:"));
+        lines.push(paint.dim("  ms since it began, who, channel, what:"));
         lines.extend(rows);
     }
     lines.extend(tail);

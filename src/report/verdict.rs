@@ -28,7 +28,7 @@ pub fn verdict(record: &RunRecord, paint: Paint, verbose: bool) -> String {
     let unseen = count(Outcome::Impossible);
     let more = if verbose || unseen == 0 { "" } else { " (-v says why)" };
     text.push_str(&format!(
-        "{} of clients: {met} met, {failed} MUST and {warned} SHOULD broken, {unseen} not seen{more}\n",
+        "{} of clients: {met} met, {unseen} not seen{more}\n{failed} MUST and {warned} SHOULD broken\n",
         plural(record.cases.len(), "requirement"),
     ));
     let word = match record.exit {

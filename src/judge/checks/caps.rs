@@ -263,13 +263,18 @@ fn backs_off(visit: &Visit) -> Ruling {
 }
 
 fn stops(visit: &Visit) -> Ruling {
+    let called = super::teleport::called(visit);
     let polls = polls(visit);
     let gone = polls.iter().filter_map(|poll| {
         let answer = poll.answer.as_ref().filter(|answer| answer.status == 404)?;
         Some((answer, poll.region))
     });
     let seen = gone.map(|(answer, region)| {
-        let more = next(&polls, answer, region).map(|poll| (poll.index, poll.at));
+        // Whoever comes back gets another queue.
+        let back = called.iter().find(|(index, of)| *of == region && *index > answer.index);
+        let more = next(&polls, answer, region);
+        let more = more.filter(|poll| back.is_none_or(|(index, _)| poll.index < *index));
+        let more = more.map(|poll| (poll.index, poll.at));
         let what = "poll of a queue that is gone";
         never(Duration::from_secs(20), answer.at, more, visit.until, what)
     });

@@ -62,7 +62,7 @@ fn numbers(visit: &Visit, follows: fn(u32, u32) -> bool, wanted: &'static str) -
     for wire in visit.wires() {
         let mut greatest: Option<u32> = None;
         // Behind its farewell a client may number as it likes.
-        let staying = |came: &&Came<'_>| came.at <= visit.present();
+        let staying = |came: &&Came<'_>| came.at <= visit.present() && came.message().is_some();
         let fresh = wire.came.iter().filter(|came| !came.has(Flags::RESENT)).filter(staying);
         for came in fresh {
             let number = came.number();
@@ -81,7 +81,7 @@ fn numbers(visit: &Visit, follows: fn(u32, u32) -> bool, wanted: &'static str) -
 
 /// A datagram by its number and name.
 fn named(came: &Came<'_>) -> String {
-    let name = came.message().map_or("what cannot be read", |message| message.name());
+    let name = came.message().map_or("", |message| message.name());
     format!("#{} {name}", came.number())
 }
 

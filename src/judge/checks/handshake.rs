@@ -217,22 +217,26 @@ fn goes_on(visit: &Visit) -> Ruling {
     Ruling::of(NOT_HERE, seen)
 }
 
-/// Where and when a circuit was closed that is not the first.
+/// Where and when a circuit was closed: that of the region the avatar was in, or another.
 fn disabled(visit: &Visit, root: bool) -> Vec<(usize, Duration, usize)> {
     let first = visit.said("UseCircuitCode").next().map(|came| came.region);
-    let closed = visit.sent("DisableSimulator");
-    closed
-        .filter(|went| (Some(went.region) == first) == root)
-        .map(|went| (went.index, went.at, went.region))
-        .collect()
+    let sent = super::teleport::destinations(visit);
+    let closed = visit.sent("DisableSimulator").filter(|went| {
+        let last = sent.iter().rfind(|to| to.index < went.index).map(|to| to.region);
+        (Some(went.region) == last.or(first)) == root
+    });
+    closed.map(|went| (went.index, went.at, went.region)).collect()
 }
 
 fn drops_neighbour(visit: &Visit) -> Ruling {
     let grace = Duration::from_secs(3);
-    let seen = disabled(visit, false).into_iter().map(|(_, at, region)| {
-        let more = visit
-            .came()
-            .find(|came| came.region == region && came.at > at + grace && came.speaks());
+    let called = super::teleport::called(visit);
+    let seen = disabled(visit, false).into_iter().map(|(index, at, region)| {
+        // Whoever is called there again goes there again.
+        let back = called.iter().find(|(again, of)| *of == region && *again > index);
+        let back = back.map_or(usize::MAX, |(again, _)| *again);
+        let here = |came: &Came<'_>| came.region == region && came.index < back;
+        let more = visit.came().find(|came| here(came) && came.at > at + grace && came.speaks());
         let more = more.map(|came| (came.index, came.at));
         never(2 * grace, at, more, visit.present(), "message to a region that closed its circuit")
     });

@@ -1,0 +1,211 @@
+//! Visits made by hand, for checks that our own viewer gives no occasion for.
+
+use super::super::visit::Visit;
+use crate::grid::{Heard, Received, What};
+use crate::proto::event_queue::PollRequest;
+use crate::proto::llsd::Llsd;
+use crate::proto::message::{Datagram, Flags, Header, Message};
+use crate::proto::template::Template;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A visit made by hand: who came at what second, with what number and flags.
+pub(super) fn made(events: Timed) -> Visit {
+    let agent = Uuid::from_u128(1);
+    let heard = |(at, what)| Heard { at: Duration::from_secs(at), agent, region: 0, what };
+    let events = events.into_iter().map(heard).collect();
+    let session = Some((Uuid::from_u128(2), 7));
+    let until = Duration::from_secs(1000);
+    Visit { agent, session, events, until, regions: Vec::new() }
+}
+
+fn came(name: &str, number: u32, flags: Flags) -> What {
+    What::Received(Received {
+        header: Header { flags, sequence: number },
+        acks: Vec::new(),
+        message: Ok(Message::named(Template::shipped(), name)),
+        trailing: 0,
+        from: ([127, 0, 0, 1], 1).into(),
+        on_circuit: name != "UseCircuitCode" || flags.has(Flags::RESENT),
+    })
+}
+
+fn acks(numbers: &[u32]) -> What {
+    let What::Received(ack) = came("PacketAck", 90, Flags(0)) else { unreachable!() };
+    What::Received(Received { acks: numbers.to_vec(), ..ack })
+}
+
+fn went(name: &str, number: u32, flags: Flags) -> What {
+    let message = Message::named(Template::shipped(), name);
+    let header = Header { flags, sequence: number };
+    What::Sent(
+        ([127, 0, 0, 1], 1).into(),
+        Datagram { header, acks: Vec::new(), extra: Vec::new(), message },
+    )
+}
+
+fn login(path: &str, password: &str) -> What {
+    let call = crate::proto::login::Request::new("Ada", "Proof", password, "home");
+    What::LoginAsked(path.into(), call)
+}
+
+fn poll() -> What {
+    What::Polled(Some(PollRequest { ack: None, done: false }))
+}
+
+/// What happened at what second.
+pub(super) type Timed = Vec<(u64, What)>;
+
+/// What holds, and what is broken, by hand: a check, and a visit of each.
+pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
+    let (none, reliable) = (Flags(0), Flags::RELIABLE);
+    let resent = reliable.with(Flags::RESENT);
+    let code = || (0, came("UseCircuitCode", 1, reliable));
+    let update = |at, n| (at, came("AgentUpdate", n, none));
+    let nameless = || What::PollAnswered(200, Some(Llsd::map([("events", Llsd::Undef)])));
+    let undecided = || (1, What::Refused("indeterminate".into()));
+    let logged_in = || (1, What::LoggedIn(Uuid::from_u128(2), 7));
+    vec![
+        (
+            "CIR-CLIENT-ACK-AGAIN-1",
+            vec![code(), (1, went("ChatFromSimulator", 5, resent)), (2, acks(&[5])), update(99, 3)],
+            vec![code(), (0, acks(&[5])), (1, went("ChatFromSimulator", 5, resent)), update(99, 3)],
+        ),
+        (
+            "CIR-CLIENT-RESEND-2",
+            vec![
+                code(),
+                (1, came("UseCircuitCode", 1, resent)),
+                (4, came("AgentFOV", 2, reliable)),
+                (6, came("AgentFOV", 2, resent)),
+                update(99, 3),
+            ],
+            vec![code(), (99, came("UseCircuitCode", 1, resent)), update(199, 3)],
+        ),
+        (
+            "CIR-RESEND-GIVEUP-1",
+            vec![
+                code(),
+                (4, came("UseCircuitCode", 1, resent)),
+                (8, came("UseCircuitCode", 1, resent)),
+                (12, came("UseCircuitCode", 1, resent)),
+                (99, acks(&[])),
+            ],
+            vec![code(), (4, came("UseCircuitCode", 1, resent)), (99, acks(&[]))],
+        ),
+        (
+            "CIR-CLOSE-ROOT-DISABLE-1",
+            vec![code(), (1, went("DisableSimulator", 5, reliable)), (2, acks(&[5]))],
+            vec![code(), (1, went("DisableSimulator", 5, reliable)), update(20, 3)],
+        ),
+        (
+            "HS-CLIENT-UPDATE-1",
+            vec![
+                code(),
+                (1, went("AgentMovementComplete", 2, reliable)),
+                update(2, 2),
+                update(4, 3),
+                (6, came("LogoutRequest", 4, reliable)),
+            ],
+            vec![
+                code(),
+                (1, went("AgentMovementComplete", 2, reliable)),
+                update(2, 2),
+                (6, came("LogoutRequest", 4, reliable)),
+            ],
+        ),
+        (
+            "EQ-NO-EVENTS-IMMEDIATE-REPOLL-1",
+            vec![
+                code(),
+                (1, poll()),
+                (26, What::PollAnswered(502, None)),
+                (27, poll()),
+                update(99, 3),
+            ],
+            vec![
+                code(),
+                (1, poll()),
+                (26, What::PollAnswered(502, None)),
+                (36, poll()),
+                update(99, 3),
+            ],
+        ),
+        (
+            "EQ-MISSING-ID-1",
+            vec![code(), (1, poll()), (2, nameless()), (3, poll()), update(99, 3)],
+            vec![code(), (1, poll()), (2, nameless()), update(99, 3)],
+        ),
+        (
+            "EQ-FAST-502-BACKS-OFF-1",
+            vec![
+                code(),
+                (1, poll()),
+                (1, What::PollAnswered(502, None)),
+                (17, poll()),
+                update(99, 3),
+            ],
+            vec![
+                code(),
+                (1, poll()),
+                (1, What::PollAnswered(502, None)),
+                (2, poll()),
+                update(99, 3),
+            ],
+        ),
+        (
+            "LOGIN-INDETERMINATE-FOLLOW-1",
+            vec![(0, login("/", "a")), undecided(), (2, login("/next", "a"))],
+            vec![(0, login("/", "a")), undecided()],
+        ),
+        (
+            "LOGIN-INDETERMINATE-FOLLOW-2",
+            vec![(0, login("/", "a")), undecided(), (2, login("/next", "a"))],
+            vec![(0, login("/", "a")), undecided(), (2, login("/next", "b"))],
+        ),
+        (
+            "LOGIN-MISSING-INVENTORY-ROOT-1",
+            vec![(0, login("/", "a")), logged_in()],
+            vec![(0, login("/", "a")), logged_in(), (2, came("UseCircuitCode", 1, reliable))],
+        ),
+        (
+            "LOGIN-TIMEOUT-1",
+            vec![(0, login("/", "a")), (90, What::LoginLeft)],
+            vec![(0, login("/", "a")), (900, What::LoginLeft)],
+        ),
+        (
+            "TP-FAILED-UDP-1",
+            vec![code(), (1, went("TeleportFailed", 5, reliable)), update(9, 3)],
+            vec![code(), (1, went("TeleportFailed", 5, reliable)), (2, acks(&[5]))],
+        ),
+    ]
+}
+
+/// The checks of a neighbour that closes its circuit: what comes there and at home afterwards.
+pub(super) fn of_neighbours() -> Vec<(&'static str, Visit, Visit)> {
+    let reliable = Flags::RELIABLE;
+    let visit = |later: Vec<(usize, What)>| {
+        let mut visit = made(vec![
+            (0, came("UseCircuitCode", 1, reliable)),
+            (1, came("UseCircuitCode", 1, reliable)),
+            (2, went("DisableSimulator", 2, reliable)),
+        ]);
+        let closed = visit.events[2].clone();
+        visit.events[1].region = 1;
+        visit.events[2].region = 1;
+        visit.events.extend(later.into_iter().map(|(region, what)| Heard {
+            at: Duration::from_secs(9),
+            region,
+            what,
+            ..closed.clone()
+        }));
+        visit
+    };
+    let update = || came("AgentUpdate", 5, Flags(0));
+    let (home, beside) = (|| visit(vec![(0, update())]), || visit(vec![(1, update())]));
+    vec![
+        ("HS-NEIGHBOUR-DISABLE-1", home(), beside()),
+        ("HS-NEIGHBOUR-DISABLE-2", home(), visit(Vec::new())),
+        ("CIR-DISABLE-SIM-1", home(), visit(Vec::new())),
+    ]
+}
