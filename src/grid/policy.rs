@@ -147,5 +147,8 @@ policies! {
     AcksByTheHundred "acks-by-the-hundred" "Every PacketAck has 255 numbers, the last of them again and again.",
     TerseXml "terse-xml" "Replies of the event queue with an odd id have no XML declaration, and a blank in every end tag.",
     NamelessFlags "nameless-flags" "A teleport is told with a flag that has no name.",
+    NeverWaits "never-waits" "An item is made before the asset is there that it was to have.",
+    MakesTwice "makes-twice" "A request with the same transaction again makes its folder again.",
+    IgnoresTransactions "ignores-transactions" "An update gives its item no asset, whatever transaction it names.",
     EmptyRuns "empty-runs" "A run of zeros is begun by one that is said to have none.",
 }

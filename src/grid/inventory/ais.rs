@@ -104,7 +104,7 @@ impl Desk<'_> {
             ("GET", ["category", id, "items" | "links"]) => self.folder(id, 0, false, true),
             ("GET", ["orphans"]) => Ok((200, Llsd::map::<&str>([]))),
             ("COPY", ["category", id]) => self.copy(id),
-            ("POST", ["category", id]) => self.create(id),
+            ("POST", ["category", id]) => self.once(path, |desk| desk.create(id)),
             ("PUT", ["category", id, "links"]) => self.slam(id),
             ("PATCH", ["category", id]) => self.change_folder(id),
             ("PATCH", ["item", id]) => self.change_item(id),
@@ -114,6 +114,19 @@ impl Desk<'_> {
             (_, ["category" | "item", ..] | ["orphans"]) => Err(405),
             _ => Err(404),
         }
+    }
+
+    /// Answers a request that a transaction names once; the same again gets the same answer.
+    fn once(&mut self, path: &str, make: impl FnOnce(&mut Self) -> Answer) -> Answer {
+        let named = self.query("tid").and_then(|tid| Uuid::try_parse(tid).ok());
+        let Some(tid) = named.filter(|tid| !tid.is_nil()) else { return make(self) };
+        let key = (tid, path.to_owned());
+        if let Some(answer) = self.all.answered(self.agent, &key) {
+            return Ok(answer);
+        }
+        let answer = make(self)?;
+        self.all.remember(self.agent, key, &answer);
+        Ok(answer)
     }
 
     fn query(&self, name: &str) -> Option<&str> {

@@ -9,7 +9,9 @@ mod http;
 mod library;
 mod model;
 mod store;
+mod transaction;
 mod udp;
+mod udp_upload;
 mod upload;
 
 pub(super) use ais::answer as resource;
@@ -23,10 +25,17 @@ use crate::proto::inventory::{Folder, Item, NOTECARD, SCRIPT};
 use crate::proto::llsd::Llsd;
 use assets::{Asset, Assets, MOST_BYTES};
 use model::{Contents, FULL, Inventory, Refusal};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use store::Store;
+use transaction::Transactions;
 use uuid::Uuid;
+
+/// A request by its transaction and path, and its answer: status and body.
+type Answered = ((Uuid, String), (u16, Llsd));
+
+/// So many answers are remembered of one agent.
+const MOST_ANSWERED: usize = 32;
 
 /// Everything that anybody has.
 #[derive(Debug)]
@@ -35,6 +44,9 @@ pub(super) struct Inventories {
     library: Inventory,
     assets: Assets,
     store: Option<Store>,
+    transactions: HashMap<Uuid, Transactions>,
+    /// What was answered to the last requests of each agent that name a transaction and a path.
+    answered: HashMap<Uuid, VecDeque<Answered>>,
     faults: Faults,
 }
 
@@ -46,6 +58,8 @@ impl Inventories {
             library: library::library(faults.clone()),
             assets: Assets::new(),
             store: directory.map(Store::open).transpose()?,
+            transactions: HashMap::new(),
+            answered: HashMap::new(),
             faults,
         })
     }
@@ -192,6 +206,27 @@ impl Inventories {
     /// The library.
     pub fn library(&self) -> &Inventory {
         &self.library
+    }
+
+    /// What an agent uploads over UDP.
+    fn transactions(&mut self, agent: Uuid) -> &mut Transactions {
+        self.transactions.entry(agent).or_default()
+    }
+
+    /// What was answered to the same request before.
+    fn answered(&self, agent: Uuid, key: &(Uuid, String)) -> Option<(u16, Llsd)> {
+        let answered = self.answered.get(&agent)?.iter().find(|(known, _)| known == key);
+        answered
+            .map(|(_, answer)| answer.clone())
+            .filter(|_| !self.faults.breaks(Policy::MakesTwice))
+    }
+
+    fn remember(&mut self, agent: Uuid, key: (Uuid, String), answer: &(u16, Llsd)) {
+        let answered = self.answered.entry(agent).or_default();
+        if answered.len() >= MOST_ANSWERED {
+            answered.pop_front();
+        }
+        answered.push_back((key, answer.clone()));
     }
 
     /// Adds an asset; whether it was taken.

@@ -1,6 +1,7 @@
 //! Inventory over UDP: what viewers ask of a region about their own things.
 
 use super::model::{Contents, Inventory};
+use super::transaction::Waiting;
 use super::{Inventories, Refusal, own_item};
 use crate::grid::Policy;
 use crate::grid::region::Region;
@@ -40,6 +41,9 @@ pub(in crate::grid) fn dispatch(
         }
         "PurgeInventoryDescendents" => desk.purge(region),
         "ChangeInventoryItemFlags" => desk.change_flags(region),
+        "AssetUploadRequest" => desk.upload(region),
+        "SendXferPacket" => desk.packet(region),
+        "AbortXfer" => desk.abort(region),
         _ => return false,
     };
     if let Err(refusal) = done {
@@ -49,16 +53,16 @@ pub(in crate::grid) fn dispatch(
 }
 
 /// One message, and whose it is.
-struct Desk<'m> {
-    agent: Uuid,
-    from: SocketAddr,
-    message: &'m Message,
+pub(super) struct Desk<'m> {
+    pub agent: Uuid,
+    pub from: SocketAddr,
+    pub message: &'m Message,
 }
 
-type Done = Result<(), Refusal>;
+pub(super) type Done = Result<(), Refusal>;
 
 impl Desk<'_> {
-    fn id(&self, block: &str, field: &str) -> Uuid {
+    pub(super) fn id(&self, block: &str, field: &str) -> Uuid {
         self.message.uuid(block, field).unwrap_or_default()
     }
 
@@ -176,15 +180,17 @@ impl Desk<'_> {
         })
     }
 
-    /// Makes an item with the asset that is its type's until something is written into it: nothing
-    /// can be uploaded under a transaction here.
+    /// Makes an item. Its asset is what is uploaded under the transaction it names, once it is
+    /// there; without one, what stands for its type until something is written into it.
     fn create_item(&self, region: &mut Region) -> Done {
         let wanted = self.message.rows("InventoryBlock").next().ok_or(Refusal::Null)?;
         let kind = wanted.number("Type") as i8;
         let here = region.shared.world().landmark(self.agent);
         let shared = region.shared.clone();
         let mut all = shared.inventories();
+        let transaction = wanted.id("TransactionID");
         let asset = match here {
+            _ if !transaction.is_nil() => Uuid::nil(),
             Some(here) if kind == LANDMARK => {
                 let id = Uuid::new_v4();
                 all.put_asset(id, kind, here.to_text().as_bytes());
@@ -201,11 +207,24 @@ impl Desk<'_> {
         if matches!(kind, CLOTHING | BODY_PART) {
             item.flags = wanted.number("WearableType") as u32;
         }
+        let callback = wanted.number("CallbackID") as u32;
+        drop(all);
+        let waits = !transaction.is_nil() && !shared.config.faults.breaks(Policy::NeverWaits);
+        match waits {
+            true => self.await_asset(region, transaction, Waiting::New(Box::new(item), callback)),
+            false => self.make(region, item, callback),
+        }
+    }
+
+    /// Makes an item and tells its viewer.
+    pub(super) fn make(&self, region: &mut Region, item: Item, callback: u32) -> Done {
+        let shared = region.shared.clone();
+        let mut all = shared.inventories();
         let anywhere = shared.config.faults.breaks(Policy::CreatesAnywhere);
         let owner = all.owner_of(item.folder).filter(|_| anywhere).unwrap_or(self.agent);
         let made = all.change(owner, |own| own.create_item(item))?;
         drop(all);
-        self.announce(region, &made, wanted.number("CallbackID") as u32);
+        self.announce(region, &made, callback);
         Ok(())
     }
 
@@ -245,13 +264,14 @@ impl Desk<'_> {
         region.circuits.send(self.from, &message, true);
     }
 
-    fn update_items(&self, region: &Region) -> Done {
-        let faults = &region.shared.config.faults;
+    fn update_items(&self, region: &mut Region) -> Done {
+        let shared = region.shared.clone();
+        let faults = &shared.config.faults;
         let mut done = Ok(());
         for row in self.message.rows("InventoryData") {
             let told = Item::from_row(row);
             let id = told.id;
-            let mut all = region.shared.inventories();
+            let mut all = shared.inventories();
             if faults.breaks(Policy::CreatesOnUpdate) && all.item(self.agent, id).is_none() {
                 let _ = all.change(self.agent, |own| own.create_item(told.clone()));
             }
@@ -263,6 +283,12 @@ impl Desk<'_> {
             done = done.and(all.change(self.agent, change).map(drop));
             if faults.breaks(Policy::MovesSilently) {
                 let _ = all.change(self.agent, |own| own.move_item(id, own.root, ""));
+            }
+            drop(all);
+            let transaction = row.id("TransactionID");
+            let ignores = faults.breaks(Policy::IgnoresTransactions);
+            if done.is_ok() && !transaction.is_nil() && !ignores {
+                done = self.await_asset(region, transaction, Waiting::Update(id));
             }
         }
         done
