@@ -80,10 +80,22 @@ impl Viewer {
 
     /// Waits for a message on a circuit without taking it from later steps.
     pub async fn hear(&self, circuit: &str, name: &str, within: Duration) -> Option<Message> {
+        self.hear_since(None, circuit, name, within).await
+    }
+
+    /// The same, of what was heard since some time only.
+    pub async fn hear_since(
+        &self,
+        since: Option<Instant>,
+        circuit: &str,
+        name: &str,
+        within: Duration,
+    ) -> Option<Message> {
         let deadline = Instant::now() + within;
         let source = Source::Circuit(circuit.to_owned());
         let found = self.mailbox.wait(deadline, |heard| {
-            heard.iter().rev().find_map(|o| match &o.what {
+            let late = heard.iter().rev().take_while(|o| since.is_none_or(|since| o.at >= since));
+            late.into_iter().find_map(|o| match &o.what {
                 What::Udp(seen) if o.source == source => match &**seen {
                     Seen::Message { message, .. } if message.name() == name => {
                         Some(message.clone())

@@ -92,7 +92,9 @@ impl Viewer {
     async fn stands_here(&self) -> bool {
         let open = self.links.get(&self.root).is_some_and(Link::is_open);
         let arrived = self.entered || {
-            let heard = self.hear(&self.root, "AgentMovementComplete", Duration::ZERO).await;
+            let heard = self
+                .hear_since(self.moved, &self.root, "AgentMovementComplete", Duration::ZERO)
+                .await;
             let session = self.session.as_ref().map(|s| s.session_id);
             heard.is_some_and(|m| m.uuid("AgentData", "SessionID") == session)
         };

@@ -102,6 +102,8 @@ pub struct Viewer {
     pub root: String,
     /// The simulator of the region left behind, while the avatar may still be there.
     behind: Option<SocketAddrV4>,
+    /// When it last went to another region.
+    moved: Option<tokio::time::Instant>,
     /// The circuit to a region that is out of view since the last teleport: the grid closes it.
     out_of_view: Option<String>,
     /// Circuits by name.
@@ -153,6 +155,7 @@ impl Viewer {
             caps: Vec::new(),
             root: ROOT.to_owned(),
             behind: None,
+            moved: None,
             out_of_view: None,
             links: BTreeMap::new(),
             impair: Vec::new(),

@@ -70,6 +70,9 @@ impl Viewer {
             .with("AgentData", "CircuitCode", Field::U32(session.circuit_code));
         // From here on nobody knows in which of the two the avatar is; whoever logs out asks both.
         self.behind = Some(session.simulator);
+        // Whoever walks back has arrived here before: only what comes from now on counts.
+        let since = Some(Instant::now());
+        self.moved = since;
         self.entered = false;
         let (from, here) = (session.region, corner(to.handle));
         let beside = from.0.abs_diff(here.0).max(from.1.abs_diff(here.1)) <= REGION_SIZE;
@@ -82,7 +85,7 @@ impl Viewer {
         self.tell(circuit, movement, true).await;
         let seed = self.ask_seed(&WANTED, within).await;
         seed.map_err(|error| EnterError::Seed(error.to_string()))?;
-        let arrived = self.hear(circuit, "AgentMovementComplete", within).await;
+        let arrived = self.hear_since(since, circuit, "AgentMovementComplete", within).await;
         let arrived = arrived.ok_or(EnterError::Silence("AgentMovementComplete"))?;
         self.behind = None;
         self.start_events();

@@ -17,6 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
+/// A client that owes this many acks is not told whole folders until it has caught up.
+const MOST_UNACKED: usize = 4096;
+
 /// One agent's circuit.
 pub(super) struct Client {
     pub agent: Uuid,
@@ -167,6 +170,11 @@ impl Circuits {
             self.disable(from);
         }
         new
+    }
+
+    /// Whether so much waits for a client's acks that it gets no more long answers for now.
+    pub fn is_behind(&self, from: SocketAddr) -> bool {
+        self.clients.get(&from).is_some_and(|client| client.circuit.unacked() > MOST_UNACKED)
     }
 
     /// Answers no pings any more, from the second time on.

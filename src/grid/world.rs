@@ -246,6 +246,12 @@ impl World {
         })
     }
 
+    /// How many uploaders of an agent wait for their bytes.
+    pub fn uploaders(&self, agent: Uuid) -> usize {
+        let waits = |cap: &&Cap| cap.agent == agent && matches!(cap.purpose, Purpose::Uploader(_));
+        self.caps.values().filter(waits).count()
+    }
+
     /// The URL of a capability's id.
     pub fn url(&self, id: &str) -> String {
         cap_url(&self.base, id)

@@ -27,6 +27,10 @@ pub(super) static STEP: StepDef = StepDef {
             let Some(journey) = Journey::parse(&body, call.viewer) else {
                 return Err(Failure::unfit("an event that sends this agent nowhere"));
             };
+            if matches!(journey, Journey::Teleport(_)) && circuit == call.viewer.root {
+                let what = format!("the avatar stands on circuit `{circuit}`: name another");
+                return Err(Failure::Error(what));
+            }
             let arrived = call.viewer.follow(journey, &circuit, call.within).await;
             let arrived = arrived.map_err(|error| match error {
                 EnterError::Socket(_) => Failure::Error(error.to_string()),

@@ -55,6 +55,9 @@ const DEEPEST: u32 = 50;
 /// One answer tells no more entries than this.
 const MOST_ENTRIES: usize = 20_000;
 
+/// One request makes no more entries than this.
+const MOST_AT_ONCE: usize = 2000;
+
 type Answer = Result<(u16, Llsd), u16>;
 
 /// Answers a request to the agent's inventory or the library's; `path` is what follows the
@@ -186,8 +189,13 @@ impl Desk<'_> {
         let parent = self.folder_id(name)?;
         let body = self.body()?;
         let (agent, lax) = (self.agent, self.all.is_lax());
+        let list = |key| body.get(key).and_then(Llsd::as_array).unwrap_or_default();
+        if ["categories", "items", "links"].iter().map(|key| list(key).len()).sum::<usize>()
+            > MOST_AT_ONCE
+        {
+            return Err(413);
+        }
         let made = self.all.change_all(agent, |own| {
-            let list = |key| body.get(key).and_then(Llsd::as_array).unwrap_or_default();
             let mut made = Made::default();
             for wanted in list("categories") {
                 let folder = make_folder(own, parent, wanted)?;
@@ -222,6 +230,9 @@ impl Desk<'_> {
         let (agent, lax) = (self.agent, self.all.is_lax());
         let links = body.get("links").or_else(|| body.get("items")).and_then(Llsd::as_array);
         let links = links.ok_or(400u16)?;
+        if links.len() > MOST_AT_ONCE {
+            return Err(413);
+        }
         let changed = self.all.change_all(agent, |own| {
             let old = own.contents(parent).ok_or(Refusal::NoSuchFolder)?.items;
             let old: Vec<Uuid> = old.iter().filter(|i| i.is_link()).map(|i| i.id).collect();

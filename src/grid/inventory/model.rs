@@ -32,6 +32,8 @@ pub(in crate::grid) enum Refusal {
     Full,
     #[error("it could not be kept")]
     Storage,
+    #[error("too much at once")]
+    TooMuch,
 }
 
 /// What its owner may do with what they made: modify, copy, transfer, move, export.

@@ -72,6 +72,9 @@ impl Desk<'_> {
     }
 
     fn tell_folder(&self, region: &mut Region) -> Done {
+        if region.circuits.is_behind(self.from) {
+            return Err(Refusal::TooMuch);
+        }
         let id = self.id("InventoryData", "FolderID");
         let faults = region.shared.config.faults.clone();
         let all = faults.breaks(Policy::IgnoresFlags);
@@ -123,7 +126,8 @@ impl Desk<'_> {
         all.change(self.agent, make).map(drop)
     }
 
-    /// Makes a change for every entry; the first refusal is told, the other entries are made.
+    /// Makes a change for every entry, kept together; the first refusal is told, the other entries
+    /// are made.
     fn each<T>(
         &self,
         region: &Region,
@@ -132,10 +136,13 @@ impl Desk<'_> {
     ) -> Done {
         let mut all = region.shared.inventories();
         let mut done = Ok(());
-        for entry in entries {
-            done = done.and(all.change(self.agent, |own| change(own, entry)));
-        }
-        done
+        let kept = all.change(self.agent, |own| {
+            for entry in entries {
+                done = std::mem::replace(&mut done, Ok(())).and(change(own, entry));
+            }
+            Ok(())
+        });
+        kept.and(done)
     }
 
     fn update_folders(&self, region: &Region) -> Done {

@@ -22,6 +22,12 @@ pub(in crate::grid) enum Upload {
     Into { item: Uuid, kind: i8 },
 }
 
+/// So many uploaders of one agent wait at the same time.
+const MOST_WAITING: usize = 32;
+
+/// A request that begins an upload is no longer than this, names and all.
+const MOST_ASKED: usize = 64 << 10;
+
 /// An uploader that nobody uses is gone after this.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -43,12 +49,18 @@ pub(in crate::grid) fn begin(
     if request.method != "POST" {
         return Some(Err(405));
     }
+    if request.body.len() > MOST_ASKED {
+        return Some(Err(413));
+    }
     let Ok(asked @ Llsd::Map(_)) = from_xml(&request.body) else { return Some(Err(400)) };
     let body = match wanted(shared, agent, &asked) {
         Ok(upload) => {
             let id = Uuid::new_v4().to_string();
             let purpose = Purpose::Uploader(Box::new(upload));
             let mut world = shared.world();
+            if world.uploaders(agent) >= MOST_WAITING {
+                return Some(Ok(Body::Llsd(refusal("too many uploads wait for their bytes"))));
+            }
             world.caps.insert(id.clone(), Cap { agent, region, purpose });
             let url = world.url(&id);
             drop(world);

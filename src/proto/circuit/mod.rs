@@ -318,6 +318,11 @@ impl Circuit {
         self.unacked.has(sequence)
     }
 
+    /// How many reliable packets wait for their ack.
+    pub fn unacked(&self) -> usize {
+        self.unacked.len()
+    }
+
     /// Whether every reliable packet was acknowledged.
     pub fn is_settled(&self) -> bool {
         self.unacked.oldest().is_none()

@@ -49,6 +49,10 @@ impl Unacked {
         self.waiting.contains_key(&sequence)
     }
 
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub fn next_due(&self) -> Option<Instant> {
         self.waiting.values().map(|w| w.due).min()
     }
