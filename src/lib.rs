@@ -19,7 +19,8 @@
 //! | [`runner`] | 7 | leases accounts, runs cases, cleans up, keeps the record |
 //! | [`report`] | 8 | pure functions of the record |
 //! | [`proof`] | 9 | what the suites are worth: mutants that they must notice, and coverage |
-//! | [`harness`], [`cli`] | 10 | the two faces: `cargo test` and the command line |
+//! | [`judge`] | 10 | what visitors of the grid are worth: `serve --judge` |
+//! | [`harness`], [`cli`] | 11 | the two faces: `cargo test` and the command line |
 //!
 //! # Words
 //!
@@ -29,7 +30,9 @@
 //! - **capability**: a secret URL for one function; the **seed** hands out the others.
 //! - **event queue**: a long poll by which a simulator tells a viewer what happened.
 //! - **case**: steps and what is expected of them; **suite**: a file of cases.
-//! - **requirement**: one sentence of what a grid must, should or may do, with its source.
+//! - **requirement**: one sentence of what a grid or a client must, should or may do, with its source.
+//! - **visit**: what passes between a client and the grid, from a login on; **trial**: something out of
+//!   the ordinary that a grid does to a visitor to see how it bears it.
 //!
 //! # A suite from Rust
 //!

@@ -150,5 +150,6 @@ policies! {
     NeverWaits "never-waits" "An item is made before the asset is there that it was to have.",
     MakesTwice "makes-twice" "A request with the same transaction again makes its folder again.",
     IgnoresTransactions "ignores-transactions" "An update gives its item no asset, whatever transaction it names.",
+    UpdatesForeign "updates-foreign" "Items of others can be changed.",
     EmptyRuns "empty-runs" "A run of zeros is begun by one that is said to have none.",
 }

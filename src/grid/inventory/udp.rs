@@ -287,7 +287,9 @@ impl Desk<'_> {
                     *item = Item { asset: item.asset, last_owner: item.last_owner, ..told };
                 })
             };
-            done = done.and(all.change(self.agent, change).map(drop));
+            let foreign = all.item_owner(id).filter(|_| faults.breaks(Policy::UpdatesForeign));
+            let owner = foreign.unwrap_or(self.agent);
+            done = done.and(all.change(owner, change).map(drop));
             if faults.breaks(Policy::MovesSilently) {
                 let _ = all.change(self.agent, |own| own.move_item(id, own.root, ""));
             }
