@@ -44,12 +44,16 @@ impl Court {
 
     /// Our own program as a visitor, by one of its cases.
     fn visit(&self, case: &str) -> Output {
+        self.visit_as(PASSWORD, case)
+    }
+
+    fn visit_as(&self, password: &str, case: &str) -> Output {
         let mut command = gridproof();
         command
             .args(["run", case, "--login-uri", &self.uri])
             .args(["--region", "Alpha", "--neighbour", "Beta", "--distant", "Gamma"])
             .env("GRIDPROOF_ACCOUNT_1", "Jane Doe")
-            .env("GRIDPROOF_PASSWORD_1", PASSWORD);
+            .env("GRIDPROOF_PASSWORD_1", password);
         command.output().unwrap()
     }
 
@@ -148,6 +152,14 @@ fn it_ends_by_itself_and_says_that_nobody_came() {
     let (code, said) = court.verdict();
     assert_eq!(code, 4, "{said}");
     assert!(said.contains("nobody logged in"), "{said}");
+}
+
+#[test]
+fn whoever_is_not_let_in_proves_nothing() {
+    let court = Court::open(&[]);
+    court.visit_as("not-the-password", "teleport/local/here");
+    let (code, said) = court.close();
+    assert_eq!(code, 4, "{said}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::fault::Said;
 use super::presence::Purpose;
 use super::reply::{Body, Reply};
-use super::witness::What;
+use super::witness::{Visitor, What};
 use super::{Policy, Shared, features, inventory, oddity, region::Order};
 use crate::net::server::Request;
 use crate::proto::event_queue::{Event, PollReply, PollRequest};
@@ -54,22 +54,24 @@ pub(super) async fn answer(shared: &Arc<Shared>, id: &str, path: &str, request: 
     let cap = shared.world().caps.get(id).cloned();
     let Some(cap) = cap else { return Reply::status(Channel::Http, "", 404) };
     let (agent, region) = (cap.agent, cap.region);
+    let session = shared.world().presence(agent).map(|presence| presence.session_id);
+    let visitor = Visitor { agent, session, region };
     match cap.purpose {
         Purpose::Seed => {
             let names = seed::parse_request(&request.body).ok();
             let asked = || What::Seed(request.content_type.clone(), names.clone());
-            shared.ear.hear(agent, region, asked);
+            shared.ear.hear(visitor, asked);
             seed(shared, agent, region, &request)
         }
         Purpose::Uploader(upload) => inventory::finish_upload(shared, id, agent, *upload, &request),
         Purpose::Named(EVENT_QUEUE) => {
-            let poll = || What::Polled(PollRequest::parse(&request.body).ok());
-            shared.ear.hear(agent, region, poll);
+            let poll = || What::Polled(id.to_owned(), PollRequest::parse(&request.body).ok());
+            shared.ear.hear(visitor, poll);
             let reply = event_queue(shared, agent, region, &request).await;
-            Reply { visitor: Some((agent, region)), ..reply }
+            Reply { visitor: Some(visitor), queue: Some(id.to_owned()), ..reply }
         }
         Purpose::Named(name) => {
-            shared.ear.hear(agent, region, || What::Asked(name));
+            shared.ear.hear(visitor, || What::Asked(name));
             let resource = inventory::resource(shared, name, agent, path, &request);
             let whole = || {
                 let begun = inventory::begin_upload(shared, name, agent, region, &request);

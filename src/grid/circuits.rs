@@ -4,7 +4,7 @@ use super::config::GridConfig;
 use super::fault::{self, Faults, Said, Tap};
 use super::oddity::HARMLESS;
 use super::policy::Policy;
-use super::witness::Ear;
+use super::witness::{Ear, Visitor};
 use crate::net::Clock;
 use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions};
 use crate::proto::message::{Datagram, Field, Flags, HEADER_LEN, MIN_DATAGRAM, Message, Packet};
@@ -303,9 +303,11 @@ impl Circuits {
         }
         let out = self.spoil(out);
         for (to, bytes) in &out {
-            let agent = self.clients.get(to).map(|client| client.agent);
-            let whose = (agent.unwrap_or_default(), self.region);
-            self.ear.sent(&self.template, whose, *to, bytes);
+            if let Some(client) = self.clients.get(to) {
+                let (agent, session) = (client.agent, Some(client.session));
+                let visitor = Visitor { agent, session, region: self.region };
+                self.ear.sent(&self.template, visitor, *to, bytes);
+            }
         }
         let gone = |client: &Client| {
             client.circuit.is_closed() || (client.closing && client.circuit.is_settled())

@@ -2,7 +2,7 @@
 
 use super::presence::Presence;
 use super::region::Order;
-use super::witness::What;
+use super::witness::{Visitor, What};
 use super::world::World;
 use super::{Policy, Shared, inventory};
 use crate::proto::llsd::Llsd;
@@ -21,14 +21,15 @@ pub(super) fn refusal(reason: &str, message: &str) -> Llsd {
 pub(super) const NEXT: &str = "/next";
 
 /// Answers a login call to a path; whose it is.
-pub(super) fn log_in(shared: &Arc<Shared>, path: &str, request: &Request) -> (Uuid, Llsd) {
+pub(super) fn log_in(shared: &Arc<Shared>, path: &str, request: &Request) -> (Visitor, Llsd) {
     let name = request.text("first").zip(request.text("last"));
     let visitor = name.and_then(|(first, last)| shared.world().agent_of(first, last));
-    let visitor = visitor.unwrap_or_default();
-    shared.ear.hear(visitor, 0, || What::LoginAsked(path.to_owned(), request.clone()));
+    let agent = visitor.unwrap_or_default();
+    let visitor = Visitor { agent, session: None, region: 0 };
+    shared.ear.hear(visitor, || What::LoginAsked(path.to_owned(), request.clone()));
     let undecided = path != NEXT && shared.config.faults.breaks(Policy::Undecided);
     let reply = if undecided { indeterminate(shared) } else { decide(shared, request) };
-    shared.ear.hear(visitor, 0, || outcome(&reply));
+    shared.ear.hear(visitor, || outcome(&reply));
     (visitor, reply)
 }
 

@@ -144,7 +144,7 @@ policies! {
     DisablesNeighbours "disables-neighbours" "A child agent's circuit is closed as soon as it stands.",
     DisablesRoot "disables-root" "A root agent's circuit is closed as soon as it stands.",
     WithholdsAck "withholds-ack" "One harmless reliable packet of each circuit is never acknowledged.",
-    AcksByTheHundred "acks-by-the-hundred" "Every PacketAck has 255 numbers, the last of them again and again.",
+    AcksByTheHundred "acks-by-the-hundred" "Every PacketAck has 255 numbers, the first of them again and again.",
     TerseXml "terse-xml" "Replies of the event queue with an odd id have no XML declaration, and a blank in every end tag.",
     NamelessFlags "nameless-flags" "A teleport is told with a flag that has no name.",
     NeverWaits "never-waits" "An item is made before the asset is there that it was to have.",

@@ -1,7 +1,7 @@
 //! A region: its UDP port, its circuits, and who else is there.
 
 use super::circuits::Circuits;
-use super::witness::What;
+use super::witness::{Visitor, What};
 use super::{Shared, messages};
 use crate::net::udp::Port;
 use crate::proto::circuit::Event;
@@ -78,7 +78,8 @@ impl Region {
         let regions = if root { world.end(agent) } else { Vec::new() };
         drop(world);
         if root {
-            self.shared.ear.hear(agent, self.index, || What::Silent);
+            let visitor = Visitor { agent, session: Some(session), region: self.index };
+            self.shared.ear.hear(visitor, || What::Silent);
             self.shared.log(&format!("an avatar was silent for too long in region {}", self.index));
             self.leave(agent);
         }

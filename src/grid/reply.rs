@@ -1,13 +1,12 @@
 //! What the grid's HTTP side says, before it is written: here a grid's faults get at it.
 
 use super::fault::{Faults, Said};
-use super::witness::What;
+use super::witness::{Visitor, What};
 use super::{Policy, Shared, oddity};
 use crate::net::server::Answer;
 use crate::proto::llsd::{self, Llsd};
 use crate::proto::xmlrpc::{self, Document, RpcValue};
 use crate::tamper::Channel;
-use uuid::Uuid;
 
 /// A body, and how it is written.
 pub(super) enum Body {
@@ -27,13 +26,15 @@ pub(super) struct Reply {
     pub status: u16,
     pub body: Body,
     pub headers: Vec<(&'static str, String)>,
-    /// Whose session it belongs to and in which region, where a witness is told of it.
-    pub visitor: Option<(Uuid, usize)>,
+    /// Whose it is, where a witness is told of it.
+    pub visitor: Option<Visitor>,
+    /// The id of the event queue that it answers a poll of.
+    pub queue: Option<String>,
 }
 
 impl Reply {
     pub fn new(channel: Channel, name: &'static str, body: Body) -> Self {
-        Self { channel, name, status: 200, body, headers: Vec::new(), visitor: None }
+        Self { channel, name, status: 200, body, headers: Vec::new(), visitor: None, queue: None }
     }
 
     /// An answer without a body.
@@ -58,13 +59,13 @@ impl Reply {
         if spoilt.dropped {
             return None;
         }
-        if let (Channel::Events, Some((visitor, region))) = (self.channel, self.visitor) {
+        if let (Some(queue), Some(visitor)) = (self.queue.take(), self.visitor) {
             let status = spoilt.status.unwrap_or(self.status);
             let body = match &self.body {
                 Body::Llsd(body) if !spoilt.empty => Some(body.clone()),
                 _ => None,
             };
-            shared.ear.hear(visitor, region, || What::PollAnswered(status, body));
+            shared.ear.hear(visitor, || What::PollAnswered(queue, status, body));
         }
         let (content_type, body) = self.written(faults);
         let mut answer = Answer::ok(spoilt.content_type.as_deref().unwrap_or(content_type), body);

@@ -42,7 +42,7 @@ impl Region {
     fn arrive(&mut self, decoder: &mut Decoder, bytes: &[u8], from: SocketAddr) {
         let template = self.shared.template.clone();
         if self.shared.ear.is_open() {
-            let circuit = self.circuits.client(from).map(|client| client.agent);
+            let circuit = self.circuits.client(from).map(|client| (client.agent, client.session));
             let closing = self.circuits.is_closing(from);
             let datagram = (from, bytes);
             let known = circuit.is_some();

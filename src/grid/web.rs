@@ -1,7 +1,7 @@
 //! The grid's HTTP side: login at `/`, grid info, capabilities.
 
 use super::reply::{Body, Reply};
-use super::witness::What;
+use super::witness::{Visitor, What};
 use super::{Policy, Shared, caps, login};
 use crate::net::server::{Answering, Handler, Request};
 use crate::proto::llsd;
@@ -9,7 +9,6 @@ use crate::proto::login as call;
 use crate::proto::xmlrpc::{self, Document, RpcValue};
 use crate::tamper::Channel;
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// The header by which the grid announces how much faster its timers run.
 pub const TIME_FACTOR_HEADER: &str = "x-gridproof-time-factor";
@@ -34,12 +33,12 @@ impl Handler for Web {
 }
 
 /// Tells, when it goes, that a visitor has given up a login.
-struct Left(Arc<Shared>, Option<(Uuid, usize)>);
+struct Left(Arc<Shared>, Option<Visitor>);
 
 impl Drop for Left {
     fn drop(&mut self) {
-        if let Some((visitor, region)) = self.1 {
-            self.0.ear.hear(visitor, region, || What::LoginLeft);
+        if let Some(visitor) = self.1 {
+            self.0.ear.hear(visitor, || What::LoginLeft);
         }
     }
 }
@@ -72,7 +71,7 @@ async fn route(shared: &Arc<Shared>, request: Request) -> Reply {
 fn log_in(shared: &Arc<Shared>, request: &Request) -> Reply {
     let said = |body| Reply::new(Channel::Login, "", body);
     let log_in = |call: &call::Request| login::log_in(shared, &request.path, call);
-    let of = |visitor, body| Reply { visitor: Some((visitor, 0)), ..said(body) };
+    let of = |visitor, body| Reply { visitor: Some(visitor), ..said(body) };
     let status = |status| Reply::status(Channel::Login, "", status);
     if request.is_of_type(llsd::CONTENT_TYPE) {
         return match llsd::from_xml(&request.body).ok().and_then(call::Request::from_llsd) {

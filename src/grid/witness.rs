@@ -19,8 +19,10 @@ pub type Witness = Arc<dyn Fn(Heard) + Send + Sync>;
 pub struct Heard {
     /// When, since the grid began.
     pub at: Duration,
-    /// Whose session it belongs to; nobody's if nil.
+    /// Whose it is; nobody's if nil.
     pub agent: Uuid,
+    /// Of which session, where that is known.
+    pub session: Option<Uuid>,
     /// In which region, counted as the grid announces them; the first for a login.
     pub region: usize,
     /// What it was.
@@ -40,10 +42,10 @@ pub enum What {
     LoginLeft,
     /// A request to the seed, of this content type, for these names, if they can be read.
     Seed(Option<String>, Option<Vec<String>>),
-    /// A poll of the event queue, if it can be read.
-    Polled(Option<PollRequest>),
-    /// A poll was answered with this status and body.
-    PollAnswered(u16, Option<Llsd>),
+    /// A poll of the event queue that has this id, if it can be read. The id is a secret.
+    Polled(String, Option<PollRequest>),
+    /// A poll of that queue was answered with this status and body.
+    PollAnswered(String, u16, Option<Llsd>),
     /// A request to another capability.
     Asked(&'static str),
     /// A datagram came.
@@ -71,6 +73,14 @@ pub struct Received {
     pub on_circuit: bool,
 }
 
+/// Whose something is that passes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visitor {
+    pub agent: Uuid,
+    pub session: Option<Uuid>,
+    pub region: usize,
+}
+
 /// Who is told, and since when.
 #[derive(Clone)]
 pub(super) struct Ear {
@@ -88,32 +98,30 @@ impl Ear {
     }
 
     /// Tells the witness, if there is one.
-    pub fn hear(&self, agent: Uuid, region: usize, what: impl FnOnce() -> What) {
+    pub fn hear(&self, visitor: Visitor, what: impl FnOnce() -> What) {
         if let Some(witness) = &self.witness {
-            witness(Heard { at: self.clock.now(), agent, region, what: what() });
+            let Visitor { agent, session, region } = visitor;
+            witness(Heard { at: self.clock.now(), agent, session, region, what: what() });
         }
     }
 
     /// Tells of a datagram that came from a circuit's agent, or from whoever it says it is from.
-    pub fn received(&self, region: usize, circuit: Option<Uuid>, heard: Received) {
+    pub fn received(&self, region: usize, circuit: Option<(Uuid, Uuid)>, heard: Received) {
         let said = |block, field| heard.message.as_ref().ok().and_then(|m| m.uuid(block, field));
         let named = || said("AgentData", "AgentID").or_else(|| said("CircuitCode", "ID"));
-        let agent = circuit.or_else(named).unwrap_or_default();
-        self.hear(agent, region, || What::Received(heard));
+        let visitor = match circuit {
+            Some((agent, session)) => Visitor { agent, session: Some(session), region },
+            None => Visitor { agent: named().unwrap_or_default(), session: None, region },
+        };
+        self.hear(visitor, || What::Received(heard));
     }
 
     /// Tells of a datagram that goes out.
-    pub fn sent(
-        &self,
-        template: &Template,
-        (agent, region): (Uuid, usize),
-        to: SocketAddr,
-        bytes: &[u8],
-    ) {
+    pub fn sent(&self, template: &Template, visitor: Visitor, to: SocketAddr, bytes: &[u8]) {
         if self.is_open()
             && let Ok(datagram) = Datagram::decode(template, bytes)
         {
-            self.hear(agent, region, || What::Sent(to, datagram));
+            self.hear(visitor, || What::Sent(to, datagram));
         }
     }
 }

@@ -17,7 +17,7 @@ pub use trial::{Trial, trials};
 
 use crate::grid::{Heard, RunningRegion, What, Witness};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use uuid::Uuid;
+use std::time::Duration;
 use visit::Visit;
 
 /// What is kept of all visits together; beyond that nothing is judged, and the verdict says so.
@@ -31,7 +31,8 @@ pub struct Judge(Arc<Mutex<Kept>>);
 struct Kept {
     visits: Vec<Visit>,
     events: usize,
-    left_out: bool,
+    /// Since when nothing more is kept.
+    full: Option<Duration>,
 }
 
 impl Judge {
@@ -45,45 +46,66 @@ impl Judge {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The visits so far of those who came as far as a login that succeeded, or were tried by one
-    /// that did not.
-    fn visits(&self, regions: &[RunningRegion]) -> (Vec<Visit>, bool) {
-        let kept = self.kept();
-        let mut visits = kept.visits.clone();
-        for visit in &mut visits {
+    /// The visits so far, as they were watched until then; and whether all of them was kept.
+    fn visits(&self, regions: &[RunningRegion], until: Duration) -> (Vec<Visit>, bool) {
+        let mut kept = self.kept();
+        let (mut visits, full) = (std::mem::take(&mut kept.visits), kept.full);
+        drop(kept);
+        for n in 0..visits.len() {
+            let later = &visits[n + 1..];
+            let next = later.iter().find(|v| v.agent == visits[n].agent && v.session.is_some());
+            let next = next.and_then(|v| v.events.first()).map(|heard| heard.at);
+            let visit = &mut visits[n];
             visit.regions = regions.to_vec();
+            visit.until = full.unwrap_or(until);
+            visit.next = next;
         }
-        (visits, kept.left_out)
+        (visits, full.is_none())
     }
 }
 
 impl Kept {
     fn hear(&mut self, heard: Heard) {
         if self.events >= MOST {
-            self.left_out = true;
+            self.full.get_or_insert(heard.at);
             return;
         }
-        // Who names a session id as its own id is still that visitor.
-        let theirs = |visit: &Visit| {
-            let session = visit.session.map(|(session, _)| session);
-            visit.agent == heard.agent || session == Some(heard.agent)
-        };
-        let known = self.visits.iter().rposition(theirs);
-        let begins = matches!(heard.what, What::LoginAsked(..));
-        let over = known.is_some_and(|at| self.visits[at].session.is_some());
-        let at = match known {
-            Some(at) if !(begins && over) => at,
-            _ if begins && heard.agent != Uuid::nil() => {
-                self.visits.push(Visit::new(heard.agent));
-                self.visits.len() - 1
-            }
-            _ => return,
-        };
-        let visit = &mut self.visits[at];
+        let Some(visit) = self.visit(&heard) else { return };
         if let What::LoggedIn(session, code) = heard.what {
             visit.session = Some((session, code));
         }
-        self.events += 1;
         visit.events.push(heard);
+        self.events += 1;
+    }
+
+    /// The visit that something belongs to. A login makes one, which begins with it; until it has
+    /// succeeded, the visit of the session before goes on beside it.
+    fn visit(&mut self, heard: &Heard) -> Option<&mut Visit> {
+        let agent = heard.agent;
+        if agent.is_nil() {
+            return None;
+        }
+        let theirs = |visit: &Visit| {
+            // Who names a session id as its own id is still that visitor.
+            visit.agent == agent || visit.session.is_some_and(|(session, _)| session == agent)
+        };
+        let login = matches!(
+            heard.what,
+            What::LoginAsked(..) | What::LoggedIn(..) | What::Refused(_) | What::LoginLeft
+        );
+        let at = self.visits.iter().rposition(|visit| match (login, heard.session) {
+            (true, _) => theirs(visit) && visit.session.is_none(),
+            (false, Some(of)) => visit.session.is_some_and(|(session, _)| session == of),
+            (false, None) => theirs(visit) && visit.session.is_some(),
+        });
+        let at = match (at, &heard.what) {
+            (Some(at), _) => at,
+            (None, What::LoginAsked(..)) => {
+                self.visits.push(Visit::new(agent));
+                self.visits.len() - 1
+            }
+            (None, _) => return None,
+        };
+        self.visits.get_mut(at)
     }
 }

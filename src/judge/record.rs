@@ -41,8 +41,7 @@ const BEHIND: usize = 4;
 impl Verdict<'_> {
     /// The verdict on every visit so far.
     pub fn record(&self, judge: &Judge) -> RunRecord {
-        let (mut visits, left_out) = judge.visits(&self.grid.regions);
-        visits.iter_mut().for_each(|visit| visit.until = self.watched);
+        let (visits, whole) = judge.visits(&self.grid.regions, self.watched);
         let mut redactor = Redactor::default();
         for visit in &visits {
             if let Some((session, code)) = visit.session {
@@ -61,11 +60,11 @@ impl Verdict<'_> {
         let cases: Vec<CaseRecord> = judged.collect();
         let count = |outcome| cases.iter().any(|case| case.outcome == outcome);
         let exit = match () {
-            () if visits.is_empty() => 4,
+            () if !self.came(&visits) => 4,
             () if count(Outcome::Fail) => 1,
             () if self.fail_on_should && count(Outcome::Warn) => 1,
             () if self.fail_on_impossible && count(Outcome::Impossible) => 1,
-            () if left_out => 6,
+            () if !whole => 6,
             () => 0,
         };
         RunRecord {
@@ -83,10 +82,17 @@ impl Verdict<'_> {
             },
             started: self.started.to_string(),
             ms: self.watched.as_secs_f64() * 1e3,
-            interrupted: left_out,
+            interrupted: !whole,
             exit,
             cases,
         }
+    }
+
+    /// Whether anybody logged in, or was not let in on purpose.
+    fn came(&self, visits: &[Visit]) -> bool {
+        let barred = |trial: &String| trial == "mute-login" || trial == "undecided-login";
+        let entered = visits.iter().any(|visit| visit.session.is_some());
+        entered || (!visits.is_empty() && self.trials.iter().any(barred))
     }
 
     fn case(&self, requirement: &Requirement, trial: &str, visits: &[Visit]) -> Option<CaseRecord> {
@@ -203,13 +209,13 @@ fn told(what: &What) -> (Channel, char, String) {
                 names.as_ref().map_or("unreadable".into(), |n| format!("{} names", n.len()));
             (Channel::Caps, '←', format!("Seed, {kind}, {names}"))
         }
-        What::Polled(Some(poll)) => {
+        What::Polled(_, Some(poll)) => {
             let ack = poll.ack.map_or("undef".into(), |ack| ack.to_string());
             let done = if poll.done { " done" } else { "" };
             (Channel::Events, '←', format!("poll, ack {ack}{done}"))
         }
-        What::Polled(None) => (Channel::Events, '←', "poll, unreadable".into()),
-        What::PollAnswered(status, body) => {
+        What::Polled(_, None) => (Channel::Events, '←', "poll, unreadable".into()),
+        What::PollAnswered(_, status, body) => {
             let id = body.as_ref().and_then(|body| body.get("id")?.as_i32());
             let id = id.map_or(String::new(), |id| format!(", id {id}"));
             (Channel::Events, '→', format!("{status}{id}"))

@@ -15,6 +15,7 @@ use hand::{by_hand, made, of_neighbours};
 use ruling::Ruling;
 use std::time::Duration;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 /// The cases by which our viewer visits, each with the trials it is put to besides the quiet ones.
 const VISITS: &[(&str, &[&str])] = &[
@@ -53,7 +54,7 @@ async fn visits(library: &Arc<Library>, case: &str, named: &[&str]) -> Vec<Visit
     let engine = Engine::new(target, library.clone(), profile, template, options);
     let (_stop, stopped) = watch::channel(false);
     engine.run(&cases, stopped, &|_| {}).await;
-    let (mut visits, _) = judge.visits(&grid.regions);
+    let (mut visits, _) = judge.visits(&grid.regions, Duration::ZERO);
     grid.shutdown().await;
     visits.iter_mut().for_each(even);
     visits
@@ -130,7 +131,7 @@ fn ask(visit: &mut Visit, change: fn(&mut crate::proto::login::Request)) {
 
 fn polls(visit: &mut Visit, change: impl Fn(&mut Option<PollRequest>)) {
     for heard in &mut visit.events {
-        if let What::Polled(poll) = &mut heard.what {
+        if let What::Polled(_, poll) = &mut heard.what {
             change(poll);
         }
     }
@@ -152,9 +153,19 @@ fn wrong_acks(visit: &mut Visit) {
     });
 }
 
-/// A number that was acknowledged comes again later.
+/// A number that was acknowledged, twice, comes again later.
 fn resend_acked(visit: &mut Visit) {
+    let code = visit.said("UseCircuitCode").next().unwrap().number();
+    let acks = |heard: &&Heard| match &heard.what {
+        What::Sent(_, datagram) => {
+            datagram.message.rows("Packets").any(|row| row.number("ID") == i64::from(code))
+        }
+        _ => false,
+    };
+    let ack = visit.events.iter().find(acks).expect("an ack").clone();
+    visit.events.push(ack);
     again(visit, "UseCircuitCode", |heard| {
+        heard.at += Duration::from_secs(9);
         let What::Received(received) = &mut heard.what else { return };
         received.header.flags = received.header.flags.with(Flags::RESENT);
     });
@@ -254,7 +265,7 @@ const BY_VISITS: &[Proof] = &[
     ("SEED-CLIENT-TYPE-1", |v| seeds(v, |kind, _| *kind = Some("application/xml".into()))),
     ("SEED-CLIENT-BODY-1", |v| seeds(v, |_, names| *names = None)),
     ("SEED-RESPONSE-TYPE-ANY-1", |v| {
-        without(v, 0, |w| matches!(w, What::Polled(_) | What::Asked(_)));
+        without(v, 0, |w| matches!(w, What::Polled(..) | What::Asked(_)));
     }),
     ("EQ-CLIENT-BODY-1", |v| polls(v, |poll| *poll = None)),
     ("EQ-ACK-UNDEF-FIRST-1", |v| {
@@ -269,10 +280,13 @@ const BY_VISITS: &[Proof] = &[
     ("EV-UNKNOWN-MESSAGE-1", wrong_acks),
     ("EV-UNKNOWN-MESSAGE-2", |v| without(v, 1, |w| is(w, "CompleteAgentMovement"))),
     ("EQ-404-STOPS-1", |v| {
-        let gone = |heard: &&Heard| matches!(heard.what, What::PollAnswered(404, _));
-        let gone = v.events.iter().rfind(gone).unwrap().clone();
-        let what = What::Polled(Some(PollRequest { ack: None, done: false }));
-        v.events.push(Heard { what, at: gone.at + Duration::from_secs(1), ..gone });
+        let gone = v.events.iter().find_map(|heard| match &heard.what {
+            What::PollAnswered(queue, 404, _) => Some((queue.clone(), heard.clone())),
+            _ => None,
+        });
+        let (queue, heard) = gone.unwrap();
+        let what = What::Polled(queue, Some(PollRequest { ack: None, done: false }));
+        v.events.push(Heard { what, at: heard.at + Duration::from_secs(1), ..heard });
     }),
     ("INVHTTP-FALLBACK-UDP-1", |v| without(v, 0, |w| is(w, "FetchInventoryDescendents"))),
     ("TP-X-NEW-CIRCUIT-1", |v| without(v, 1, |w| is(w, "CompleteAgentMovement"))),
@@ -349,4 +363,35 @@ fn every_check_has_its_proof_and_its_requirement_of_clients() {
         let judged = |r: &crate::suite::Requirement| r.judge.as_deref() == Some(&trial.id);
         assert!(library.catalogue.all.values().any(judged), "trial {} judges nothing", trial.id);
     }
+}
+
+/// A login that is refused, or that takes the place of a session, begins a visit of its own; what
+/// still comes of the session before stays with that.
+#[test]
+fn what_passes_stays_with_its_session() {
+    let judge = Judge::default();
+    let witness = judge.witness();
+    let (agent, regions) = (Uuid::from_u128(1), Vec::new());
+    let tell = |session: Option<u128>, what| {
+        let session = session.map(Uuid::from_u128);
+        witness(Heard { at: Duration::ZERO, agent, session, region: 0, what });
+    };
+    let login = || hand::login("/", "a");
+    let update = || hand::came("AgentUpdate", 3, Flags(0));
+    tell(None, login());
+    tell(None, What::LoggedIn(Uuid::from_u128(7), 1));
+    tell(Some(7), update());
+    tell(None, login());
+    tell(None, What::Refused("presence".into()));
+    tell(Some(7), update());
+    tell(None, login());
+    tell(None, What::LoggedIn(Uuid::from_u128(8), 2));
+    tell(Some(7), update());
+    tell(Some(8), update());
+    // Off a circuit nobody knows the session: it is the last one's.
+    tell(None, update());
+    let (visits, whole) = judge.visits(&regions, Duration::from_secs(9));
+    let sizes: Vec<usize> = visits.iter().map(|visit| visit.events.len()).collect();
+    assert_eq!((sizes, whole), (vec![5, 6], true));
+    assert!(visits[0].next.is_some() && visits[1].next.is_none());
 }

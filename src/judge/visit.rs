@@ -3,6 +3,7 @@
 use crate::grid::{Heard, Received, RunningRegion, What};
 use crate::proto::llsd::Llsd;
 use crate::proto::message::{Datagram, Flags, Message};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 use uuid::Uuid;
@@ -18,6 +19,8 @@ pub(super) struct Visit {
     pub events: Vec<Heard>,
     /// How long it was watched.
     pub until: Duration,
+    /// When the same agent logged in again.
+    pub next: Option<Duration>,
     /// The regions there are.
     pub regions: Vec<RunningRegion>,
 }
@@ -109,7 +112,7 @@ impl Visit {
     /// The visit of somebody who is about to log in.
     pub fn new(agent: Uuid) -> Self {
         let (events, regions) = (Vec::new(), Vec::new());
-        Self { agent, session: None, events, until: Duration::ZERO, regions }
+        Self { agent, session: None, events, until: Duration::ZERO, next: None, regions }
     }
 
     pub fn came(&self) -> impl Iterator<Item = Came<'_>> {
@@ -130,9 +133,11 @@ impl Visit {
         })
     }
 
-    /// What came of this name, resends left out.
+    /// What came of this name, each number once.
     pub fn said<'v>(&'v self, name: &'v str) -> impl Iterator<Item = Came<'v>> {
-        self.came().filter(move |came| came.is(name) && !came.has(Flags::RESENT))
+        let mut numbers = HashSet::new();
+        let of_name = self.came().filter(move |came| came.is(name));
+        of_name.filter(move |came| numbers.insert((came.region, came.received.from, came.number())))
     }
 
     /// What was sent of this name, resends left out.
@@ -172,7 +177,7 @@ impl Visit {
     pub fn told<'v>(&'v self, name: &'v str) -> impl Iterator<Item = Told<'v>> {
         let answers =
             self.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
-                What::PollAnswered(200, Some(body)) => Some((index, heard, body)),
+                What::PollAnswered(_, 200, Some(body)) => Some((index, heard, body)),
                 _ => None,
             });
         answers.flat_map(move |(index, heard, body)| {
@@ -190,16 +195,24 @@ impl Visit {
         self.regions.iter().position(|region| region.udp_port == port)
     }
 
-    /// When the visitor said it would go, or was gone.
+    /// When the visitor said that it would go, or was sent away: by a kick, by its own region, or by
+    /// another login of its agent.
     pub fn left(&self) -> Option<Duration> {
         let request = self.said("LogoutRequest").next().map(|came| came.at);
-        let silent = self.events.iter().find(|heard| matches!(heard.what, What::Silent));
-        request.or(silent.map(|heard| heard.at))
+        let kicked = self.sent("KickUser").next().map(|went| went.at);
+        let closed = super::checks::closed_by_its_region(self);
+        [request, kicked, closed, self.next].into_iter().flatten().min()
     }
 
-    /// Until when the visitor could act: until it left, or as long as it was watched.
+    /// Until when it was to do what it must: until it left, or as long as it was watched.
     pub fn present(&self) -> Duration {
         self.left().unwrap_or(self.until)
+    }
+
+    /// Until when it was seen: whoever is gone without a word does nothing any more.
+    pub fn seen(&self) -> Duration {
+        let last = self.came().last().map_or(Duration::ZERO, |came| came.at);
+        self.present().min(last)
     }
 
     /// When the avatar first stood in the world.

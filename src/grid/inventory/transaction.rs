@@ -12,6 +12,9 @@ use uuid::Uuid;
 /// Of one agent as many are kept; the oldest are forgotten.
 const MOST: usize = 16;
 
+/// Of one agent as many uploads in packets are under way at once.
+const MOST_UPLOADS: usize = 4;
+
 /// The bit of a packet's number that says it is the last.
 pub(super) const LAST: u32 = 1 << 31;
 
@@ -64,7 +67,9 @@ impl Transactions {
         let at = self.0.iter().position(|transaction| transaction.id == id);
         let at = at.unwrap_or_else(|| {
             if self.0.len() >= MOST {
-                self.0.pop_front();
+                // An upload that is under way is not cut off by others that only wait.
+                let idle = self.0.iter().position(|transaction| transaction.upload.is_none());
+                self.0.remove(idle.unwrap_or(0));
             }
             self.0.push_back(Transaction { id, ..Transaction::default() });
             self.0.len() - 1
@@ -93,11 +98,14 @@ impl Transactions {
         std::mem::take(&mut transaction.waiting)
     }
 
-    /// An upload in packets begins; one at a time.
-    pub fn begin(&mut self, id: Uuid, kind: i8, xfer: u64) {
-        self.0.iter_mut().for_each(|transaction| transaction.upload = None);
+    /// An upload in packets begins, unless too many are under way.
+    pub fn begin(&mut self, id: Uuid, kind: i8, xfer: u64) -> bool {
+        let begun = self.0.iter().filter(|transaction| transaction.upload.is_some()).count();
         let bytes = Vec::new();
-        self.of(id).upload = Some(Upload { xfer, kind, size: 0, next: 0, bytes });
+        if begun < MOST_UPLOADS {
+            self.of(id).upload = Some(Upload { xfer, kind, size: 0, next: 0, bytes });
+        }
+        begun < MOST_UPLOADS
     }
 
     /// A packet of an upload has come.
@@ -164,7 +172,10 @@ mod tests {
     fn packets_in_order_become_an_asset_and_a_repeated_one_is_confirmed_again() {
         let mut all = Transactions::default();
         assert_eq!(all.packet(1, 0, b"x"), Taken::Unknown);
-        all.begin(ID, 7, 1);
+        assert!(all.begin(ID, 7, 1));
+        // Another beside it is no trouble; a flood of them is refused.
+        assert!(all.begin(Uuid::from_u128(8), 7, 2));
+        assert_eq!((3..9).filter(|n| all.begin(Uuid::from_u128(*n), 7, *n as u64)).count(), 2);
         assert_eq!(all.packet(1, 0, &sized(5, b"abc")), Taken::Confirmed);
         assert_eq!(all.packet(1, 0, &sized(5, b"abc")), Taken::Confirmed);
         assert_eq!(all.packet(1, 2, b"?"), Taken::Unknown);
@@ -176,7 +187,7 @@ mod tests {
     fn an_upload_that_is_not_what_it_said_is_aborted() {
         for (size, data, number) in [(2, &b"abc"[..], 0), (9, b"abc", LAST), (u32::MAX, b"", 0)] {
             let mut all = Transactions::default();
-            all.begin(ID, 7, 1);
+            assert!(all.begin(ID, 7, 1));
             assert_eq!(all.packet(1, number, &sized(size, data)), Taken::Aborted(ID, 7), "{size}");
         }
     }

@@ -22,7 +22,11 @@ impl Desk<'_> {
             return self.keep(region, transaction, kind, data);
         }
         let xfer = Uuid::new_v4().as_u64_pair().0;
-        region.shared.inventories().transactions(self.agent).begin(transaction, kind, xfer);
+        let shared = region.shared.clone();
+        if !shared.inventories().transactions(self.agent).begin(transaction, kind, xfer) {
+            self.complete(region, id, kind, false);
+            return Err(Refusal::TooMuch);
+        }
         let request = Message::named(&region.shared.template, "RequestXfer")
             .with("XferID", "ID", Field::U64(xfer))
             .with("XferID", "Filename", FieldValue::text(""))

@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::grid::{UNKNOWN_EVENT, What};
-use crate::judge::ruling::{Break, Ruling, never, rule, within};
+use crate::judge::ruling::{Ruling, never, rule, within};
 use crate::judge::visit::Visit;
 use crate::proto::event_queue::PollRequest;
 use crate::proto::llsd::{CONTENT_TYPE, Llsd};
@@ -16,14 +16,10 @@ pub(super) const CHECKS: &[Check] = &[
     ("EQ-CLIENT-BODY-1", poll_body),
     ("EQ-ACK-UNDEF-FIRST-1", |visit| first_poll(visit, |poll| poll.ack.is_none(), "`ack` undef")),
     ("EQ-ACK-UNDEF-FIRST-2", |visit| first_poll(visit, |poll| !poll.done, "`done` false")),
-    ("EQ-ACK-ECHO-1", |visit| echoes(visit, |_| true)),
-    ("EV-LLSD-NO-PROLOG-1", |visit| {
-        echoes(visit, |body| id_of(body).is_some_and(|id| id % 2 == 1))
-    }),
-    ("INVUDP-BULK-EQ-ENDTAG-SPACE-1", |visit| {
-        echoes(visit, |body| id_of(body).is_some_and(|id| id % 2 == 1))
-    }),
-    ("EV-UNKNOWN-MESSAGE-1", |visit| echoes(visit, has_unknown)),
+    ("EQ-ACK-ECHO-1", |visit| echoes(visit, false, |_| true)),
+    ("EV-LLSD-NO-PROLOG-1", |visit| echoes(visit, true, is_terse)),
+    ("INVUDP-BULK-EQ-ENDTAG-SPACE-1", |visit| echoes(visit, true, is_terse)),
+    ("EV-UNKNOWN-MESSAGE-1", |visit| echoes(visit, true, has_unknown)),
     ("EV-UNKNOWN-MESSAGE-2", heeds_the_others),
     ("EQ-NO-EVENTS-IMMEDIATE-REPOLL-1", polls_again),
     ("EQ-FAST-502-BACKS-OFF-1", backs_off),
@@ -37,6 +33,7 @@ struct Poll<'v> {
     index: usize,
     at: Duration,
     region: usize,
+    queue: &'v str,
     said: Option<&'v PollRequest>,
     answer: Option<Answer<'v>>,
 }
@@ -54,11 +51,12 @@ fn polls(visit: &Visit) -> Vec<Poll<'_>> {
     for (index, heard) in visit.events.iter().enumerate() {
         let (at, region) = (heard.at, heard.region);
         match &heard.what {
-            What::Polled(said) => {
-                polls.push(Poll { index, at, region, said: said.as_ref(), answer: None });
+            What::Polled(queue, said) => {
+                let said = said.as_ref();
+                polls.push(Poll { index, at, region, queue, said, answer: None });
             }
-            What::PollAnswered(status, body) => {
-                let open = polls.iter_mut().find(|p| p.region == region && p.answer.is_none());
+            What::PollAnswered(queue, status, body) => {
+                let open = polls.iter_mut().find(|p| p.queue == queue && p.answer.is_none());
                 if let Some(open) = open {
                     let (status, body) = (*status, body.as_ref());
                     open.answer = Some(Answer { index, at, status, body });
@@ -70,13 +68,22 @@ fn polls(visit: &Visit) -> Vec<Poll<'_>> {
     polls
 }
 
-/// The poll that follows another in its region.
-fn next<'p, 'v>(polls: &'p [Poll<'v>], answer: &Answer<'_>, region: usize) -> Option<&'p Poll<'v>> {
-    polls.iter().find(|poll| poll.region == region && poll.index > answer.index)
+/// The poll that follows an answer on its queue.
+fn next<'p, 'v>(
+    polls: &'p [Poll<'v>],
+    poll: &Poll<'_>,
+    answer: &Answer<'_>,
+) -> Option<&'p Poll<'v>> {
+    polls.iter().find(|later| later.queue == poll.queue && later.index > answer.index)
 }
 
 fn id_of(body: &Llsd) -> Option<i32> {
     body.get("id").and_then(Llsd::as_i32)
+}
+
+/// Whether a reply is one of those that the trial writes tersely.
+fn is_terse(body: &Llsd) -> bool {
+    id_of(body).is_some_and(|id| id % 2 != 0)
 }
 
 fn has_unknown(body: &Llsd) -> bool {
@@ -102,7 +109,7 @@ fn asks_the_seed(visit: &Visit) -> Ruling {
         let asked = seeds(visit).next().map(|(_, asked, ..)| asked.max(at));
         let index = visit.events.iter().position(|heard| heard.at >= at).unwrap_or(0);
         let limit = Duration::from_secs(30);
-        within(limit, at, asked, visit.present(), index, "a request to the seed capability")
+        within(limit, at, asked, visit.seen(), index, "a request to the seed capability")
     });
     Ruling::of("it did not come so far", arrival)
 }
@@ -127,12 +134,12 @@ fn seed_body(visit: &Visit) -> Ruling {
 fn uses_the_seed(visit: &Visit) -> Ruling {
     let seen = seeds(visit).map(|(index, at, region, ..)| {
         let used = visit.events.iter().find(|heard| {
-            let uses = matches!(heard.what, What::Polled(_) | What::Asked(_));
+            let uses = matches!(heard.what, What::Polled(..) | What::Asked(_));
             uses && heard.at > at && heard.region == region
         });
         let used = used.map(|heard| heard.at);
         let limit = Duration::from_secs(20);
-        within(limit, at, used, visit.present(), index, "use of a capability that it was granted")
+        within(limit, at, used, visit.seen(), index, "use of a capability that it was granted")
     });
     // Neighbours' seeds need not be used.
     Ruling::of(NO_SEED, seen.take(1))
@@ -150,7 +157,7 @@ fn poll_body(visit: &Visit) -> Ruling {
 fn first_poll(visit: &Visit, holds: fn(&PollRequest) -> bool, what: &'static str) -> Ruling {
     let polls = polls(visit);
     let first = |poll: &&Poll<'_>| {
-        polls.iter().find(|p| p.region == poll.region).is_some_and(|p| p.index == poll.index)
+        polls.iter().find(|p| p.queue == poll.queue).is_some_and(|p| p.index == poll.index)
     };
     let seen = polls.iter().filter(first).map(|poll| {
         let said = poll.said?;
@@ -163,41 +170,38 @@ fn first_poll(visit: &Visit, holds: fn(&PollRequest) -> bool, what: &'static str
     Ruling::of(NO_POLL, seen)
 }
 
-/// The poll after a reply of some kind names its id.
-fn echoes(visit: &Visit, kind: fn(&Llsd) -> bool) -> Ruling {
+/// The poll after a reply of some kind names its id; where it `must` come, it does.
+fn echoes(visit: &Visit, must: bool, kind: fn(&Llsd) -> bool) -> Ruling {
     let polls = polls(visit);
-    let mut seen = Vec::new();
-    for poll in &polls {
-        let Some(answer) = poll.answer.as_ref().filter(|answer| answer.status == 200) else {
-            continue;
+    let seen = polls.iter().map(|poll| {
+        let answer = poll.answer.as_ref().filter(|answer| answer.status == 200)?;
+        let id = answer.body.filter(|body| kind(body)).and_then(id_of)?;
+        let Some(following) = next(&polls, poll, answer) else {
+            let (limit, watched) = (Duration::from_secs(10), watched(visit, poll));
+            let what = format!("a poll that names {id}");
+            return must.then(|| within(limit, answer.at, None, watched, answer.index, &what))?;
         };
-        let Some(body) = answer.body.filter(|body| kind(body)) else { continue };
-        let Some(id) = id_of(body) else { continue };
-        let following = next(&polls, answer, poll.region);
-        let Some(said) = following.and_then(|poll| Some((poll, poll.said?))) else {
-            if following.is_none() {
-                let (limit, watched) = (Duration::from_secs(10), watched(visit, poll.region));
-                let what = format!("a poll that names {id}");
-                seen.push(within(limit, answer.at, None, watched, answer.index, &what));
-            }
-            continue;
-        };
-        let received = || said.1.ack.map_or("`ack` undef".into(), |ack| format!("`ack` {ack}"));
+        let said = following.said?;
+        let received = || said.ack.map_or("`ack` undef".into(), |ack| format!("`ack` {ack}"));
         let expected = || format!("`ack` {id}, the id of the reply before");
-        seen.push(rule(said.1.ack == Some(id), said.0.index, expected, received));
-    }
+        rule(said.ack == Some(id), following.index, expected, received)
+    });
     Ruling::of("it got no reply of that kind", seen)
 }
 
-/// Until when a poll of a region was to be expected: while the visitor spoke there.
-fn watched(visit: &Visit, region: usize) -> Duration {
-    let spoke = visit.came().filter(|came| came.region == region);
-    spoke.last().map_or(Duration::ZERO, |came| came.at).min(visit.present())
+/// Until when a further poll of the same queue was to be expected: while the visitor spoke there
+/// and was not called elsewhere.
+fn watched(visit: &Visit, poll: &Poll<'_>) -> Duration {
+    let spoke = visit.came().filter(|came| came.region == poll.region).last();
+    let spoke = spoke.map_or(Duration::ZERO, |came| came.at);
+    let sent = super::teleport::destinations(visit);
+    let away = sent.iter().find(|to| to.index > poll.index).map_or(Duration::MAX, |to| to.at);
+    spoke.min(away).min(visit.present())
 }
 
 fn heeds_the_others(visit: &Visit) -> Ruling {
     let odd = |index: usize| match visit.events.get(index).map(|heard| &heard.what) {
-        Some(What::PollAnswered(_, Some(body))) => has_unknown(body),
+        Some(What::PollAnswered(_, _, Some(body))) => has_unknown(body),
         _ => false,
     };
     let sent = super::teleport::destinations(visit);
@@ -216,65 +220,44 @@ fn heeds_the_others(visit: &Visit) -> Ruling {
     Ruling::of("no teleport of it was told beside an unknown event", seen)
 }
 
-/// Polls that were answered 502: where and when, how long they were held, and the next.
-fn empty<'v>(
-    visit: &'v Visit,
-    polls: &[Poll<'v>],
-) -> Vec<(usize, Duration, Duration, Option<Duration>, usize)> {
-    let _ = visit;
-    let answered = polls.iter().filter_map(|poll| {
+/// Polls that were answered 502, with how long they were held and the next on their queue.
+fn empty<'p, 'v>(
+    polls: &'p [Poll<'v>],
+) -> impl Iterator<Item = (&'p Poll<'v>, &'p Answer<'v>, Duration, Option<Duration>)> {
+    polls.iter().filter_map(|poll| {
         let answer = poll.answer.as_ref().filter(|answer| answer.status == 502)?;
-        let following = next(polls, answer, poll.region).map(|poll| poll.at);
-        Some((answer.index, answer.at, answer.at - poll.at, following, poll.region))
-    });
-    answered.collect()
+        let held = answer.at.saturating_sub(poll.at);
+        Some((poll, answer, held, next(polls, poll, answer).map(|poll| poll.at)))
+    })
 }
 
 fn polls_again(visit: &Visit) -> Ruling {
     let polls = polls(visit);
-    let held = empty(visit, &polls).into_iter().filter(|(_, _, held, ..)| held.as_secs() >= 10);
-    let seen = held.map(|(index, at, _, following, region)| {
-        within(
-            Duration::from_secs(2),
-            at,
-            following,
-            watched(visit, region),
-            index,
-            "the next poll",
-        )
+    let held = empty(&polls).filter(|(_, _, held, _)| held.as_secs() >= 10);
+    let seen = held.map(|(poll, answer, _, following)| {
+        let (limit, watched) = (Duration::from_secs(2), watched(visit, poll));
+        within(limit, answer.at, following, watched, answer.index, "the next poll")
     });
     Ruling::of("no poll of it ended without events after 10 s or more", seen)
 }
 
 fn backs_off(visit: &Visit) -> Ruling {
+    const PAUSE: Duration = Duration::from_secs(15);
     let polls = polls(visit);
-    let hasty = empty(visit, &polls).into_iter().filter(|(_, _, held, ..)| held.as_secs() < 1);
-    let seen = hasty.map(|(index, at, _, following, _)| {
-        let early = following.filter(|next| *next < at + Duration::from_secs(15));
-        never(
-            Duration::from_secs(15),
-            at,
-            early.map(|at| (index, at)),
-            visit.present(),
-            "poll for 15 s",
-        )
+    let hasty = empty(&polls).filter(|(_, _, held, _)| held.as_secs() < 1);
+    let seen = hasty.map(|(_, answer, _, following)| {
+        let early = following.filter(|next| *next < answer.at + PAUSE);
+        let early = early.map(|at| (answer.index, at));
+        never(PAUSE, answer.at, early, visit.present(), "poll for 15 s")
     });
     Ruling::of("no poll of it was answered 502 at once", seen)
 }
 
 fn stops(visit: &Visit) -> Ruling {
-    let called = super::teleport::called(visit);
     let polls = polls(visit);
-    let gone = polls.iter().filter_map(|poll| {
+    let seen = polls.iter().map(|poll| {
         let answer = poll.answer.as_ref().filter(|answer| answer.status == 404)?;
-        Some((answer, poll.region))
-    });
-    let seen = gone.map(|(answer, region)| {
-        // Whoever comes back gets another queue.
-        let back = called.iter().find(|(index, of)| *of == region && *index > answer.index);
-        let more = next(&polls, answer, region);
-        let more = more.filter(|poll| back.is_none_or(|(index, _)| poll.index < *index));
-        let more = more.map(|poll| (poll.index, poll.at));
+        let more = next(&polls, poll, answer).map(|poll| (poll.index, poll.at));
         let what = "poll of a queue that is gone";
         never(Duration::from_secs(20), answer.at, more, visit.until, what)
     });
@@ -283,31 +266,27 @@ fn stops(visit: &Visit) -> Ruling {
 
 fn polls_on(visit: &Visit) -> Ruling {
     let polls = polls(visit);
-    let nameless = polls.iter().filter_map(|poll| {
+    let seen = polls.iter().map(|poll| {
         let answer = poll.answer.as_ref().filter(|answer| answer.status == 200)?;
         answer.body.filter(|body| body.get("id").is_none())?;
-        Some((answer, poll.region))
-    });
-    let seen = nameless.map(|(answer, region)| {
-        let following = next(&polls, answer, region).map(|poll| poll.at);
-        let limit = Duration::from_secs(30);
-        within(limit, answer.at, following, watched(visit, region), answer.index, "the next poll")
+        let following = next(&polls, poll, answer).map(|poll| poll.at);
+        let (limit, watched) = (Duration::from_secs(30), watched(visit, poll));
+        within(limit, answer.at, following, watched, answer.index, "the next poll")
     });
     Ruling::of("it got no reply without `id`", seen)
 }
 
 fn fetches_by_udp(visit: &Visit) -> Ruling {
-    let Some(arrived) = visit.arrived() else { return Ruling::Unseen("it did not come so far") };
-    let fetch = visit.said("FetchInventoryDescendents").next();
-    match fetch {
-        Some(_) => Ruling::Held,
-        None if visit.present() < arrived + Duration::from_secs(30) => {
-            Ruling::Unseen("it did not stay for half a minute")
-        }
-        None => {
-            let at = visit.events.iter().position(|heard| heard.at >= arrived).unwrap_or(0);
-            let expected = "FetchInventoryDescendents by UDP";
-            Ruling::Broken(Break::new(at, expected, "no fetch of a folder"))
-        }
-    }
+    const LIMIT: Duration = Duration::from_secs(30);
+    // Who asks for no such capability may want no inventory.
+    let wants = |names: &&Option<Vec<String>>| {
+        names.as_ref().is_some_and(|names| names.iter().any(|n| n == "FetchInventoryDescendents2"))
+    };
+    let asked = seeds(visit).find(|(_, _, _, _, names)| wants(names));
+    let fetch = visit.said("FetchInventoryDescendents").next().map(|came| came.at);
+    let seen = asked.map(|(index, at, ..)| {
+        let fetch = fetch.map(|fetch| fetch.max(at));
+        within(LIMIT, at, fetch, visit.seen(), index, "FetchInventoryDescendents by UDP")
+    });
+    Ruling::of("it wanted no inventory, or did not stay for half a minute", [seen.flatten()])
 }

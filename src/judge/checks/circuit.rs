@@ -4,7 +4,7 @@ use super::Check;
 use crate::judge::ruling::{Break, Ruling, never, rule, seconds, within};
 use crate::judge::visit::{Came, Visit, Wire};
 use crate::proto::message::Flags;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -56,24 +56,35 @@ fn trailing(visit: &Visit) -> Ruling {
     )
 }
 
-/// Holds the number of each datagram that is no resend against the greatest before it.
+/// Holds the number of each new datagram against the greatest before it. What a network swaps or
+/// doubles is no fault of a client's.
 fn numbers(visit: &Visit, follows: fn(u32, u32) -> bool, wanted: &'static str) -> Ruling {
+    const SWAPPED: Duration = Duration::from_secs(1);
+    // Behind its farewell a client may number as it likes.
+    let present = visit.present();
     let mut seen = Vec::new();
     for wire in visit.wires() {
-        let mut greatest: Option<u32> = None;
-        // Behind its farewell a client may number as it likes.
-        let staying = |came: &&Came<'_>| came.at <= visit.present() && came.message().is_some();
+        let staying = |came: &&Came<'_>| came.at <= present && came.message().is_some();
         let fresh = wire.came.iter().filter(|came| !came.has(Flags::RESENT)).filter(staying);
+        let mut greatest: Option<(u32, Duration)> = None;
+        let mut before: HashMap<u32, Came<'_>> = HashMap::new();
         for came in fresh {
             let number = came.number();
-            let Some(before) = greatest.replace(number) else { continue };
-            if before > 0x00F0_0000 && number < 0x0010_0000 {
+            let same = before.insert(number, *came);
+            let doubled = same.is_some_and(|s| s.received.message == came.received.message);
+            let Some((most, since)) = greatest else {
+                greatest = Some((number, came.at));
                 continue;
+            };
+            let wrapped = most > 0x00F0_0000 && number < 0x0010_0000;
+            let swapped = same.is_none() && number < most && came.at <= since + SWAPPED;
+            if wrapped || number > most {
+                greatest = Some((number, came.at));
             }
-            let expected = || format!("{wanted} #{before}");
-            seen.push(rule(follows(before, number), came.index, expected, || named(came)));
-            // What came out of order is told once.
-            greatest = Some(before.max(number));
+            if !wrapped && !doubled && !swapped {
+                let expected = || format!("{wanted} #{most}");
+                seen.push(rule(follows(most, number), came.index, expected, || named(came)));
+            }
         }
     }
     Ruling::of("no two datagrams came", seen)
@@ -95,37 +106,41 @@ fn first_number(visit: &Visit) -> Ruling {
     Ruling::of("no circuit was opened", seen)
 }
 
-/// When a number was acknowledged first, from some time on.
-fn ack_of(wire: &Wire<'_>, number: u32, since: Duration) -> Option<Duration> {
-    let acks = wire.came.iter().filter(|came| came.at >= since);
-    acks.filter(|came| came.received.acks.contains(&number)).map(|came| came.at).next()
+/// When each number was acknowledged.
+fn acks_of(wire: &Wire<'_>) -> HashMap<u32, Vec<Duration>> {
+    let mut acks: HashMap<u32, Vec<Duration>> = HashMap::new();
+    for came in &wire.came {
+        for number in &came.received.acks {
+            acks.entry(*number).or_default().push(came.at);
+        }
+    }
+    acks
+}
+
+/// Holds what was sent reliably, new or again, against the acks that came for it.
+fn acks_come(visit: &Visit, limit: Duration, resent: bool, unseen: &'static str) -> Ruling {
+    let present = visit.present();
+    let mut seen = Vec::new();
+    for wire in visit.wires() {
+        let (watched, acks) = (wire.alive().min(present), acks_of(&wire));
+        let sent = wire.went.iter().filter(|w| w.has(Flags::RELIABLE));
+        seen.extend(sent.filter(|w| w.has(Flags::RESENT) == resent).map(|went| {
+            let again = if resent { ", sent again" } else { "" };
+            let what =
+                format!("an ack of {} #{}{again}", went.datagram.message.name(), went.number());
+            let came = acks.get(&went.number()).and_then(|at| at.iter().find(|at| **at >= went.at));
+            within(limit, went.at, came.copied(), watched, went.index, &what)
+        }));
+    }
+    Ruling::of(unseen, seen)
 }
 
 fn acked(visit: &Visit, limit: Duration) -> Ruling {
-    let mut seen = Vec::new();
-    for wire in visit.wires() {
-        let watched = wire.alive().min(visit.present());
-        let sent = wire.went.iter().filter(|w| w.has(Flags::RELIABLE) && !w.has(Flags::RESENT));
-        seen.extend(sent.map(|went| {
-            let what = format!("an ack of {} #{}", went.datagram.message.name(), went.number());
-            let came = ack_of(&wire, went.number(), went.at);
-            within(limit, went.at, came, watched, went.index, &what)
-        }));
-    }
-    Ruling::of("nothing reliable was sent to it for long enough", seen)
+    acks_come(visit, limit, false, "nothing reliable was sent to it for long enough")
 }
 
 fn acked_again(visit: &Visit) -> Ruling {
-    let mut seen = Vec::new();
-    for wire in visit.wires() {
-        let watched = wire.alive().min(visit.present());
-        seen.extend(wire.went.iter().filter(|went| went.has(Flags::RESENT)).map(|went| {
-            let what = format!("an ack of #{}, sent again", went.number());
-            let came = ack_of(&wire, went.number(), went.at);
-            within(Duration::from_secs(10), went.at, came, watched, went.index, &what)
-        }));
-    }
-    Ruling::of("nothing had to be sent to it again", seen)
+    acks_come(visit, Duration::from_secs(10), true, "nothing had to be sent to it again")
 }
 
 fn acks_are_unreliable(visit: &Visit) -> Ruling {
@@ -164,26 +179,31 @@ fn copies<'v>(wire: &Wire<'v>) -> Vec<(Came<'v>, Came<'v>)> {
     copies
 }
 
-/// A resend of a number that was acknowledged this long ago.
+/// Whether what was acknowledged comes again. One ack may get lost, and then the packet comes again
+/// and is acknowledged again; after that there is no excuse.
 fn resent_after_ack(visit: &Visit, of_many: bool) -> Vec<Option<Result<(), Break>>> {
     const GRACE: Duration = Duration::from_secs(2);
     let mut seen = Vec::new();
     for wire in visit.wires() {
-        let copies = copies(&wire);
         let watched = wire.alive();
-        for went in &wire.went {
-            let many = went.acks().count() == 255;
-            for number in went.acks().filter(|_| many || !of_many) {
-                let again = copies
-                    .iter()
-                    .find(|(first, copy)| first.number() == number && copy.at > went.at + GRACE);
-                let again = again.map(|(_, copy)| (copy.index, copy.at));
-                let what = format!("resend of #{number}, which was acknowledged");
-                seen.push(never(GRACE, went.at, again, watched, &what));
-                if many {
-                    break;
-                }
+        let mut acks: HashMap<u32, Vec<Duration>> = HashMap::new();
+        for went in wire.went.iter().filter(|went| !of_many || went.acks().count() >= 255) {
+            let numbers: HashSet<u32> = went.acks().collect();
+            for number in numbers {
+                acks.entry(number).or_default().push(went.at);
             }
+        }
+        let mut again: HashMap<u32, Vec<(usize, Duration)>> = HashMap::new();
+        for (first, copy) in copies(&wire) {
+            again.entry(first.number()).or_default().push((copy.index, copy.at));
+        }
+        for (number, acks) in acks {
+            let since = acks.get(1).or(acks.first()).copied().unwrap_or_default();
+            let late = again.get(&number).and_then(|copies| {
+                copies.iter().find(|(_, at)| acks.len() > 1 && *at > since + GRACE).copied()
+            });
+            let what = format!("resend of #{number}, which was acknowledged");
+            seen.push(never(GRACE, since, late, watched, &what));
         }
     }
     seen

@@ -127,17 +127,42 @@ fn own_ids(visit: &Visit) -> Ruling {
 fn updates(visit: &Visit) -> Ruling {
     const MOST: Duration = Duration::from_secs(3);
     let Some(arrived) = visit.arrived() else { return Ruling::Unseen(NOT_HERE) };
-    let end = visit.present();
-    let updates = visit.came().filter(|came| came.is("AgentUpdate") && came.at >= arrived);
-    let mut before =
-        (visit.events.iter().position(|heard| heard.at >= arrived).unwrap_or(0), arrived);
-    let mut seen = Vec::new();
-    for came in updates {
-        seen.push(within(MOST, before.1, Some(came.at), end, before.0, "an AgentUpdate"));
-        before = (came.index, came.at);
-    }
-    seen.push(within(MOST, before.1, None, end, before.0, "an AgentUpdate"));
+    let (end, pauses) = (visit.seen(), pauses(visit));
+    let first = visit.events.iter().position(|heard| heard.at >= arrived).unwrap_or(0);
+    let came = visit.came().filter(|came| came.is("AgentUpdate") && came.at >= arrived);
+    let mut times: Vec<(usize, Duration)> = vec![(first, arrived)];
+    times.extend(came.map(|came| (came.index, came.at)));
+    let nexts = times.iter().skip(1).map(|(_, at)| Some(*at)).chain([None]);
+    let seen = times.iter().zip(nexts).map(|((index, since), next)| {
+        let until = next.unwrap_or(end);
+        let paused = pauses.iter().any(|(from, to)| *from <= until && *to >= *since);
+        (!paused).then(|| within(MOST, *since, next, end, *index, "an AgentUpdate"))?
+    });
     Ruling::of("it did not stay for long enough", seen)
+}
+
+/// While a teleport is under way, and a little longer, and while it said it would pause, a viewer
+/// sends none.
+fn pauses(visit: &Visit) -> Vec<(Duration, Duration)> {
+    const SETTLING: Duration = Duration::from_secs(5);
+    let mut pauses: Vec<(Duration, Duration)> = Vec::new();
+    let mut open: Option<Duration> = None;
+    for (index, heard) in visit.events.iter().enumerate() {
+        let name = match &heard.what {
+            What::Received(received) => received.message.as_ref().map_or("", |m| m.name()),
+            What::Sent(_, datagram) => datagram.message.name(),
+            _ => continue,
+        };
+        let asks = name.starts_with("Teleport") && name.ends_with("Request");
+        if asks || matches!(name, "TeleportStart" | "AgentPause") {
+            open.get_or_insert(heard.at);
+        }
+        let ends = ["AgentMovementComplete", "TeleportLocal", "TeleportFailed", "AgentResume"];
+        if ends.contains(&name) || index + 1 == visit.events.len() {
+            pauses.extend(open.take().map(|from| (from, heard.at + SETTLING)));
+        }
+    }
+    pauses
 }
 
 fn logs_out(visit: &Visit) -> Ruling {
@@ -226,6 +251,11 @@ fn disabled(visit: &Visit, root: bool) -> Vec<(usize, Duration, usize)> {
         (Some(went.region) == last.or(first)) == root
     });
     closed.map(|went| (went.index, went.at, went.region)).collect()
+}
+
+/// When the region that the avatar was in closed its circuit.
+pub(in crate::judge) fn closed_by_its_region(visit: &Visit) -> Option<Duration> {
+    disabled(visit, true).first().map(|(_, at, _)| *at)
 }
 
 fn drops_neighbour(visit: &Visit) -> Ruling {

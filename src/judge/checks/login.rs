@@ -106,7 +106,7 @@ fn needs_inventory_root(visit: &Visit) -> Ruling {
 fn goes_on(visit: &Visit) -> Ruling {
     let code = visit.said("UseCircuitCode").next().map(|came| came.at);
     let seen = logged_in(visit).map(|(index, at)| {
-        within(Duration::from_secs(30), at, code, visit.until, index, "UseCircuitCode")
+        within(Duration::from_secs(30), at, code, visit.present(), index, "UseCircuitCode")
     });
     Ruling::of("it did not log in", seen)
 }

@@ -111,11 +111,18 @@ fn without_enable(visit: &Visit) -> Ruling {
 fn asks_the_seed(visit: &Visit) -> Ruling {
     let sent = events(visit, "TeleportFinish", true);
     let seen = sent.iter().map(|to| {
-        let asked = visit
-            .events
+        // A neighbour whose circuit was open all the time has told its seed before.
+        let closed = visit.sent("DisableSimulator");
+        let closed = closed.filter(|went| went.region == to.region && went.index < to.index);
+        let since = closed.last().map_or(0, |went| went.index);
+        let known = enabled(visit)
             .iter()
-            .find(|heard| matches!(heard.what, What::Seed(..)) && heard.region == to.region);
-        let asked = asked.map(|heard| heard.at.max(to.at));
+            .any(|(index, of)| *of == to.region && (since..to.index).contains(index));
+        let since = if known { since } else { to.index };
+        let asked = visit.events.iter().enumerate().find(|(index, heard)| {
+            matches!(heard.what, What::Seed(..)) && heard.region == to.region && *index >= since
+        });
+        let asked = asked.map(|(_, heard)| heard.at.max(to.at));
         within(LIMIT, to.at, asked, visit.present(), to.index, "a request to the seed there")
     });
     Ruling::of(NO_TELEPORT, seen)
@@ -190,7 +197,7 @@ fn stays(visit: &Visit) -> Ruling {
                 && came.at > went.at + Duration::from_secs(1)
         });
         let on = on.map(|came| came.at);
-        within(LIMIT, went.at, on, visit.until, went.index, "more of it in the region it is in")
+        within(LIMIT, went.at, on, visit.present(), went.index, "more of it in the region it is in")
     });
     Ruling::of("no teleport of it failed while it stayed", seen)
 }

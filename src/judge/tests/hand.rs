@@ -12,14 +12,15 @@ use uuid::Uuid;
 /// A visit made by hand: who came at what second, with what number and flags.
 pub(super) fn made(events: Timed) -> Visit {
     let agent = Uuid::from_u128(1);
-    let heard = |(at, what)| Heard { at: Duration::from_secs(at), agent, region: 0, what };
+    let heard =
+        |(at, what)| Heard { at: Duration::from_secs(at), agent, session: None, region: 0, what };
     let events = events.into_iter().map(heard).collect();
     let session = Some((Uuid::from_u128(2), 7));
     let until = Duration::from_secs(1000);
-    Visit { agent, session, events, until, regions: Vec::new() }
+    Visit { agent, session, events, until, next: None, regions: Vec::new() }
 }
 
-fn came(name: &str, number: u32, flags: Flags) -> What {
+pub(super) fn came(name: &str, number: u32, flags: Flags) -> What {
     What::Received(Received {
         header: Header { flags, sequence: number },
         acks: Vec::new(),
@@ -44,13 +45,13 @@ fn went(name: &str, number: u32, flags: Flags) -> What {
     )
 }
 
-fn login(path: &str, password: &str) -> What {
+pub(super) fn login(path: &str, password: &str) -> What {
     let call = crate::proto::login::Request::new("Ada", "Proof", password, "home");
     What::LoginAsked(path.into(), call)
 }
 
 fn poll() -> What {
-    What::Polled(Some(PollRequest { ack: None, done: false }))
+    What::Polled("q".into(), Some(PollRequest { ack: None, done: false }))
 }
 
 /// What happened at what second.
@@ -62,7 +63,8 @@ pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
     let resent = reliable.with(Flags::RESENT);
     let code = || (0, came("UseCircuitCode", 1, reliable));
     let update = |at, n| (at, came("AgentUpdate", n, none));
-    let nameless = || What::PollAnswered(200, Some(Llsd::map([("events", Llsd::Undef)])));
+    let nameless =
+        || What::PollAnswered("q".into(), 200, Some(Llsd::map([("events", Llsd::Undef)])));
     let undecided = || (1, What::Refused("indeterminate".into()));
     let logged_in = || (1, What::LoggedIn(Uuid::from_u128(2), 7));
     vec![
@@ -119,14 +121,14 @@ pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
             vec![
                 code(),
                 (1, poll()),
-                (26, What::PollAnswered(502, None)),
+                (26, What::PollAnswered("q".into(), 502, None)),
                 (27, poll()),
                 update(99, 3),
             ],
             vec![
                 code(),
                 (1, poll()),
-                (26, What::PollAnswered(502, None)),
+                (26, What::PollAnswered("q".into(), 502, None)),
                 (36, poll()),
                 update(99, 3),
             ],
@@ -141,14 +143,14 @@ pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
             vec![
                 code(),
                 (1, poll()),
-                (1, What::PollAnswered(502, None)),
+                (1, What::PollAnswered("q".into(), 502, None)),
                 (17, poll()),
                 update(99, 3),
             ],
             vec![
                 code(),
                 (1, poll()),
-                (1, What::PollAnswered(502, None)),
+                (1, What::PollAnswered("q".into(), 502, None)),
                 (2, poll()),
                 update(99, 3),
             ],

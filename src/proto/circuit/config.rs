@@ -13,7 +13,7 @@ pub struct Config {
     pub ack_delay: Duration,
     /// The most acks in one datagram.
     pub acks_per_packet: usize,
-    /// A PacketAck has at least as many, its last one again and again: for probes.
+    /// A PacketAck has at least as many, its first one again and again: for probes.
     pub acks_at_least: usize,
     /// When an unacknowledged packet is sent again first; each further time takes twice as long.
     pub resend_first: Duration,

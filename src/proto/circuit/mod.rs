@@ -255,8 +255,9 @@ impl Circuit {
             let mut message = Message::named(&self.template, "PacketAck");
             let owed = self.owed.take(self.config.acks_per_packet);
             let padding = self.config.acks_at_least.saturating_sub(owed.len());
-            let again = owed.last().copied().into_iter().flat_map(|n| repeat_n(n, padding));
-            for sequence in owed.iter().copied().chain(again) {
+            // In front, so that whoever reads only the first ones is found out.
+            let again = owed.first().copied().into_iter().flat_map(|n| repeat_n(n, padding));
+            for sequence in again.chain(owed.iter().copied()) {
                 message = message.with_block("Packets").with("Packets", "ID", Field::U32(sequence));
             }
             // A message of our own making always fits its definition.
