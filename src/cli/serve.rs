@@ -187,6 +187,9 @@ pub(super) fn run(world: &World, args: ServeArgs) -> Result<u8, Failed> {
         let grid = grid.map_err(|error| (2, format!("cannot serve: {error}")))?;
         let (started, began) = (jiff::Timestamp::now(), Clock::start());
         say(&announce(&grid, args.json, mutant.as_ref()));
+        if let Some(court) = court.as_ref().filter(|_| !args.json) {
+            say(&court.opening());
+        }
         let end = args.r#for.unwrap_or(Duration::MAX);
         // The end of the time and a signal are the same to whoever waits for the verdict.
         let _ = tokio::time::timeout(end, signals.next()).await;
@@ -236,6 +239,13 @@ impl Court {
             config.faults = std::mem::take(&mut config.faults).and(&trial.faults);
             config.without.extend(trial.without.iter().cloned());
         }
+    }
+
+    /// What visitors are in for.
+    fn opening(&self) -> String {
+        let trials: Vec<&str> = self.trials.iter().map(|trial| trial.id.as_str()).collect();
+        let text = format!("judging visitors, tried with {}", trials.join(", "));
+        report::wrap(&text, 78).join("\n  ") + "\n"
     }
 
     fn verdict(

@@ -5,6 +5,7 @@ use super::visit::Visit;
 use super::{Judge, checks};
 use crate::grid::{Grid, Heard, What};
 use crate::net::{Channel, Entry};
+use crate::proto::llsd::Llsd;
 use crate::proto::message::Flags;
 use crate::runner::{
     CaseRecord, FORMAT, Finding, FindingKind, Outcome, Redactor, RunRecord, TargetRecord,
@@ -218,7 +219,13 @@ fn told(what: &What) -> (Channel, char, String) {
         What::PollAnswered(_, status, body) => {
             let id = body.as_ref().and_then(|body| body.get("id")?.as_i32());
             let id = id.map_or(String::new(), |id| format!(", id {id}"));
-            (Channel::Events, '→', format!("{status}{id}"))
+            let events = body.as_ref().and_then(|body| body.get("events")?.as_array());
+            let name = |event: &Llsd| Some(event.get("message")?.as_str()?.to_owned());
+            let names = events.unwrap_or_default().iter().filter_map(name);
+            let names: Vec<String> = names.collect();
+            let names =
+                if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
+            (Channel::Events, '→', format!("{status}{id}{names}"))
         }
         What::Asked(name) => (Channel::Caps, '←', (*name).to_owned()),
         What::Received(received) => {
