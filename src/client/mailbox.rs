@@ -2,7 +2,6 @@
 
 use crate::net::udp::Seen;
 use crate::proto::event_queue::Event;
-use crate::proto::llsd::Llsd;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -53,19 +52,9 @@ impl What {
                     Seen::Acks(acks) => 4 * acks.len(),
                     _ => 2 * VALUE,
                 },
-                Self::Event(event) => event.message.len() + llsd_weight(&event.body),
+                Self::Event(event) => event.message.len() + event.body.weight(),
                 Self::Trouble(text) => text.len(),
             }
-    }
-}
-
-fn llsd_weight(value: &Llsd) -> usize {
-    32 + match value {
-        Llsd::String(text) | Llsd::Uri(text) => text.len(),
-        Llsd::Binary(bytes) => bytes.len(),
-        Llsd::Array(items) => items.iter().map(llsd_weight).sum(),
-        Llsd::Map(members) => members.iter().map(|(k, v)| 24 + k.len() + llsd_weight(v)).sum(),
-        _ => 0,
     }
 }
 

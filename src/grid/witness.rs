@@ -4,7 +4,7 @@ use crate::net::Clock;
 use crate::proto::event_queue::PollRequest;
 use crate::proto::llsd::Llsd;
 use crate::proto::login;
-use crate::proto::message::{Datagram, Decoder, Flags, Header, Message};
+use crate::proto::message::{Datagram, Decoder, Field, FieldValue, Flags, Header, Message};
 use crate::proto::template::Template;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,6 +27,35 @@ pub struct Heard {
     pub region: usize,
     /// What it was.
     pub what: What,
+}
+
+impl Heard {
+    /// About how many bytes of memory it takes.
+    pub fn weight(&self) -> usize {
+        const FIXED: usize = 300;
+        const FIELD: usize = 48;
+        let field = |value: &FieldValue| match value {
+            Field::Variable(bytes) | Field::Fixed(bytes) => FIELD + bytes.len(),
+            _ => FIELD,
+        };
+        let message = |message: &Message| -> usize {
+            let fields = message.blocks.iter().flatten().flatten();
+            fields.map(field).sum()
+        };
+        FIXED
+            + match &self.what {
+                What::Received(received) => {
+                    4 * received.acks.len() + received.message.as_ref().map_or(0, message)
+                }
+                What::Sent(_, datagram) => 4 * datagram.acks.len() + message(&datagram.message),
+                What::Seed(_, names) => FIELD * names.as_ref().map_or(0, Vec::len),
+                What::PollAnswered(_, _, body) => body.as_ref().map_or(0, Llsd::weight),
+                What::LoginAsked(_, call) => {
+                    call.members.iter().map(|(_, v)| FIELD + v.weight()).sum()
+                }
+                _ => 0,
+            }
+    }
 }
 
 /// What can pass.

@@ -20,8 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use visit::Visit;
 
-/// What is kept of all visits together; beyond that nothing is judged, and the verdict says so.
-const MOST: usize = 500_000;
+/// What is kept of all visits together, in about so many bytes of memory; beyond that nothing is
+/// judged, and the verdict says so. It is some hours of a viewer.
+const HEAVIEST: usize = 192 << 20;
 
 /// Keeps what visitors do. Clones keep it together.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +31,7 @@ pub struct Judge(Arc<Mutex<Kept>>);
 #[derive(Debug, Default)]
 struct Kept {
     visits: Vec<Visit>,
-    events: usize,
+    weight: usize,
     /// Since when nothing more is kept.
     full: Option<Duration>,
 }
@@ -66,16 +67,17 @@ impl Judge {
 
 impl Kept {
     fn hear(&mut self, heard: Heard) {
-        if self.events >= MOST {
+        if self.weight >= HEAVIEST {
             self.full.get_or_insert(heard.at);
             return;
         }
+        let weight = heard.weight();
         let Some(visit) = self.visit(&heard) else { return };
         if let What::LoggedIn(session, code) = heard.what {
             visit.session = Some((session, code));
         }
         visit.events.push(heard);
-        self.events += 1;
+        self.weight += weight;
     }
 
     /// The visit that something belongs to. A login makes one, which begins with it; until it has

@@ -395,3 +395,23 @@ fn what_passes_stays_with_its_session() {
     assert_eq!((sizes, whole), (vec![5, 6], true));
     assert!(visits[0].next.is_some() && visits[1].next.is_none());
 }
+
+/// A flood fills no memory: what is too much is not kept, and the verdict says so.
+#[test]
+fn a_flood_is_not_kept() {
+    let judge = Judge::default();
+    let witness = judge.witness();
+    let (agent, session) = (Uuid::from_u128(1), Uuid::from_u128(7));
+    let tell = |session, what| {
+        witness(Heard { at: Duration::ZERO, agent, session, region: 0, what });
+    };
+    tell(None, hand::login("/", "a"));
+    tell(None, What::LoggedIn(session, 1));
+    let body = Llsd::Binary(vec![0; 8 << 20]);
+    for _ in 0..40 {
+        let body = Some(body.clone());
+        tell(Some(session), What::PollAnswered("q".into(), 200, body));
+    }
+    let (visits, whole) = judge.visits(&[], Duration::from_secs(9));
+    assert!(!whole && visits[0].events.len() < 30, "{}", visits[0].events.len());
+}

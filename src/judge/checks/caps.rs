@@ -6,6 +6,7 @@ use crate::judge::ruling::{Ruling, never, rule, within};
 use crate::judge::visit::Visit;
 use crate::proto::event_queue::PollRequest;
 use crate::proto::llsd::{CONTENT_TYPE, Llsd};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -46,35 +47,65 @@ struct Answer<'v> {
     body: Option<&'v Llsd>,
 }
 
-fn polls(visit: &Visit) -> Vec<Poll<'_>> {
-    let mut polls: Vec<Poll<'_>> = Vec::new();
-    for (index, heard) in visit.events.iter().enumerate() {
-        let (at, region) = (heard.at, heard.region);
-        match &heard.what {
-            What::Polled(queue, said) => {
-                let said = said.as_ref();
-                polls.push(Poll { index, at, region, queue, said, answer: None });
-            }
-            What::PollAnswered(queue, status, body) => {
-                let open = polls.iter_mut().find(|p| p.queue == queue && p.answer.is_none());
-                if let Some(open) = open {
-                    let (status, body) = (*status, body.as_ref());
-                    open.answer = Some(Answer { index, at, status, body });
-                }
-            }
-            _ => {}
-        }
-    }
-    polls
+/// Every poll, and until when more of them were to be expected.
+struct Polls<'v> {
+    all: Vec<Poll<'v>>,
+    /// When the visitor spoke last in each region.
+    spoke: HashMap<usize, Duration>,
+    /// Where and when it was sent elsewhere.
+    sent: Vec<(usize, Duration)>,
+    present: Duration,
 }
 
-/// The poll that follows an answer on its queue.
-fn next<'p, 'v>(
-    polls: &'p [Poll<'v>],
-    poll: &Poll<'_>,
-    answer: &Answer<'_>,
-) -> Option<&'p Poll<'v>> {
-    polls.iter().find(|later| later.queue == poll.queue && later.index > answer.index)
+impl<'v> Polls<'v> {
+    fn of(visit: &'v Visit) -> Self {
+        let mut all: Vec<Poll<'_>> = Vec::new();
+        for (index, heard) in visit.events.iter().enumerate() {
+            let (at, region) = (heard.at, heard.region);
+            match &heard.what {
+                What::Polled(queue, said) => {
+                    let said = said.as_ref();
+                    all.push(Poll { index, at, region, queue, said, answer: None });
+                }
+                What::PollAnswered(queue, status, body) => {
+                    // One is open at a time, or two: it is among the last.
+                    let open = all.iter_mut().rev().take(8);
+                    let open = open.filter(|p| p.queue == queue && p.answer.is_none()).last();
+                    if let Some(open) = open {
+                        let (status, body) = (*status, body.as_ref());
+                        open.answer = Some(Answer { index, at, status, body });
+                    }
+                }
+                _ => {}
+            }
+        }
+        let spoke = visit.came().map(|came| (came.region, came.at)).collect();
+        let sent = super::teleport::destinations(visit);
+        let sent = sent.iter().map(|to| (to.index, to.at)).collect();
+        Self { all, spoke, sent, present: visit.present() }
+    }
+
+    /// The poll that follows an answer on its queue.
+    fn next(&self, poll: &Poll<'_>, answer: &Answer<'_>) -> Option<&Poll<'v>> {
+        let later = self.all.partition_point(|later| later.index <= answer.index);
+        self.all[later..].iter().find(|later| later.queue == poll.queue)
+    }
+
+    /// Until when a further poll of the same queue was to be expected: while the visitor spoke
+    /// there and was not called elsewhere.
+    fn watched(&self, poll: &Poll<'_>) -> Duration {
+        let spoke = self.spoke.get(&poll.region).copied().unwrap_or_default();
+        let away = self.sent.iter().find(|(index, _)| *index > poll.index);
+        spoke.min(away.map_or(Duration::MAX, |(_, at)| *at)).min(self.present)
+    }
+
+    /// Polls that were answered with this status.
+    fn answered(&self, status: u16) -> impl Iterator<Item = (&Poll<'v>, &Answer<'v>)> {
+        self.all.iter().filter_map(move |poll| {
+            let answer = poll.answer.as_ref().filter(|answer| answer.status == status)?;
+            Some((poll, answer))
+        })
+    }
 }
 
 fn id_of(body: &Llsd) -> Option<i32> {
@@ -146,8 +177,8 @@ fn uses_the_seed(visit: &Visit) -> Ruling {
 }
 
 fn poll_body(visit: &Visit) -> Ruling {
-    let polls = polls(visit);
-    let seen = polls.iter().map(|poll| {
+    let polls = Polls::of(visit);
+    let seen = polls.all.iter().map(|poll| {
         let expected = || "an LLSD map of `ack` and `done`".into();
         rule(poll.said.is_some(), poll.index, expected, || "another body".into())
     });
@@ -155,11 +186,9 @@ fn poll_body(visit: &Visit) -> Ruling {
 }
 
 fn first_poll(visit: &Visit, holds: fn(&PollRequest) -> bool, what: &'static str) -> Ruling {
-    let polls = polls(visit);
-    let first = |poll: &&Poll<'_>| {
-        polls.iter().find(|p| p.queue == poll.queue).is_some_and(|p| p.index == poll.index)
-    };
-    let seen = polls.iter().filter(first).map(|poll| {
+    let polls = Polls::of(visit);
+    let mut queues = HashSet::new();
+    let seen = polls.all.iter().filter(|poll| queues.insert(poll.queue)).map(|poll| {
         let said = poll.said?;
         let received = || match said.ack {
             Some(ack) => format!("`ack` {ack}, `done` {}", said.done),
@@ -172,12 +201,11 @@ fn first_poll(visit: &Visit, holds: fn(&PollRequest) -> bool, what: &'static str
 
 /// The poll after a reply of some kind names its id; where it `must` come, it does.
 fn echoes(visit: &Visit, must: bool, kind: fn(&Llsd) -> bool) -> Ruling {
-    let polls = polls(visit);
-    let seen = polls.iter().map(|poll| {
-        let answer = poll.answer.as_ref().filter(|answer| answer.status == 200)?;
+    let polls = Polls::of(visit);
+    let seen = polls.answered(200).map(|(poll, answer)| {
         let id = answer.body.filter(|body| kind(body)).and_then(id_of)?;
-        let Some(following) = next(&polls, poll, answer) else {
-            let (limit, watched) = (Duration::from_secs(10), watched(visit, poll));
+        let Some(following) = polls.next(poll, answer) else {
+            let (limit, watched) = (Duration::from_secs(10), polls.watched(poll));
             let what = format!("a poll that names {id}");
             return must.then(|| within(limit, answer.at, None, watched, answer.index, &what))?;
         };
@@ -187,16 +215,6 @@ fn echoes(visit: &Visit, must: bool, kind: fn(&Llsd) -> bool) -> Ruling {
         rule(said.ack == Some(id), following.index, expected, received)
     });
     Ruling::of("it got no reply of that kind", seen)
-}
-
-/// Until when a further poll of the same queue was to be expected: while the visitor spoke there
-/// and was not called elsewhere.
-fn watched(visit: &Visit, poll: &Poll<'_>) -> Duration {
-    let spoke = visit.came().filter(|came| came.region == poll.region).last();
-    let spoke = spoke.map_or(Duration::ZERO, |came| came.at);
-    let sent = super::teleport::destinations(visit);
-    let away = sent.iter().find(|to| to.index > poll.index).map_or(Duration::MAX, |to| to.at);
-    spoke.min(away).min(visit.present())
 }
 
 fn heeds_the_others(visit: &Visit) -> Ruling {
@@ -220,22 +238,14 @@ fn heeds_the_others(visit: &Visit) -> Ruling {
     Ruling::of("no teleport of it was told beside an unknown event", seen)
 }
 
-/// Polls that were answered 502, with how long they were held and the next on their queue.
-fn empty<'p, 'v>(
-    polls: &'p [Poll<'v>],
-) -> impl Iterator<Item = (&'p Poll<'v>, &'p Answer<'v>, Duration, Option<Duration>)> {
-    polls.iter().filter_map(|poll| {
-        let answer = poll.answer.as_ref().filter(|answer| answer.status == 502)?;
-        let held = answer.at.saturating_sub(poll.at);
-        Some((poll, answer, held, next(polls, poll, answer).map(|poll| poll.at)))
-    })
-}
-
 fn polls_again(visit: &Visit) -> Ruling {
-    let polls = polls(visit);
-    let held = empty(&polls).filter(|(_, _, held, _)| held.as_secs() >= 10);
-    let seen = held.map(|(poll, answer, _, following)| {
-        let (limit, watched) = (Duration::from_secs(2), watched(visit, poll));
+    let polls = Polls::of(visit);
+    let held = |(poll, answer): &(&Poll<'_>, &Answer<'_>)| {
+        answer.at.saturating_sub(poll.at) >= Duration::from_secs(10)
+    };
+    let seen = polls.answered(502).filter(held).map(|(poll, answer)| {
+        let following = polls.next(poll, answer).map(|poll| poll.at);
+        let (limit, watched) = (Duration::from_secs(2), polls.watched(poll));
         within(limit, answer.at, following, watched, answer.index, "the next poll")
     });
     Ruling::of("no poll of it ended without events after 10 s or more", seen)
@@ -243,21 +253,22 @@ fn polls_again(visit: &Visit) -> Ruling {
 
 fn backs_off(visit: &Visit) -> Ruling {
     const PAUSE: Duration = Duration::from_secs(15);
-    let polls = polls(visit);
-    let hasty = empty(&polls).filter(|(_, _, held, _)| held.as_secs() < 1);
-    let seen = hasty.map(|(_, answer, _, following)| {
-        let early = following.filter(|next| *next < answer.at + PAUSE);
-        let early = early.map(|at| (answer.index, at));
-        never(PAUSE, answer.at, early, visit.present(), "poll for 15 s")
+    let polls = Polls::of(visit);
+    let hasty = |(poll, answer): &(&Poll<'_>, &Answer<'_>)| {
+        answer.at.saturating_sub(poll.at) < Duration::from_secs(1)
+    };
+    let seen = polls.answered(502).filter(hasty).map(|(poll, answer)| {
+        let early = polls.next(poll, answer).filter(|next| next.at < answer.at + PAUSE);
+        let early = early.map(|next| (answer.index, next.at));
+        never(PAUSE, answer.at, early, polls.present, "poll for 15 s")
     });
     Ruling::of("no poll of it was answered 502 at once", seen)
 }
 
 fn stops(visit: &Visit) -> Ruling {
-    let polls = polls(visit);
-    let seen = polls.iter().map(|poll| {
-        let answer = poll.answer.as_ref().filter(|answer| answer.status == 404)?;
-        let more = next(&polls, poll, answer).map(|poll| (poll.index, poll.at));
+    let polls = Polls::of(visit);
+    let seen = polls.answered(404).map(|(poll, answer)| {
+        let more = polls.next(poll, answer).map(|poll| (poll.index, poll.at));
         let what = "poll of a queue that is gone";
         never(Duration::from_secs(20), answer.at, more, visit.until, what)
     });
@@ -265,12 +276,11 @@ fn stops(visit: &Visit) -> Ruling {
 }
 
 fn polls_on(visit: &Visit) -> Ruling {
-    let polls = polls(visit);
-    let seen = polls.iter().map(|poll| {
-        let answer = poll.answer.as_ref().filter(|answer| answer.status == 200)?;
+    let polls = Polls::of(visit);
+    let seen = polls.answered(200).map(|(poll, answer)| {
         answer.body.filter(|body| body.get("id").is_none())?;
-        let following = next(&polls, poll, answer).map(|poll| poll.at);
-        let (limit, watched) = (Duration::from_secs(30), watched(visit, poll));
+        let following = polls.next(poll, answer).map(|poll| poll.at);
+        let (limit, watched) = (Duration::from_secs(30), polls.watched(poll));
         within(limit, answer.at, following, watched, answer.index, "the next poll")
     });
     Ruling::of("it got no reply without `id`", seen)

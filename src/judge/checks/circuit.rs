@@ -218,18 +218,22 @@ fn resent_no_more(visit: &Visit) -> Ruling {
 }
 
 fn answered_pings(visit: &Visit, limit: Duration) -> Ruling {
+    let present = visit.present();
     let mut seen = Vec::new();
     for wire in visit.wires() {
-        let watched = wire.alive().min(visit.present());
+        let watched = wire.alive().min(present);
+        let mut answers: HashMap<u32, Vec<Duration>> = HashMap::new();
+        for came in wire.came.iter().filter(|came| came.is("CompletePingCheck")) {
+            if let Some(id) = came.message().and_then(|m| m.u32("PingID", "PingID")) {
+                answers.entry(id).or_default().push(came.at);
+            }
+        }
         for ping in wire.went.iter().filter(|went| went.is("StartPingCheck")) {
             let Some(id) = ping.datagram.message.u32("PingID", "PingID") else { continue };
-            let answer = wire.came.iter().find(|came| {
-                came.at >= ping.at
-                    && came.is("CompletePingCheck")
-                    && came.message().and_then(|m| m.u32("PingID", "PingID")) == Some(id)
-            });
+            let answers = answers.get(&id).map_or(&[][..], Vec::as_slice);
+            let answer = answers.get(answers.partition_point(|at| *at < ping.at)).copied();
             let what = format!("CompletePingCheck with PingID {id}");
-            seen.push(within(limit, ping.at, answer.map(|a| a.at), watched, ping.index, &what));
+            seen.push(within(limit, ping.at, answer, watched, ping.index, &what));
         }
     }
     Ruling::of("it was not pinged, or not for long enough", seen)
@@ -285,20 +289,15 @@ const NO_LOSS: &str =
     "it sent nothing that could go unacknowledged, or left before it was sent again";
 
 fn resent_in_time(visit: &Visit) -> Ruling {
+    let present = visit.present();
     let mut seen = Vec::new();
     for wire in visit.wires() {
+        let watched = wire.alive().min(present);
         for (first, copies) in unacknowledged(&wire) {
             let again = copies.first().map(|copy| copy.at);
             let what = format!("#{} sent again", first.number());
             let limit = Duration::from_secs(10);
-            let late = within(
-                limit,
-                first.at,
-                again,
-                wire.alive().min(visit.present()),
-                first.index,
-                &what,
-            );
+            let late = within(limit, first.at, again, watched, first.index, &what);
             let hasty = again.filter(|at| *at < first.at + Duration::from_millis(900));
             seen.push(match hasty {
                 Some(at) => {

@@ -93,6 +93,17 @@ impl LlsdError {
 }
 
 impl Llsd {
+    /// About how many bytes of memory it takes.
+    pub fn weight(&self) -> usize {
+        32 + match self {
+            Self::String(text) | Self::Uri(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+            Self::Array(items) => items.iter().map(Self::weight).sum(),
+            Self::Map(members) => members.iter().map(|(k, v)| 24 + k.len() + v.weight()).sum(),
+            _ => 0,
+        }
+    }
+
     /// A member of a map.
     pub fn get(&self, key: &str) -> Option<&Self> {
         match self {
