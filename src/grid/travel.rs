@@ -205,7 +205,8 @@ impl World {
         let (x, y) = self.places[presence.root].corner();
         let Some(found) = self.locate(handle(x, y), position) else {
             let falls = self.faults.breaks(Policy::FallsOff);
-            let other = presence.agents.keys().copied().find(|at| *at != presence.root);
+            // Always the same one: not now one that is open, now one that is closed.
+            let other = presence.agents.keys().copied().filter(|at| *at != presence.root).min();
             return other.filter(|_| falls).map(|at| (at, super::world::MIDDLE));
         };
         presence.agents.contains_key(&found.0).then_some(found)
