@@ -224,6 +224,19 @@ fn writable(path: &std::path::Path) -> Result<(), Failed> {
     Ok(())
 }
 
+/// The same of two reports, each with its flag, which must not get into each other's way.
+fn both_writable(reports: [(&str, &Option<PathBuf>); 2]) -> Result<(), Failed> {
+    for path in reports.iter().filter_map(|(_, path)| path.as_ref()) {
+        writable(path)?;
+    }
+    match reports {
+        [(one, Some(a)), (other, Some(b))] if a == b => {
+            Err((2, format!("{one} and {other} name the same file")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes a report, if one is asked for.
 fn write_report(path: &Option<PathBuf>, content: impl FnOnce() -> Vec<u8>) -> Result<(), Failed> {
     let Some(path) = path else { return Ok(()) };

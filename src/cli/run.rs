@@ -80,12 +80,7 @@ pub(super) fn run(world: &World, args: RunArgs) -> Result<u8, Failed> {
     let library = library(&paths, &template, world.stderr_is_terminal && world.paint().colour)?;
     let target = target(world, &args.target)?;
     let profile = profile(&args, target.as_ref(), &library, world)?;
-    for path in [&args.junit, &args.json].into_iter().flatten() {
-        super::writable(path)?;
-    }
-    if args.junit.is_some() && args.junit == args.json {
-        return Err((2, "--junit and --json name the same file".into()));
-    }
+    super::both_writable([("--junit", &args.junit), ("--json", &args.json)])?;
     for name in &args.select.selection {
         every_name_counts(name, &library, &paths)?;
     }

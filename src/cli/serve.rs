@@ -2,7 +2,7 @@
 
 use super::run::FailOn;
 use super::signals::Signals;
-use super::{Failed, World, mistakes_text, say, write_report};
+use super::{Failed, World, say, write_report};
 use crate::grid::{Account, GRANTED, Grid, GridConfig, RegionConfig};
 use crate::judge::{Judge, Trial, Verdict, trials};
 use crate::net::Clock;
@@ -211,14 +211,10 @@ struct Court {
 
 impl Court {
     fn open(args: &ServeArgs) -> Result<Self, Failed> {
-        for path in [&args.judge.junit, &args.judge.record].into_iter().flatten() {
-            super::writable(path)?;
-        }
-        if args.judge.junit.is_some() && args.judge.junit == args.judge.record {
-            return Err((2, "--junit and --record name the same file".into()));
-        }
+        let reports = [("--junit", &args.judge.junit), ("--record", &args.judge.record)];
+        super::both_writable(reports)?;
         let template = Template::shipped();
-        let all = trials(template).map_err(|mistakes| (70, mistakes_text(&mistakes, false)))?;
+        let all = trials(template);
         let known = |name: &&String| all.iter().any(|trial| trial.id == **name);
         if let Some(name) = args.judge.trial.iter().find(|name| !known(name)) {
             let names = all.iter().map(|trial| trial.id.as_str());
@@ -255,13 +251,12 @@ impl Court {
         started: jiff::Timestamp,
         watched: Duration,
     ) -> RunRecord {
-        let trials: Vec<String> = self.trials.iter().map(|trial| trial.id.clone()).collect();
         let named = self.trials.iter().filter(|trial| !trial.quiet);
         let named: String = named.map(|trial| format!(" --trial {}", trial.id)).collect();
         let verdict = Verdict {
             catalogue: &self.library.catalogue,
             grid,
-            trials: &trials,
+            trials: &self.trials,
             started,
             watched,
             fail_on_should: args.judge.fail_on.contains(&FailOn::Should),

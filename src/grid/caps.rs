@@ -54,24 +54,30 @@ pub(super) async fn answer(shared: &Arc<Shared>, id: &str, path: &str, request: 
     let cap = shared.world().caps.get(id).cloned();
     let Some(cap) = cap else { return Reply::status(Channel::Http, "", 404) };
     let (agent, region) = (cap.agent, cap.region);
-    let session = shared.world().presence(agent).map(|presence| presence.session_id);
-    let visitor = Visitor { agent, session, region };
+    let visitor = shared.ear.is_open().then(|| {
+        let session = shared.world().presence(agent).map(|presence| presence.session_id);
+        Visitor { agent, session, region }
+    });
+    let hear = |what: &dyn Fn() -> What| {
+        if let Some(visitor) = visitor {
+            shared.ear.hear(visitor, what);
+        }
+    };
     match cap.purpose {
         Purpose::Seed => {
-            let names = seed::parse_request(&request.body).ok();
-            let asked = || What::Seed(request.content_type.clone(), names.clone());
-            shared.ear.hear(visitor, asked);
+            let names = || seed::parse_request(&request.body).ok();
+            hear(&|| What::Seed(request.content_type.clone(), names()));
             seed(shared, agent, region, &request)
         }
         Purpose::Uploader(upload) => inventory::finish_upload(shared, id, agent, *upload, &request),
         Purpose::Named(EVENT_QUEUE) => {
-            let poll = || What::Polled(id.to_owned(), PollRequest::parse(&request.body).ok());
-            shared.ear.hear(visitor, poll);
+            let poll = || PollRequest::parse(&request.body).ok();
+            hear(&|| What::Polled(id.to_owned(), poll()));
             let reply = event_queue(shared, agent, region, &request).await;
-            Reply { visitor: Some(visitor), queue: Some(id.to_owned()), ..reply }
+            Reply { visitor, queue: visitor.map(|_| id.to_owned()), ..reply }
         }
         Purpose::Named(name) => {
-            shared.ear.hear(visitor, || What::Asked(name));
+            hear(&|| What::Asked(name));
             let resource = inventory::resource(shared, name, agent, path, &request);
             let whole = || {
                 let begun = inventory::begin_upload(shared, name, agent, region, &request);

@@ -302,7 +302,8 @@ impl Circuits {
             }
         }
         let out = self.spoil(out);
-        for (to, bytes) in &out {
+        let heard = if self.ear.is_open() { &out[..] } else { &[] };
+        for (to, bytes) in heard {
             if let Some(client) = self.clients.get(to) {
                 let (agent, session) = (client.agent, Some(client.session));
                 let visitor = Visitor { agent, session, region: self.region };

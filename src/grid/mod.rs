@@ -30,7 +30,7 @@ pub use caps::{EVENTS, GRANTED};
 pub use config::{Account, GridConfig, Log, RegionConfig};
 pub use fault::{Faults, Said, Tap};
 pub use inventory::StoreError;
-pub use oddity::UNKNOWN_EVENT;
+pub use oddity::{UNKNOWN_EVENT, is_odd};
 pub use policy::Policy;
 pub use web::TIME_FACTOR_HEADER;
 pub use witness::{Heard, Received, What, Witness};

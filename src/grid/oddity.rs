@@ -81,7 +81,7 @@ fn enable(template: &Template, place: &Place) -> Message {
 
 /// Whether the id of a reply is odd: such replies have one oddity and the others another, so that
 /// it is plain which of them a client does not bear.
-pub(super) fn is_odd(reply: &Llsd) -> bool {
+pub fn is_odd(reply: &Llsd) -> bool {
     reply.get("id").and_then(Llsd::as_i32).is_some_and(|id| id % 2 != 0)
 }
 

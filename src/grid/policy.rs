@@ -3,7 +3,7 @@
 /// One line for each policy: its variant, its word in files of mutants, what it means.
 macro_rules! policies {
     ($($variant:ident $word:literal $doc:literal,)*) => {
-        /// A rule of the protocol that a grid does not keep.
+        /// A rule of the protocol that a grid does not keep, or something odd that it does.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Policy {
             $(#[doc = $doc] $variant,)*

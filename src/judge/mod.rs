@@ -5,6 +5,7 @@
 //! ordinary: that is a [`Trial`].
 
 mod checks;
+mod journey;
 mod record;
 mod ruling;
 #[cfg(test)]
@@ -47,8 +48,8 @@ impl Judge {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The visits so far, as they were watched until then; and whether all of them was kept.
-    fn visits(&self, regions: &[RunningRegion], until: Duration) -> (Vec<Visit>, bool) {
+    /// Takes the visits so far, as they were watched until then; and whether all of them was kept.
+    fn take(&self, regions: &[RunningRegion], until: Duration) -> (Vec<Visit>, bool) {
         let mut kept = self.kept();
         let (mut visits, full) = (std::mem::take(&mut kept.visits), kept.full);
         drop(kept);

@@ -2,11 +2,11 @@
 
 use super::ruling::{Break, Ruling};
 use super::visit::Visit;
-use super::{Judge, checks};
+use super::{Judge, Trial, checks};
 use crate::grid::{Grid, Heard, What};
 use crate::net::{Channel, Entry};
 use crate::proto::llsd::Llsd;
-use crate::proto::message::Flags;
+use crate::proto::message::datagram_row;
 use crate::runner::{
     CaseRecord, FORMAT, Finding, FindingKind, Outcome, Redactor, RunRecord, TargetRecord,
 };
@@ -21,8 +21,8 @@ pub struct Verdict<'a> {
     pub catalogue: &'a Catalogue,
     /// The grid that was visited.
     pub grid: &'a Grid,
-    /// The ids of the trials that its visitors were put to.
-    pub trials: &'a [String],
+    /// The trials that its visitors were put to.
+    pub trials: &'a [Trial],
     /// When it began to watch.
     pub started: jiff::Timestamp,
     /// How long it watched.
@@ -42,7 +42,7 @@ const BEHIND: usize = 4;
 impl Verdict<'_> {
     /// The verdict on every visit so far.
     pub fn record(&self, judge: &Judge) -> RunRecord {
-        let (visits, whole) = judge.visits(&self.grid.regions, self.watched);
+        let (visits, whole) = judge.take(&self.grid.regions, self.watched);
         let mut redactor = Redactor::default();
         for visit in &visits {
             if let Some((session, code)) = visit.session {
@@ -59,12 +59,12 @@ impl Verdict<'_> {
             Some(record.cleaned(&redactor))
         });
         let cases: Vec<CaseRecord> = judged.collect();
-        let count = |outcome| cases.iter().any(|case| case.outcome == outcome);
+        let any = |outcome| cases.iter().any(|case| case.outcome == outcome);
         let exit = match () {
             () if !self.came(&visits) => 4,
-            () if count(Outcome::Fail) => 1,
-            () if self.fail_on_should && count(Outcome::Warn) => 1,
-            () if self.fail_on_impossible && count(Outcome::Impossible) => 1,
+            () if any(Outcome::Fail) => 1,
+            () if self.fail_on_should && any(Outcome::Warn) => 1,
+            () if self.fail_on_impossible && any(Outcome::Impossible) => 1,
             () if !whole => 6,
             () => 0,
         };
@@ -91,9 +91,8 @@ impl Verdict<'_> {
 
     /// Whether anybody logged in, or was not let in on purpose.
     fn came(&self, visits: &[Visit]) -> bool {
-        let barred = |trial: &String| trial == "mute-login" || trial == "undecided-login";
-        let entered = visits.iter().any(|visit| visit.session.is_some());
-        entered || (!visits.is_empty() && self.trials.iter().any(barred))
+        let barred = self.trials.iter().any(|trial| trial.bars);
+        visits.iter().any(|visit| barred || visit.session.is_some())
     }
 
     fn case(&self, requirement: &Requirement, trial: &str, visits: &[Visit]) -> Option<CaseRecord> {
@@ -113,7 +112,7 @@ impl Verdict<'_> {
             timeline: Vec::new(),
             reproduce: self.reproduce.to_owned(),
         };
-        if trial != "visit" && !self.trials.iter().any(|on| on == trial) {
+        if trial != "visit" && !self.trials.iter().any(|on| on.id == trial) {
             record.reason = Some(format!("not tried: --trial {trial}"));
             record.reproduce.push_str(&format!(" --trial {trial}"));
             return Some(record);
@@ -230,23 +229,18 @@ fn told(what: &What) -> (Channel, char, String) {
         What::Asked(name) => (Channel::Caps, '←', (*name).to_owned()),
         What::Received(received) => {
             let row = match &received.message {
-                Ok(message) => datagram(received.header, message.name(), &received.acks),
+                Ok(message) => {
+                    let acks = received.acks.iter().copied();
+                    datagram_row(received.header, message.name(), acks)
+                }
                 Err(error) => format!("unreadable: {error}"),
             };
             (Channel::Udp, '←', row)
         }
         What::Sent(_, datagram) => {
-            let name = datagram.message.name();
-            (Channel::Udp, '→', self::datagram(datagram.header, name, &datagram.acks))
+            let (header, name) = (datagram.header, datagram.message.name());
+            (Channel::Udp, '→', datagram_row(header, name, datagram.acknowledged()))
         }
         What::Silent => (Channel::Udp, '·', "it was silent for too long; its session ended".into()),
     }
-}
-
-fn datagram(header: crate::proto::message::Header, name: &str, acks: &[u32]) -> String {
-    let flag = |flag, word: &'static str| if header.flags.has(flag) { word } else { "" };
-    let acks: Vec<String> = acks.iter().take(8).map(|ack| format!(" #{ack}")).collect();
-    let acks = if acks.is_empty() { String::new() } else { format!(" acks{}", acks.concat()) };
-    let reliable = flag(Flags::RELIABLE, " reliable");
-    format!("#{} {name}{reliable}{}{acks}", header.sequence, flag(Flags::RESENT, " resent"))
 }

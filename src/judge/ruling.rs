@@ -28,12 +28,12 @@ impl Break {
     }
 }
 
+/// What one occasion shows: that it holds, how it is broken, or nothing.
+pub(super) type Seen = Option<Result<(), Break>>;
+
 impl Ruling {
     /// Broken by the first that is broken, held if any was seen to hold; none says nothing.
-    pub fn of(
-        unseen: &'static str,
-        seen: impl IntoIterator<Item = Option<Result<(), Break>>>,
-    ) -> Self {
+    pub fn of(unseen: &'static str, seen: impl IntoIterator<Item = Seen>) -> Self {
         let mut ruling = Self::Unseen(unseen);
         for one in seen.into_iter().flatten() {
             match one {
@@ -51,7 +51,7 @@ pub(super) fn rule(
     at: usize,
     expected: impl FnOnce() -> String,
     received: impl FnOnce() -> String,
-) -> Option<Result<(), Break>> {
+) -> Seen {
     Some(if holds { Ok(()) } else { Err(Break::new(at, expected(), received())) })
 }
 
@@ -64,7 +64,7 @@ pub(super) fn within(
     watched: Duration,
     at: usize,
     what: &str,
-) -> Option<Result<(), Break>> {
+) -> Seen {
     let expected = || format!("{what} within {}", seconds(limit));
     match came {
         Some(came) if came <= since + limit => Some(Ok(())),
@@ -86,7 +86,7 @@ pub(super) fn never(
     came: Option<(usize, Duration)>,
     watched: Duration,
     what: &str,
-) -> Option<Result<(), Break>> {
+) -> Seen {
     match came {
         Some((at, came)) => {
             let after = format!("one after {}", seconds(came.saturating_sub(since)));

@@ -43,7 +43,7 @@ pub(super) struct Went<'v> {
     pub datagram: &'v Datagram,
 }
 
-/// An event that the visitor was told, and in which region.
+/// An event that the visitor was told.
 pub(super) struct Told<'v> {
     pub index: usize,
     pub at: Duration,
@@ -86,25 +86,36 @@ impl Went<'_> {
         self.datagram.header.flags.has(flag)
     }
 
-    /// The numbers it acknowledges.
-    pub fn acks(&self) -> impl Iterator<Item = u32> {
-        let rows = self.datagram.message.rows("Packets").filter(|_| self.is("PacketAck"));
-        let body = rows.map(|row| row.number("ID") as u32);
-        self.datagram.acks.iter().copied().chain(body)
+    /// Whether it is the first of its kind, of this name.
+    fn is_new(&self, name: &str) -> bool {
+        self.is(name) && !self.has(Flags::RESENT)
     }
 }
 
 /// One circuit of a visit: what came and what was sent, from the UseCircuitCode that opened it.
-#[derive(Default)]
 pub(super) struct Wire<'v> {
     pub came: Vec<Came<'v>>,
     pub went: Vec<Went<'v>>,
+    /// When something came last.
+    pub alive: Duration,
+    /// Until when an answer was to be expected: while something came, and the visitor was there.
+    pub watched: Duration,
 }
 
-impl Wire<'_> {
-    /// When something came last.
-    pub fn alive(&self) -> Duration {
-        self.came.last().map_or(Duration::ZERO, |came| came.at)
+impl<'v> Wire<'v> {
+    fn opened(by: Came<'v>) -> Self {
+        let zero = Duration::ZERO;
+        Self { came: vec![by], went: Vec::new(), alive: zero, watched: zero }
+    }
+
+    /// What came of this name, resends left out.
+    pub fn said(&self, name: &str) -> impl Iterator<Item = &Came<'v>> {
+        self.came.iter().filter(move |came| came.is(name) && !came.has(Flags::RESENT))
+    }
+
+    /// What was sent of this name, resends left out.
+    pub fn sent(&self, name: &str) -> impl Iterator<Item = &Went<'v>> {
+        self.went.iter().filter(move |went| went.is_new(name))
     }
 }
 
@@ -122,6 +133,11 @@ impl Visit {
             }
             _ => None,
         })
+    }
+
+    /// What came that can be read.
+    pub fn messages(&self) -> impl Iterator<Item = (Came<'_>, &Message)> {
+        self.came().filter_map(|came| Some((came, came.message()?)))
     }
 
     pub fn went(&self) -> impl Iterator<Item = Went<'_>> {
@@ -142,7 +158,7 @@ impl Visit {
 
     /// What was sent of this name, resends left out.
     pub fn sent<'v>(&'v self, name: &'v str) -> impl Iterator<Item = Went<'v>> {
-        self.went().filter(move |went| went.is(name) && !went.has(Flags::RESENT))
+        self.went().filter(move |went| went.is_new(name))
     }
 
     /// The circuits, in the order they were opened.
@@ -156,7 +172,7 @@ impl Visit {
                         (Came { index, at, region, received }, (region, received.from));
                     let open = wires.iter_mut().rfind(|(of, _)| *of == ends);
                     if !received.on_circuit && came.is("UseCircuitCode") {
-                        wires.push((ends, Wire { came: vec![came], went: Vec::new() }));
+                        wires.push((ends, Wire::opened(came)));
                     } else if let (Some((_, wire)), true) = (open, received.on_circuit) {
                         wire.came.push(came);
                     }
@@ -170,7 +186,13 @@ impl Visit {
                 _ => {}
             }
         }
-        wires.into_iter().map(|(_, wire)| wire).collect()
+        let present = self.present();
+        let mut wires: Vec<Wire<'_>> = wires.into_iter().map(|(_, wire)| wire).collect();
+        for wire in &mut wires {
+            wire.alive = wire.came.last().map_or(Duration::ZERO, |came| came.at);
+            wire.watched = wire.alive.min(present);
+        }
+        wires
     }
 
     /// Every event of this name that the visitor was told, in whatever region.
@@ -200,7 +222,7 @@ impl Visit {
     pub fn left(&self) -> Option<Duration> {
         let request = self.said("LogoutRequest").next().map(|came| came.at);
         let kicked = self.sent("KickUser").next().map(|went| went.at);
-        let closed = super::checks::closed_by_its_region(self);
+        let closed = self.closed(true).first().map(|closed| closed.at);
         [request, kicked, closed, self.next].into_iter().flatten().min()
     }
 

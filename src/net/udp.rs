@@ -2,7 +2,7 @@
 
 use super::{Channel, Clock, Mending, Timeline};
 use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions, Sequence};
-use crate::proto::message::{Decoder, Field, Flags, Header, MAX_DATAGRAM, Message};
+use crate::proto::message::{Decoder, Field, Flags, Header, MAX_DATAGRAM, Message, datagram_row};
 use crate::proto::template::Template;
 use crate::tamper::{Direction, Tamper};
 use socket2::SockRef;
@@ -440,7 +440,7 @@ impl Driver {
             return;
         }
         let text = match self.decoder.decode(&self.options.template, bytes) {
-            Ok(packet) => describe(&packet),
+            Ok(packet) => datagram_row(packet.header, packet.name(), packet.acknowledged()),
             Err(error) => format!("undecodable, {} bytes: {error}", bytes.len()),
         };
         self.options.timeline.add(&self.options.actor, Channel::Udp, direction, text);
@@ -464,27 +464,4 @@ pub fn handshake_reply(template: &Template, agent: Uuid, session: Uuid) -> Messa
         .with("AgentData", "AgentID", Field::Uuid(agent))
         .with("AgentData", "SessionID", Field::Uuid(session))
         .with("RegionInfo", "Flags", Field::U32(4))
-}
-
-fn describe(packet: &crate::proto::message::Packet<'_>) -> String {
-    let flags = packet.header.flags;
-    let mut text = format!("#{} {}", packet.header.sequence, packet.name());
-    if flags.has(Flags::RELIABLE) {
-        text.push_str(" reliable");
-    }
-    if flags.has(Flags::RESENT) {
-        text.push_str(" RESENT");
-    }
-    const MOST: usize = 16;
-    let acks: Vec<u32> = packet.acknowledged().collect();
-    if !acks.is_empty() {
-        text.push_str(" acks");
-    }
-    for ack in acks.iter().take(MOST) {
-        text.push_str(&format!(" #{ack}"));
-    }
-    if acks.len() > MOST {
-        text.push_str(&format!(" and {} more", acks.len() - MOST));
-    }
-    text
 }

@@ -16,7 +16,7 @@ const MOST: usize = 16;
 const MOST_UPLOADS: usize = 4;
 
 /// The bit of a packet's number that says it is the last.
-pub(super) const LAST: u32 = 1 << 31;
+const LAST: u32 = 1 << 31;
 
 /// What waits for the asset of a transaction.
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! How a client uses the seed and the event queue.
 
 use super::Check;
-use crate::grid::{UNKNOWN_EVENT, What};
-use crate::judge::ruling::{Ruling, never, rule, within};
+use crate::grid::{UNKNOWN_EVENT, What, is_odd};
+use crate::judge::ruling::{Ruling, Seen, never, rule, within};
 use crate::judge::visit::Visit;
 use crate::proto::event_queue::PollRequest;
 use crate::proto::llsd::{CONTENT_TYPE, Llsd};
@@ -18,8 +18,8 @@ pub(super) const CHECKS: &[Check] = &[
     ("EQ-ACK-UNDEF-FIRST-1", |visit| first_poll(visit, |poll| poll.ack.is_none(), "`ack` undef")),
     ("EQ-ACK-UNDEF-FIRST-2", |visit| first_poll(visit, |poll| !poll.done, "`done` false")),
     ("EQ-ACK-ECHO-1", |visit| echoes(visit, false, |_| true)),
-    ("EV-LLSD-NO-PROLOG-1", |visit| echoes(visit, true, is_terse)),
-    ("INVUDP-BULK-EQ-ENDTAG-SPACE-1", |visit| echoes(visit, true, is_terse)),
+    ("EV-LLSD-NO-PROLOG-1", |visit| echoes(visit, true, is_odd)),
+    ("INVUDP-BULK-EQ-ENDTAG-SPACE-1", |visit| echoes(visit, true, is_odd)),
     ("EV-UNKNOWN-MESSAGE-1", |visit| echoes(visit, true, has_unknown)),
     ("EV-UNKNOWN-MESSAGE-2", heeds_the_others),
     ("EQ-NO-EVENTS-IMMEDIATE-REPOLL-1", polls_again),
@@ -80,7 +80,7 @@ impl<'v> Polls<'v> {
             }
         }
         let spoke = visit.came().map(|came| (came.region, came.at)).collect();
-        let sent = super::teleport::destinations(visit);
+        let sent = visit.destinations();
         let sent = sent.iter().map(|to| (to.index, to.at)).collect();
         Self { all, spoke, sent, present: visit.present() }
     }
@@ -99,6 +99,12 @@ impl<'v> Polls<'v> {
         spoke.min(away.map_or(Duration::MAX, |(_, at)| *at)).min(self.present)
     }
 
+    /// Another poll follows an answer in time.
+    fn go_on(&self, poll: &Poll<'_>, answer: &Answer<'_>, limit: Duration) -> Seen {
+        let following = self.next(poll, answer).map(|poll| poll.at);
+        within(limit, answer.at, following, self.watched(poll), answer.index, "the next poll")
+    }
+
     /// Polls that were answered with this status.
     fn answered(&self, status: u16) -> impl Iterator<Item = (&Poll<'v>, &Answer<'v>)> {
         self.all.iter().filter_map(move |poll| {
@@ -112,22 +118,26 @@ fn id_of(body: &Llsd) -> Option<i32> {
     body.get("id").and_then(Llsd::as_i32)
 }
 
-/// Whether a reply is one of those that the trial writes tersely.
-fn is_terse(body: &Llsd) -> bool {
-    id_of(body).is_some_and(|id| id % 2 != 0)
-}
-
 fn has_unknown(body: &Llsd) -> bool {
     let events = body.get("events").and_then(Llsd::as_array).unwrap_or_default();
     events.iter().any(|event| event.get("message").and_then(Llsd::as_str) == Some(UNKNOWN_EVENT))
 }
 
-/// Requests to the seed.
-fn seeds(
-    visit: &Visit,
-) -> impl Iterator<Item = (usize, Duration, usize, &Option<String>, &Option<Vec<String>>)> {
+/// A request to the seed: where, when and in which region, of what type and for what names.
+struct Seed<'v> {
+    index: usize,
+    at: Duration,
+    region: usize,
+    kind: Option<&'v str>,
+    names: Option<&'v [String]>,
+}
+
+fn seeds(visit: &Visit) -> impl Iterator<Item = Seed<'_>> {
     visit.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
-        What::Seed(kind, names) => Some((index, heard.at, heard.region, kind, names)),
+        What::Seed(kind, names) => {
+            let (at, region) = (heard.at, heard.region);
+            Some(Seed { index, at, region, kind: kind.as_deref(), names: names.as_deref() })
+        }
         _ => None,
     })
 }
@@ -137,7 +147,7 @@ const NO_POLL: &str = "it did not poll its event queue so";
 
 fn asks_the_seed(visit: &Visit) -> Ruling {
     let arrival = visit.arrived().map(|at| {
-        let asked = seeds(visit).next().map(|(_, asked, ..)| asked.max(at));
+        let asked = seeds(visit).next().map(|seed| seed.at.max(at));
         let index = visit.events.iter().position(|heard| heard.at >= at).unwrap_or(0);
         let limit = Duration::from_secs(30);
         within(limit, at, asked, visit.seen(), index, "a request to the seed capability")
@@ -146,34 +156,34 @@ fn asks_the_seed(visit: &Visit) -> Ruling {
 }
 
 fn seed_type(visit: &Visit) -> Ruling {
-    let seen = seeds(visit).map(|(index, _, _, kind, _)| {
-        let right = kind.as_deref() == Some(CONTENT_TYPE);
-        let received = || kind.clone().unwrap_or_else(|| "no content type".into());
-        rule(right, index, || format!("content type {CONTENT_TYPE}"), received)
+    let seen = seeds(visit).map(|seed| {
+        let received = || seed.kind.unwrap_or("no content type").to_owned();
+        let expected = || format!("content type {CONTENT_TYPE}");
+        rule(seed.kind == Some(CONTENT_TYPE), seed.index, expected, received)
     });
     Ruling::of(NO_SEED, seen)
 }
 
 fn seed_body(visit: &Visit) -> Ruling {
-    let seen = seeds(visit).map(|(index, _, _, _, names)| {
+    let seen = seeds(visit).map(|seed| {
         let expected = || "an LLSD array of names".into();
-        rule(names.is_some(), index, expected, || "another body".into())
+        rule(seed.names.is_some(), seed.index, expected, || "another body".into())
     });
     Ruling::of(NO_SEED, seen)
 }
 
 fn uses_the_seed(visit: &Visit) -> Ruling {
-    let seen = seeds(visit).map(|(index, at, region, ..)| {
+    // Neighbours' seeds need not be used.
+    let seen = seeds(visit).take(1).map(|seed| {
         let used = visit.events.iter().find(|heard| {
             let uses = matches!(heard.what, What::Polled(..) | What::Asked(_));
-            uses && heard.at > at && heard.region == region
+            uses && heard.at > seed.at && heard.region == seed.region
         });
-        let used = used.map(|heard| heard.at);
-        let limit = Duration::from_secs(20);
-        within(limit, at, used, visit.seen(), index, "use of a capability that it was granted")
+        let (limit, used) = (Duration::from_secs(20), used.map(|heard| heard.at));
+        let what = "use of a capability that it was granted";
+        within(limit, seed.at, used, visit.seen(), seed.index, what)
     });
-    // Neighbours' seeds need not be used.
-    Ruling::of(NO_SEED, seen.take(1))
+    Ruling::of(NO_SEED, seen)
 }
 
 fn poll_body(visit: &Visit) -> Ruling {
@@ -222,9 +232,9 @@ fn heeds_the_others(visit: &Visit) -> Ruling {
         Some(What::PollAnswered(_, _, Some(body))) => has_unknown(body),
         _ => false,
     };
-    let sent = super::teleport::destinations(visit);
+    let sent = visit.destinations();
     let seen = sent.iter().filter(|to| odd(to.index)).map(|to| {
-        let came = super::teleport::moved(visit, to);
+        let came = visit.moved(to);
         let limit = Duration::from_secs(20);
         within(
             limit,
@@ -243,11 +253,8 @@ fn polls_again(visit: &Visit) -> Ruling {
     let held = |(poll, answer): &(&Poll<'_>, &Answer<'_>)| {
         answer.at.saturating_sub(poll.at) >= Duration::from_secs(10)
     };
-    let seen = polls.answered(502).filter(held).map(|(poll, answer)| {
-        let following = polls.next(poll, answer).map(|poll| poll.at);
-        let (limit, watched) = (Duration::from_secs(2), polls.watched(poll));
-        within(limit, answer.at, following, watched, answer.index, "the next poll")
-    });
+    let answered = polls.answered(502).filter(held);
+    let seen = answered.map(|(poll, answer)| polls.go_on(poll, answer, Duration::from_secs(2)));
     Ruling::of("no poll of it ended without events after 10 s or more", seen)
 }
 
@@ -277,26 +284,25 @@ fn stops(visit: &Visit) -> Ruling {
 
 fn polls_on(visit: &Visit) -> Ruling {
     let polls = Polls::of(visit);
-    let seen = polls.answered(200).map(|(poll, answer)| {
-        answer.body.filter(|body| body.get("id").is_none())?;
-        let following = polls.next(poll, answer).map(|poll| poll.at);
-        let (limit, watched) = (Duration::from_secs(30), polls.watched(poll));
-        within(limit, answer.at, following, watched, answer.index, "the next poll")
-    });
+    let nameless = |(_, answer): &(&Poll<'_>, &Answer<'_>)| {
+        answer.body.is_some_and(|body| body.get("id").is_none())
+    };
+    let answered = polls.answered(200).filter(nameless);
+    let seen = answered.map(|(poll, answer)| polls.go_on(poll, answer, Duration::from_secs(30)));
     Ruling::of("it got no reply without `id`", seen)
 }
 
 fn fetches_by_udp(visit: &Visit) -> Ruling {
     const LIMIT: Duration = Duration::from_secs(30);
     // Who asks for no such capability may want no inventory.
-    let wants = |names: &&Option<Vec<String>>| {
-        names.as_ref().is_some_and(|names| names.iter().any(|n| n == "FetchInventoryDescendents2"))
+    let wants = |seed: &Seed<'_>| {
+        seed.names.is_some_and(|names| names.iter().any(|n| n == "FetchInventoryDescendents2"))
     };
-    let asked = seeds(visit).find(|(_, _, _, _, names)| wants(names));
     let fetch = visit.said("FetchInventoryDescendents").next().map(|came| came.at);
-    let seen = asked.map(|(index, at, ..)| {
-        let fetch = fetch.map(|fetch| fetch.max(at));
-        within(LIMIT, at, fetch, visit.seen(), index, "FetchInventoryDescendents by UDP")
+    let seen = seeds(visit).find(wants).map(|seed| {
+        let fetch = fetch.map(|fetch| fetch.max(seed.at));
+        let what = "FetchInventoryDescendents by UDP";
+        within(LIMIT, seed.at, fetch, visit.seen(), seed.index, what)
     });
-    Ruling::of("it wanted no inventory, or did not stay for half a minute", [seen.flatten()])
+    Ruling::of("it wanted no inventory, or did not stay for half a minute", seen)
 }

@@ -1,10 +1,10 @@
 //! What a client does on its circuits: numbers, acks, pings, resends.
 
 use super::Check;
-use crate::judge::ruling::{Break, Ruling, never, rule, seconds, within};
+use crate::judge::ruling::{Break, Ruling, Seen, never, rule, seconds, within};
 use crate::judge::visit::{Came, Visit, Wire};
 use crate::proto::message::Flags;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -48,7 +48,7 @@ fn decodes(visit: &Visit) -> Ruling {
 fn trailing(visit: &Visit) -> Ruling {
     Ruling::of(
         "no datagram came",
-        visit.came().filter_map(|came| Some((came, came.message()?))).map(|(came, message)| {
+        visit.messages().map(|(came, message)| {
             let trailing = came.received.trailing;
             let found = || format!("{} with {trailing} bytes more", message.name());
             rule(trailing == 0, came.index, || "nothing behind the last block".into(), found)
@@ -119,17 +119,16 @@ fn acks_of(wire: &Wire<'_>) -> HashMap<u32, Vec<Duration>> {
 
 /// Holds what was sent reliably, new or again, against the acks that came for it.
 fn acks_come(visit: &Visit, limit: Duration, resent: bool, unseen: &'static str) -> Ruling {
-    let present = visit.present();
     let mut seen = Vec::new();
     for wire in visit.wires() {
-        let (watched, acks) = (wire.alive().min(present), acks_of(&wire));
+        let acks = acks_of(&wire);
         let sent = wire.went.iter().filter(|w| w.has(Flags::RELIABLE));
         seen.extend(sent.filter(|w| w.has(Flags::RESENT) == resent).map(|went| {
             let again = if resent { ", sent again" } else { "" };
             let what =
                 format!("an ack of {} #{}{again}", went.datagram.message.name(), went.number());
             let came = acks.get(&went.number()).and_then(|at| at.iter().find(|at| **at >= went.at));
-            within(limit, went.at, came.copied(), watched, went.index, &what)
+            within(limit, went.at, came.copied(), wire.watched, went.index, &what)
         }));
     }
     Ruling::of(unseen, seen)
@@ -158,52 +157,50 @@ fn acks_are_unreliable(visit: &Visit) -> Ruling {
     )
 }
 
-/// Every packet that came again, with the first of its number. Another message with a number that
-/// was used is none: its number is wrong.
-fn copies<'v>(wire: &Wire<'v>) -> Vec<(Came<'v>, Came<'v>)> {
-    let mut first: HashMap<u32, Came<'v>> = HashMap::new();
-    let mut copies = Vec::new();
+/// By number, the packets that came, each with those that repeat it. Another message with a number
+/// that was used repeats nothing: its number is wrong.
+fn copies<'v>(wire: &Wire<'v>) -> BTreeMap<u32, (Came<'v>, Vec<Came<'v>>)> {
+    let mut all: BTreeMap<u32, (Came<'v>, Vec<Came<'v>>)> = BTreeMap::new();
     for came in &wire.came {
-        match first.get(&came.number()) {
-            Some(original) => {
-                let same = original.received.message == came.received.message;
+        match all.get_mut(&came.number()) {
+            Some((first, again)) => {
+                let same = first.received.message == came.received.message;
                 if same || came.has(Flags::RESENT) {
-                    copies.push((*original, *came));
+                    again.push(*came);
                 }
             }
             None => {
-                first.insert(came.number(), *came);
+                all.insert(came.number(), (*came, Vec::new()));
             }
         }
     }
-    copies
+    all
 }
 
 /// Whether what was acknowledged comes again. One ack may get lost, and then the packet comes again
 /// and is acknowledged again; after that there is no excuse.
-fn resent_after_ack(visit: &Visit, of_many: bool) -> Vec<Option<Result<(), Break>>> {
+fn resent_after_ack(visit: &Visit, of_many: bool) -> Vec<Seen> {
     const GRACE: Duration = Duration::from_secs(2);
     let mut seen = Vec::new();
     for wire in visit.wires() {
-        let watched = wire.alive();
-        let mut acks: HashMap<u32, Vec<Duration>> = HashMap::new();
-        for went in wire.went.iter().filter(|went| !of_many || went.acks().count() >= 255) {
-            let numbers: HashSet<u32> = went.acks().collect();
-            for number in numbers {
+        let copies = copies(&wire);
+        let mut acks: BTreeMap<u32, Vec<Duration>> = BTreeMap::new();
+        for went in &wire.went {
+            let numbers: Vec<u32> = went.datagram.acknowledged().collect();
+            if of_many && numbers.len() < 255 {
+                continue;
+            }
+            for number in numbers.into_iter().collect::<BTreeSet<_>>() {
                 acks.entry(number).or_default().push(went.at);
             }
         }
-        let mut again: HashMap<u32, Vec<(usize, Duration)>> = HashMap::new();
-        for (first, copy) in copies(&wire) {
-            again.entry(first.number()).or_default().push((copy.index, copy.at));
-        }
         for (number, acks) in acks {
             let since = acks.get(1).or(acks.first()).copied().unwrap_or_default();
-            let late = again.get(&number).and_then(|copies| {
-                copies.iter().find(|(_, at)| acks.len() > 1 && *at > since + GRACE).copied()
-            });
+            let again = copies.get(&number).map_or(&[][..], |(_, again)| again);
+            let late = again.iter().find(|copy| acks.len() > 1 && copy.at > since + GRACE);
+            let late = late.map(|copy| (copy.index, copy.at));
             let what = format!("resend of #{number}, which was acknowledged");
-            seen.push(never(GRACE, since, late, watched, &what));
+            seen.push(never(GRACE, since, late, wire.alive, &what));
         }
     }
     seen
@@ -218,10 +215,8 @@ fn resent_no_more(visit: &Visit) -> Ruling {
 }
 
 fn answered_pings(visit: &Visit, limit: Duration) -> Ruling {
-    let present = visit.present();
     let mut seen = Vec::new();
     for wire in visit.wires() {
-        let watched = wire.alive().min(present);
         let mut answers: HashMap<u32, Vec<Duration>> = HashMap::new();
         for came in wire.came.iter().filter(|came| came.is("CompletePingCheck")) {
             if let Some(id) = came.message().and_then(|m| m.u32("PingID", "PingID")) {
@@ -233,7 +228,7 @@ fn answered_pings(visit: &Visit, limit: Duration) -> Ruling {
             let answers = answers.get(&id).map_or(&[][..], Vec::as_slice);
             let answer = answers.get(answers.partition_point(|at| *at < ping.at)).copied();
             let what = format!("CompletePingCheck with PingID {id}");
-            seen.push(within(limit, ping.at, answer, watched, ping.index, &what));
+            seen.push(within(limit, ping.at, answer, wire.watched, ping.index, &what));
         }
     }
     Ruling::of("it was not pinged, or not for long enough", seen)
@@ -255,62 +250,50 @@ fn oldest_unacked(visit: &Visit) -> Ruling {
 fn resent_as_it_was(visit: &Visit) -> Ruling {
     let mut seen = Vec::new();
     for wire in visit.wires() {
-        for (first, copy) in copies(&wire) {
-            let same = first.received.message == copy.received.message;
-            let received = match (same, copy.has(Flags::RESENT)) {
-                (false, _) => "another message with that number",
-                (true, false) => "it again without the flag",
-                (true, true) => "",
-            };
-            let expected = || format!("#{} again as it was, with the flag RESENT", first.number());
-            seen.push(rule(received.is_empty(), copy.index, expected, || received.into()));
+        for (first, again) in copies(&wire).into_values() {
+            seen.extend(again.into_iter().map(|copy| {
+                let same = first.received.message == copy.received.message;
+                let fault = match (same, copy.has(Flags::RESENT)) {
+                    (false, _) => "another message with that number",
+                    (true, false) => "it again without the flag",
+                    (true, true) => "",
+                };
+                let expected =
+                    || format!("#{} again as it was, with the flag RESENT", first.number());
+                rule(fault.is_empty(), copy.index, expected, || fault.into())
+            }));
         }
     }
     Ruling::of("it sent nothing again", seen)
 }
 
 /// Reliable packets that were never acknowledged, and their copies.
-fn unacknowledged<'v>(wire: &Wire<'v>) -> Vec<(Came<'v>, Vec<Came<'v>>)> {
-    let acked: std::collections::HashSet<u32> = wire.went.iter().flat_map(|w| w.acks()).collect();
-    let copies = copies(wire);
-    let open = |came: &&Came<'v>| {
-        came.has(Flags::RELIABLE) && !came.has(Flags::RESENT) && !acked.contains(&came.number())
-    };
-    let first = wire.came.iter().filter(open).copied();
-    first
-        .map(|first| {
-            let again = copies.iter().filter(|(original, _)| original.index == first.index);
-            (first, again.map(|(_, copy)| *copy).collect())
-        })
-        .collect()
+fn unacknowledged<'v>(wire: &Wire<'v>) -> impl Iterator<Item = (Came<'v>, Vec<Came<'v>>)> {
+    let acked: HashSet<u32> = wire.went.iter().flat_map(|w| w.datagram.acknowledged()).collect();
+    copies(wire).into_values().filter(move |(first, _)| {
+        first.has(Flags::RELIABLE) && !first.has(Flags::RESENT) && !acked.contains(&first.number())
+    })
 }
 
 const NO_LOSS: &str =
     "it sent nothing that could go unacknowledged, or left before it was sent again";
 
 fn resent_in_time(visit: &Visit) -> Ruling {
-    let present = visit.present();
+    const LIMIT: Duration = Duration::from_secs(10);
+    // Short of a second by what the clocks of two programs differ.
+    const HASTE: Duration = Duration::from_millis(900);
     let mut seen = Vec::new();
     for wire in visit.wires() {
-        let watched = wire.alive().min(present);
-        for (first, copies) in unacknowledged(&wire) {
+        seen.extend(unacknowledged(&wire).map(|(first, copies)| {
             let again = copies.first().map(|copy| copy.at);
             let what = format!("#{} sent again", first.number());
-            let limit = Duration::from_secs(10);
-            let late = within(limit, first.at, again, watched, first.index, &what);
-            let hasty = again.filter(|at| *at < first.at + Duration::from_millis(900));
-            seen.push(match hasty {
-                Some(at) => {
-                    let received = format!("after {}", seconds(at - first.at));
-                    Some(Err(Break::new(
-                        first.index,
-                        format!("{what} after 1 s or more"),
-                        received,
-                    )))
-                }
-                None => late,
-            });
-        }
+            if let Some(at) = again.filter(|at| *at < first.at + HASTE) {
+                let received = format!("after {}", seconds(at - first.at));
+                let expected = format!("{what} after 1 s or more");
+                return Some(Err(Break::new(first.index, expected, received)));
+            }
+            within(LIMIT, first.at, again, wire.watched, first.index, &what)
+        }));
     }
     Ruling::of(NO_LOSS, seen)
 }
@@ -319,17 +302,15 @@ fn gives_up(visit: &Visit) -> Ruling {
     const PATIENCE: Duration = Duration::from_secs(60);
     let mut seen = Vec::new();
     for wire in visit.wires() {
-        let watched = wire.alive().min(visit.present());
-        for (first, copies) in unacknowledged(&wire) {
+        seen.extend(unacknowledged(&wire).map(|(first, copies)| {
             let n = copies.len();
             let last = copies.last().map_or(first.at, |copy| copy.at);
-            let over = watched >= last + PATIENCE;
-            if n <= 10 && !over {
-                continue;
+            if n <= 10 && wire.watched < last + PATIENCE {
+                return None;
             }
             let expected = || format!("#{} sent again 3 to 10 times", first.number());
-            seen.push(rule((3..=10).contains(&n), first.index, expected, || format!("{n} times")));
-        }
+            rule((3..=10).contains(&n), first.index, expected, || format!("{n} times"))
+        }));
     }
     Ruling::of("it did not stay for the minute behind the last resend", seen)
 }
@@ -337,7 +318,7 @@ fn gives_up(visit: &Visit) -> Ruling {
 fn only_what_clients_send(visit: &Visit) -> Ruling {
     Ruling::of(
         "no datagram came",
-        visit.came().filter_map(|came| Some((came, came.message()?))).map(|(came, message)| {
+        visit.messages().map(|(came, message)| {
             let expected = || "a message that clients may send".into();
             rule(!message.def.trusted, came.index, expected, || message.name().to_owned())
         }),

@@ -2,6 +2,7 @@
 
 use super::Check;
 use crate::grid::What;
+use crate::judge::journey::Closed;
 use crate::judge::ruling::{Break, Ruling, never, rule, within};
 use crate::judge::visit::{Came, Visit};
 use crate::proto::message::Flags;
@@ -45,21 +46,31 @@ fn code_first(visit: &Visit) -> Ruling {
     Ruling::of("it opened no circuit", seen)
 }
 
+/// What is wrong with a session id and an agent id that a visitor sends; nothing if they are its
+/// own, each in its place.
+fn ids_fault(visit: &Visit, session: Uuid, agent: Uuid) -> &'static str {
+    let own = visit.session.map_or(Uuid::nil(), |(session, _)| session);
+    match () {
+        () if (session, agent) == (visit.agent, own) => "agent and session the other way round",
+        () if session != own => "another session id",
+        () if agent.is_nil() => "a null agent id",
+        () if agent != visit.agent => "another agent id",
+        () => "",
+    }
+}
+
 fn code_ids(visit: &Visit) -> Ruling {
-    let Some((session, code)) = visit.session else { return Ruling::Unseen(NOT_HERE) };
+    let Some((_, code)) = visit.session else { return Ruling::Unseen(NOT_HERE) };
     let seen = visit.came().filter(|came| came.is("UseCircuitCode")).map(|came| {
         let message = came.message()?;
         let id = |field| message.uuid("CircuitCode", field).unwrap_or_default();
-        let (said, of) = (id("SessionID"), id("ID"));
-        let received = match () {
-            () if (said, of) == (visit.agent, session) => "agent and session the other way round",
-            () if said != session => "another session id",
-            () if of != visit.agent => "another agent id",
-            () if message.u32("CircuitCode", "Code") != Some(code) => "another code",
-            () => "",
+        let right = message.u32("CircuitCode", "Code") == Some(code);
+        let fault = match ids_fault(visit, id("SessionID"), id("ID")) {
+            "" if !right => "another code",
+            fault => fault,
         };
         let expected = || "the code, session id and agent id of the login".into();
-        rule(received.is_empty(), came.index, expected, || received.into())
+        rule(fault.is_empty(), came.index, expected, || fault.into())
     });
     Ruling::of("it opened no circuit", seen)
 }
@@ -87,7 +98,7 @@ fn movement_code(visit: &Visit) -> Ruling {
 /// The regions an avatar may arrive in: the first that it entered, and those it was sent to.
 fn no_movement_as_child(visit: &Visit) -> Ruling {
     let first = visit.said("UseCircuitCode").next().map(|came| came.region);
-    let sent = super::teleport::destinations(visit);
+    let sent = visit.destinations();
     let seen = visit.said("CompleteAgentMovement").map(|came| {
         let told = sent.iter().any(|to| to.region == came.region && to.at <= came.at);
         let expected = || "it only where the avatar is, or was sent".into();
@@ -102,25 +113,14 @@ fn no_movement_as_child(visit: &Visit) -> Ruling {
 
 fn own_ids(visit: &Visit) -> Ruling {
     let Some((session, _)) = visit.session else { return Ruling::Unseen(NOT_HERE) };
-    let seen =
-        visit.came().filter_map(|came| Some((came, came.message()?))).map(|(came, message)| {
-            let agent = message.uuid("AgentData", "AgentID")?;
-            let said = message.uuid("AgentData", "SessionID");
-            let received = match said {
-                Some(said) if (said, agent) == (visit.agent, session) => "the other's place",
-                Some(said) if said != session => "another session id",
-                _ if agent != visit.agent => "another agent id",
-                _ => "",
-            };
-            let expected = || "its own agent and session id, each in its place".into();
-            let received = || match received {
-                // Without a session id it may be an id of nobody.
-                _ if agent == Uuid::nil() => format!("{} with a null agent id", message.name()),
-                received => format!("{} with {received}", message.name()),
-            };
-            let right = agent == visit.agent && said.is_none_or(|said| said == session);
-            rule(right, came.index, expected, received)
-        });
+    let seen = visit.messages().map(|(came, message)| {
+        let agent = message.uuid("AgentData", "AgentID")?;
+        let said = message.uuid("AgentData", "SessionID").unwrap_or(session);
+        let fault = ids_fault(visit, said, agent);
+        let expected = || "its own agent and session id, each in its place".into();
+        let received = || format!("{} with {fault}", message.name());
+        rule(fault.is_empty(), came.index, expected, received)
+    });
     Ruling::of("it sent nothing with its ids", seen)
 }
 
@@ -147,7 +147,7 @@ fn pauses(visit: &Visit) -> Vec<(Duration, Duration)> {
     const SETTLING: Duration = Duration::from_secs(5);
     let mut pauses: Vec<(Duration, Duration)> = Vec::new();
     let mut open: Option<Duration> = None;
-    for (index, heard) in visit.events.iter().enumerate() {
+    for heard in &visit.events {
         let name = match &heard.what {
             What::Received(received) => received.message.as_ref().map_or("", |m| m.name()),
             What::Sent(_, datagram) => datagram.message.name(),
@@ -158,10 +158,11 @@ fn pauses(visit: &Visit) -> Vec<(Duration, Duration)> {
             open.get_or_insert(heard.at);
         }
         let ends = ["AgentMovementComplete", "TeleportLocal", "TeleportFailed", "AgentResume"];
-        if ends.contains(&name) || index + 1 == visit.events.len() {
+        if ends.contains(&name) {
             pauses.extend(open.take().map(|from| (from, heard.at + SETTLING)));
         }
     }
+    pauses.extend(open.map(|from| (from, Duration::MAX)));
     pauses
 }
 
@@ -185,49 +186,34 @@ fn silent_after_logout(visit: &Visit) -> Ruling {
 }
 
 fn replies_each_time(visit: &Visit) -> Ruling {
-    let mut seen = Vec::new();
-    for wire in visit.wires() {
-        let greetings: Vec<_> = wire
-            .went
-            .iter()
-            .filter(|went| went.is("RegionHandshake") && !went.has(Flags::RESENT))
-            .collect();
-        let [_, .., last] = greetings.as_slice() else { continue };
-        let replies: Vec<_> = wire
-            .came
-            .iter()
-            .filter(|came| came.is("RegionHandshakeReply") && !came.has(Flags::RESENT))
-            .collect();
-        let enough = replies.get(greetings.len() - 1).map(|reply| reply.at);
+    let wires = visit.wires();
+    let seen = wires.iter().map(|wire| {
+        let greetings: Vec<_> = wire.sent("RegionHandshake").collect();
+        let [_, .., last] = greetings.as_slice() else { return None };
+        let enough = wire.said("RegionHandshakeReply").nth(greetings.len() - 1);
+        let (limit, enough) = (Duration::from_secs(5), enough.map(|reply| reply.at));
         let what = format!("a reply to each of {} RegionHandshakes", greetings.len());
-        let watched = wire.alive().min(visit.present());
-        seen.push(within(Duration::from_secs(5), last.at, enough, watched, last.index, &what));
-    }
+        within(limit, last.at, enough, wire.watched, last.index, &what)
+    });
     Ruling::of("it did not get two in one region and stay", seen)
 }
 
 fn no_restart(visit: &Visit) -> Ruling {
-    let called = super::teleport::called(visit);
-    let mut seen = Vec::new();
-    for wire in visit.wires() {
-        let greetings = wire.went.iter().filter(|went| went.is("RegionHandshake"));
-        let second = greetings.filter(|went| !went.has(Flags::RESENT)).nth(1);
-        let Some(second) = second else { continue };
+    let (called, wires) = (visit.called(), visit.wires());
+    let seen = wires.iter().map(|wire| {
+        let second = wire.sent("RegionHandshake").nth(1)?;
         let sent = |came: &Came<'_>| {
             let here = |(index, region): &(usize, usize)| {
                 *region == came.region && (second.index..came.index).contains(index)
             };
             called.iter().any(here)
         };
-        let anew = wire.came.iter().find(|came| {
-            let begins = came.is("UseCircuitCode") || came.is("CompleteAgentMovement");
-            begins && came.at > second.at && !came.has(Flags::RESENT) && !sent(came)
-        });
+        let begins = wire.said("UseCircuitCode").chain(wire.said("CompleteAgentMovement"));
+        let anew = begins.filter(|came| came.at > second.at && !sent(came)).min_by_key(|c| c.index);
         let anew = anew.map(|came| (came.index, came.at));
-        let watched = wire.alive().min(visit.present());
         let what = "new beginning after a second RegionHandshake";
-        seen.push(never(Duration::from_secs(2), second.at, anew, watched, what));
-    }
+        never(Duration::from_secs(2), second.at, anew, wire.watched, what)
+    });
     Ruling::of("it did not get two in one region and stay", seen)
 }
 
@@ -242,26 +228,10 @@ fn goes_on(visit: &Visit) -> Ruling {
     Ruling::of(NOT_HERE, seen)
 }
 
-/// Where and when a circuit was closed: that of the region the avatar was in, or another.
-fn disabled(visit: &Visit, root: bool) -> Vec<(usize, Duration, usize)> {
-    let first = visit.said("UseCircuitCode").next().map(|came| came.region);
-    let sent = super::teleport::destinations(visit);
-    let closed = visit.sent("DisableSimulator").filter(|went| {
-        let last = sent.iter().rfind(|to| to.index < went.index).map(|to| to.region);
-        (Some(went.region) == last.or(first)) == root
-    });
-    closed.map(|went| (went.index, went.at, went.region)).collect()
-}
-
-/// When the region that the avatar was in closed its circuit.
-pub(in crate::judge) fn closed_by_its_region(visit: &Visit) -> Option<Duration> {
-    disabled(visit, true).first().map(|(_, at, _)| *at)
-}
-
 fn drops_neighbour(visit: &Visit) -> Ruling {
     let grace = Duration::from_secs(3);
-    let called = super::teleport::called(visit);
-    let seen = disabled(visit, false).into_iter().map(|(index, at, region)| {
+    let called = visit.called();
+    let seen = visit.closed(false).into_iter().map(|Closed { index, at, region }| {
         // Whoever is called there again goes there again.
         let back = called.iter().find(|(again, of)| *of == region && *again > index);
         let back = back.map_or(usize::MAX, |(again, _)| *again);
@@ -274,7 +244,7 @@ fn drops_neighbour(visit: &Visit) -> Ruling {
 }
 
 fn keeps_the_others(visit: &Visit) -> Ruling {
-    let seen = disabled(visit, false).into_iter().map(|(index, at, region)| {
+    let seen = visit.closed(false).into_iter().map(|Closed { index, at, region }| {
         let on = visit
             .came()
             .find(|came| came.region != region && came.at > at + Duration::from_secs(1));
@@ -287,7 +257,7 @@ fn keeps_the_others(visit: &Visit) -> Ruling {
 
 fn disconnects(visit: &Visit) -> Ruling {
     let grace = Duration::from_secs(5);
-    let seen = disabled(visit, true).into_iter().map(|(_, at, _)| {
+    let seen = visit.closed(true).into_iter().map(|Closed { at, .. }| {
         let more = visit.came().find(|came| came.at > at + grace && came.speaks());
         let more = more.map(|came| (came.index, came.at));
         never(2 * grace, at, more, visit.until, "message after its region closed the circuit")

@@ -17,8 +17,6 @@ pub(super) fn of(requirement: &str) -> Option<fn(&Visit) -> Ruling> {
     all().find(|(id, _)| *id == requirement).map(|(_, check)| *check)
 }
 
-pub(super) use handshake::closed_by_its_region;
-
 /// Every check.
 pub(super) fn all() -> impl Iterator<Item = &'static Check> {
     let areas = [login::CHECKS, circuit::CHECKS, handshake::CHECKS, caps::CHECKS, teleport::CHECKS];

@@ -2,11 +2,10 @@
 
 use super::Check;
 use crate::grid::What;
+use crate::judge::journey::Sent;
 use crate::judge::ruling::{Ruling, never, rule, within};
 use crate::judge::visit::Visit;
-use crate::proto::event_queue::EnableSimulator;
-use crate::proto::message::Flags;
-use crate::proto::teleport::{CrossedRegion, TeleportFinish, flags};
+use crate::proto::teleport::flags;
 use std::time::Duration;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -25,70 +24,14 @@ pub(super) const CHECKS: &[Check] = &[
     ("CR-NO-USECIRCUIT-1", crosses_without_code),
 ];
 
-/// Where an agent was sent.
-pub(super) struct Sent {
-    pub index: usize,
-    pub at: Duration,
-    pub region: usize,
-    pub flags: u32,
-    pub walks: bool,
-}
-
-/// Where events of this name send: those for this agent, or for others.
-fn events(visit: &Visit, name: &str, own: bool) -> Vec<Sent> {
-    let told = visit.told(name).filter_map(|told| {
-        let walks = name == "CrossedRegion";
-        let (to, flags) = match walks {
-            true => (CrossedRegion::parse(told.body)?.to, 0),
-            false => TeleportFinish::parse(told.body).map(|finish| (finish.to, finish.flags))?,
-        };
-        let region = visit.region(to.address.port())?;
-        let theirs = (to.agent_id == visit.agent) == own;
-        theirs.then_some(Sent { index: told.index, at: told.at, region, flags, walks })
-    });
-    told.collect()
-}
-
-/// Where this agent was sent.
-pub(super) fn destinations(visit: &Visit) -> Vec<Sent> {
-    let mut all = events(visit, "TeleportFinish", true);
-    all.extend(events(visit, "CrossedRegion", true));
-    all.sort_by_key(|to| to.index);
-    all
-}
-
-/// Where a visitor learnt of a region as a neighbour.
-fn enabled(visit: &Visit) -> Vec<(usize, usize)> {
-    let told = visit.told("EnableSimulator").filter_map(|told| {
-        let port = EnableSimulator::parse(told.body)?.address.port();
-        Some((told.index, visit.region(port)?))
-    });
-    told.collect()
-}
-
-/// Where a visitor was called to a region, as a neighbour or with its avatar.
-pub(super) fn called(visit: &Visit) -> Vec<(usize, usize)> {
-    let sent = destinations(visit).into_iter().map(|to| (to.index, to.region));
-    sent.chain(enabled(visit)).collect()
-}
-
-/// When the avatar was moved to where it was sent.
-pub(super) fn moved(visit: &Visit, to: &Sent) -> Option<Duration> {
-    let moves = visit.said("CompleteAgentMovement");
-    moves
-        .filter(|came| came.region == to.region && came.index > to.index)
-        .map(|came| came.at)
-        .next()
-}
-
 const LIMIT: Duration = Duration::from_secs(20);
 const NO_TELEPORT: &str = "it did not teleport so to another region";
 
 fn arrives(visit: &Visit, kind: fn(&Sent) -> bool) -> Ruling {
-    let sent = events(visit, "TeleportFinish", true);
+    let sent = visit.sent_by("TeleportFinish", true);
     let seen = sent.iter().filter(|to| kind(to)).map(|to| {
         let code = visit.said("UseCircuitCode").find(|came| came.region == to.region);
-        let came = code.and_then(|_| moved(visit, to));
+        let came = code.and_then(|_| visit.moved(to));
         let what = "UseCircuitCode and CompleteAgentMovement there";
         within(LIMIT, to.at, came, visit.present(), to.index, what)
     });
@@ -96,26 +39,27 @@ fn arrives(visit: &Visit, kind: fn(&Sent) -> bool) -> Ruling {
 }
 
 fn without_enable(visit: &Visit) -> Ruling {
-    let enabled = enabled(visit);
-    let sent = events(visit, "TeleportFinish", true);
+    let enabled = visit.enabled();
+    let sent = visit.sent_by("TeleportFinish", true);
     let unheard = sent.iter().filter(|to| {
         !enabled.iter().any(|(index, region)| *index <= to.index && *region == to.region)
     });
     let seen = unheard.map(|to| {
-        let came = moved(visit, to);
+        let came = visit.moved(to);
         within(LIMIT, to.at, came, visit.present(), to.index, "CompleteAgentMovement there")
     });
     Ruling::of("it did not teleport to a region that it had not heard of", seen)
 }
 
 fn asks_the_seed(visit: &Visit) -> Ruling {
-    let sent = events(visit, "TeleportFinish", true);
+    let sent = visit.sent_by("TeleportFinish", true);
     let seen = sent.iter().map(|to| {
         // A neighbour whose circuit was open all the time has told its seed before.
         let closed = visit.sent("DisableSimulator");
         let closed = closed.filter(|went| went.region == to.region && went.index < to.index);
         let since = closed.last().map_or(0, |went| went.index);
-        let known = enabled(visit)
+        let known = visit
+            .enabled()
             .iter()
             .any(|(index, of)| *of == to.region && (since..to.index).contains(index));
         let since = if known { since } else { to.index };
@@ -130,7 +74,7 @@ fn asks_the_seed(visit: &Visit) -> Ruling {
 
 /// A way into a region that the visitor had no reason to take.
 fn entered(visit: &Visit, region: usize, since: usize) -> Option<(usize, Duration)> {
-    let called = called(visit).iter().any(|(_, of)| *of == region);
+    let called = visit.called().iter().any(|(_, of)| *of == region);
     let known = visit.said("UseCircuitCode").any(|c| c.region == region && c.index < since);
     if called || known {
         return None;
@@ -141,7 +85,7 @@ fn entered(visit: &Visit, region: usize, since: usize) -> Option<(usize, Duratio
 }
 
 fn passes_over(visit: &Visit, name: &'static str) -> Ruling {
-    let seen = events(visit, name, false).into_iter().map(|to| {
+    let seen = visit.sent_by(name, false).into_iter().map(|to| {
         let came = entered(visit, to.region, to.index);
         let what = format!("circuit after a {name} for another agent");
         never(Duration::from_secs(10), to.at, came, visit.until, &what)
@@ -161,31 +105,17 @@ fn not_by_udp(visit: &Visit, name: &'static str, block: &str, port: &str) -> Rul
 }
 
 fn greeted_late(visit: &Visit) -> Ruling {
-    let mut seen = Vec::new();
-    for wire in visit.wires() {
-        let first = |name| wire.went.iter().find(|w| w.is(name) && !w.has(Flags::RESENT));
-        let (Some(arrival), Some(greeting)) =
-            (first("AgentMovementComplete"), first("RegionHandshake"))
-        else {
-            continue;
-        };
-        if greeting.index < arrival.index {
-            continue;
-        }
-        let reply =
-            wire.came.iter().find(|c| c.is("RegionHandshakeReply") && c.index > greeting.index);
-        let reply = reply.map(|came| came.at);
-        let watched = wire.alive().min(visit.present());
-        let what = "RegionHandshakeReply";
-        seen.push(within(
-            Duration::from_secs(5),
-            greeting.at,
-            reply,
-            watched,
-            greeting.index,
-            what,
-        ));
-    }
+    let wires = visit.wires();
+    let seen = wires.iter().map(|wire| {
+        let arrival = wire.sent("AgentMovementComplete").next()?;
+        let greeting = wire.sent("RegionHandshake").next().filter(|g| g.index > arrival.index)?;
+        let reply = wire
+            .came
+            .iter()
+            .find(|came| came.is("RegionHandshakeReply") && came.index > greeting.index);
+        let (limit, reply) = (Duration::from_secs(5), reply.map(|came| came.at));
+        within(limit, greeting.at, reply, wire.watched, greeting.index, "RegionHandshakeReply")
+    });
     Ruling::of("AgentMovementComplete never came first", seen)
 }
 
@@ -203,9 +133,9 @@ fn stays(visit: &Visit) -> Ruling {
 }
 
 fn crosses_without_code(visit: &Visit) -> Ruling {
-    let sent = destinations(visit);
+    let sent = visit.destinations();
     let seen = sent.iter().filter(|to| to.walks).map(|to| {
-        let arrived = moved(visit, to)?;
+        let arrived = visit.moved(to)?;
         let code = visit
             .said("UseCircuitCode")
             .find(|came| came.region == to.region && came.index > to.index && came.at <= arrived);

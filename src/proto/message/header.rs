@@ -49,6 +49,28 @@ pub struct Header {
     pub sequence: u32,
 }
 
+/// A datagram as a row of a timeline: number, name, flags, and what it acknowledges.
+pub fn datagram_row(header: Header, name: &str, acks: impl Iterator<Item = u32>) -> String {
+    const MOST: usize = 16;
+    let mut text = format!("#{} {name}", header.sequence);
+    for (flag, word) in [(Flags::RELIABLE, " reliable"), (Flags::RESENT, " RESENT")] {
+        if header.flags.has(flag) {
+            text.push_str(word);
+        }
+    }
+    let acks: Vec<u32> = acks.collect();
+    if !acks.is_empty() {
+        text.push_str(" acks");
+    }
+    for ack in acks.iter().take(MOST) {
+        text.push_str(&format!(" #{ack}"));
+    }
+    if acks.len() > MOST {
+        text.push_str(&format!(" and {} more", acks.len() - MOST));
+    }
+    text
+}
+
 /// The appended acks of a datagram, in wire order.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Acks<'a>(&'a [u8]);

@@ -13,7 +13,7 @@ mod zerocode;
 pub use decode::{BlockView, DecodeError, Decoder, Instance, Packet};
 pub use encode::{EncodeError, Encoder};
 pub use field::{Field, FieldRef, FieldValue};
-pub use header::{Acks, Flags, Header};
+pub use header::{Acks, Flags, Header, datagram_row};
 pub use owned::{Datagram, Message, Row};
 
 /// The smallest datagram that can hold a message.

@@ -234,6 +234,12 @@ impl Datagram {
         })
     }
 
+    /// Every number it acknowledges: appended, and in the body of a PacketAck.
+    pub fn acknowledged(&self) -> impl Iterator<Item = u32> {
+        let rows = self.message.rows("Packets").filter(|_| self.message.name() == "PacketAck");
+        self.acks.iter().copied().chain(rows.map(|row| row.number("ID") as u32))
+    }
+
     /// Encodes the datagram, flags to the letter. The ACK flag is set if there are acks.
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
         let mut header = self.header;
