@@ -32,6 +32,7 @@ const VISITS: &[(&str, &[&str])] = &[
     ("teleport/local/here", &["lost-queue"]),
     ("inventory/udp/root", &["no-inventory-caps"]),
     ("teleport/crossing/walks", &["lost-ack"]),
+    ("circuit/pings/from-the-simulator", &["lost-ack"]),
 ];
 
 /// The visits that come of a case, each event 10 ms after the one before.
@@ -39,7 +40,7 @@ async fn visits(library: &Arc<Library>, case: &str, named: &[&str]) -> Vec<Visit
     let judge = Judge::default();
     let mut config = reference_config(4);
     config.witness = Some(judge.witness());
-    for trial in trials(Template::shipped()).unwrap() {
+    for trial in trials(Template::shipped()) {
         if trial.quiet || named.contains(&trial.id.as_str()) {
             config.faults = config.faults.and(&trial.faults);
             config.without.extend(trial.without);
@@ -54,7 +55,7 @@ async fn visits(library: &Arc<Library>, case: &str, named: &[&str]) -> Vec<Visit
     let engine = Engine::new(target, library.clone(), profile, template, options);
     let (_stop, stopped) = watch::channel(false);
     engine.run(&cases, stopped, &|_| {}).await;
-    let (mut visits, _) = judge.visits(&grid.regions, Duration::ZERO);
+    let (mut visits, _) = judge.take(&grid.regions, Duration::ZERO);
     grid.shutdown().await;
     visits.iter_mut().for_each(even);
     visits
@@ -201,9 +202,12 @@ const BY_VISITS: &[Proof] = &[
     }),
     ("CIR-RESEND-GIVEUP-1", |v| {
         each(v, "", |r| r.header.flags = r.header.flags.without(Flags::RESENT));
-        let resent =
-            |heard: &Heard| matches!(&heard.what, What::Received(r) if r.header.sequence == 4);
-        let first = v.events.iter().position(resent).unwrap();
+        let acked: Vec<u32> = v.went().flat_map(|w| w.datagram.acknowledged()).collect();
+        let open = |heard: &Heard| {
+            matches!(&heard.what, What::Received(r)
+                if r.header.flags.has(Flags::RELIABLE) && !acked.contains(&r.header.sequence))
+        };
+        let Some(first) = v.events.iter().position(open) else { return };
         for n in 0..12 {
             let copy = v.events[first].clone();
             v.events.insert(first + 1 + n, copy);
@@ -316,15 +320,27 @@ fn enter_another(visit: &mut Visit) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_check_holds_in_a_visit_of_our_viewer_and_can_be_broken() {
     let library = Arc::new(Library::load(&Files::shipped(), Template::shipped()).unwrap());
-    let come = VISITS.iter().map(async |(case, named)| visits(&library, case, named).await);
-    let all: Vec<Visit> = futures::future::join_all(come).await.into_iter().flatten().collect();
-    for (id, break_it) in BY_VISITS {
-        let check = checks::of(id).unwrap();
-        let good = all.iter().find(|visit| check(visit) == Ruling::Held);
-        let mut visit = good.unwrap_or_else(|| panic!("{id} holds in no visit")).clone();
-        break_it(&mut visit);
-        assert!(matches!(check(&visit), Ruling::Broken(_)), "{id}: {:?}", check(&visit));
+    let mut unproven: Vec<&Proof> = BY_VISITS.iter().collect();
+    // What a visit shows depends on which events come together: more visits come where that is
+    // not what a check needs.
+    for _ in 0..4 {
+        let come = VISITS.iter().map(async |(case, named)| visits(&library, case, named).await);
+        let all = futures::future::join_all(come).await.concat();
+        unproven.retain(|(id, break_it)| {
+            let check = checks::of(id).unwrap();
+            // Where nobody stayed long enough behind what was changed, nothing shows.
+            !all.iter().filter(|visit| check(visit) == Ruling::Held).any(|visit| {
+                let mut visit = visit.clone();
+                break_it(&mut visit);
+                matches!(check(&visit), Ruling::Broken(_))
+            })
+        });
+        if unproven.is_empty() {
+            return;
+        }
     }
+    let ids: Vec<&str> = unproven.iter().map(|(id, _)| *id).collect();
+    panic!("in no visit do these hold, and break when it is changed: {}", ids.join(", "));
 }
 
 #[test]
@@ -341,7 +357,7 @@ fn every_other_check_holds_and_breaks_in_a_visit_made_by_hand() {
 #[test]
 fn every_check_has_its_proof_and_its_requirement_of_clients() {
     let library = Library::load(&Files::shipped(), Template::shipped()).unwrap();
-    let trials = trials(Template::shipped()).unwrap();
+    let trials = trials(Template::shipped());
     let known = |id: &str| id == "visit" || trials.iter().any(|trial| trial.id == id);
     let proven: Vec<&str> = BY_VISITS.iter().map(|(id, _)| *id).collect();
     let (by_hand, of_neighbours) = (by_hand(), of_neighbours());
@@ -390,7 +406,7 @@ fn what_passes_stays_with_its_session() {
     tell(Some(8), update());
     // Off a circuit nobody knows the session: it is the last one's.
     tell(None, update());
-    let (visits, whole) = judge.visits(&regions, Duration::from_secs(9));
+    let (visits, whole) = judge.take(&regions, Duration::from_secs(9));
     let sizes: Vec<usize> = visits.iter().map(|visit| visit.events.len()).collect();
     assert_eq!((sizes, whole), (vec![5, 6], true));
     assert!(visits[0].next.is_some() && visits[1].next.is_none());
@@ -412,6 +428,6 @@ fn a_flood_is_not_kept() {
         let body = Some(body.clone());
         tell(Some(session), What::PollAnswered("q".into(), 200, body));
     }
-    let (visits, whole) = judge.visits(&[], Duration::from_secs(9));
+    let (visits, whole) = judge.take(&[], Duration::from_secs(9));
     assert!(!whole && visits[0].events.len() < 30, "{}", visits[0].events.len());
 }
