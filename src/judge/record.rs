@@ -104,6 +104,7 @@ impl Verdict<'_> {
             reason: None,
             requirements: vec![requirement.id.clone()],
             held: Vec::new(),
+            unjudged: Vec::new(),
             findings: Vec::new(),
             attempts: 1,
             passes: 0,

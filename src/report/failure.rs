@@ -38,6 +38,10 @@ pub fn failure(record: &CaseRecord, paint: Paint) -> String {
     if record.findings.len() > FINDINGS {
         lines.push(format!("  and {} more of the kind", record.findings.len() - FINDINGS));
     }
+    if !record.unjudged.is_empty() {
+        lines.push(String::new());
+        lines.extend(told("unjudged", &record.unjudged.join(", "), 2));
+    }
     if !record.wire.is_empty() {
         lines.push(String::new());
     }

@@ -56,7 +56,11 @@ fn test_case(case: &CaseRecord, target: &str) -> TestCase {
     };
     builder.set_classname(&suite);
     let out = match case.outcome {
-        Outcome::Pass => format!("pass on {target}: {}\n", case.title),
+        Outcome::Pass => {
+            let notes =
+                case.notes().iter().map(|note| format!("note: {note}\n")).collect::<String>();
+            format!("pass on {target}: {}\n{notes}", case.title)
+        }
         _ => failure(case, Paint { colour: false }),
     };
     let out = out + &transcript(case);

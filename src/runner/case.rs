@@ -8,7 +8,7 @@ use crate::net::{Channel, Timeline};
 use crate::steps::{Args, Call, Failure, Repeat, StepDef};
 use crate::suite::{Action, Case, Level, Library, Step};
 use crate::value::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -27,6 +27,54 @@ pub(super) struct Stage<'a> {
 pub(super) struct Attempt {
     pub held: Vec<String>,
     pub findings: Vec<Finding>,
+    /// What was cited and not judged, at least in one place.
+    pub unjudged: BTreeMap<String, Level>,
+}
+
+impl Attempt {
+    /// What was cited and will not be judged.
+    fn leave(&mut self, citations: impl IntoIterator<Item = judge::Citation>) {
+        for (id, level) in citations {
+            let known = self.unjudged.entry(id).or_insert(level);
+            *known = (*known).min(level);
+        }
+    }
+
+    /// Everything that is cited is one of three: broken, not judged somewhere, or held.
+    fn settle(&mut self, citations: impl IntoIterator<Item = judge::Citation>) {
+        let broken = |id: &str| self.findings.iter().any(|finding| finding.cites(id));
+        let judged: BTreeSet<String> = self.held.drain(..).filter(|id| !broken(id)).collect();
+        let never = citations.into_iter().filter(|(id, _)| !judged.contains(id));
+        let never: Vec<judge::Citation> = never.collect();
+        self.leave(never);
+        let Self { held, findings, unjudged } = self;
+        unjudged.retain(|id, _| !findings.iter().any(|finding| finding.cites(id)));
+        held.extend(judged.into_iter().filter(|id| !unjudged.contains_key(id)));
+    }
+
+    /// The outcome that it adds up to.
+    pub fn outcome(&self) -> Outcome {
+        let any = |kind| self.findings.iter().any(|f: &Finding| f.kind == kind);
+        let broken = |level| self.findings.iter().any(|f| f.level == Some(level));
+        let open = |level| self.unjudged.values().any(|unjudged| *unjudged == level);
+        // Of nothing that was cited is anything known.
+        let idle = self.held.is_empty() && self.findings.is_empty() && !self.unjudged.is_empty();
+        if any(FindingKind::Harness) {
+            Outcome::Error
+        } else if broken(Level::Must) {
+            Outcome::Fail
+        } else if any(FindingKind::Footing) {
+            Outcome::Blocked
+        } else if any(FindingKind::Need) {
+            Outcome::Impossible
+        } else if open(Level::Must) || idle {
+            Outcome::Blocked
+        } else if broken(Level::Should) || open(Level::Should) {
+            Outcome::Warn
+        } else {
+            Outcome::Pass
+        }
+    }
 }
 
 type Going<'b> = Pin<Box<dyn Future<Output = bool> + Send + 'b>>;
@@ -49,10 +97,13 @@ impl Stage<'_> {
         }
         self.impaired(&mut attempt);
         let limit = Duration::from_secs(30).mul_f64(self.target.time_scale);
+        scope.clean_up();
         let always = self.steps(&case.always, &mut scope, &mut attempt);
         if tokio::time::timeout(limit, always).await.is_err() {
             self.overdue(&mut attempt);
         }
+        let steps = case.steps.iter().chain(&case.always);
+        attempt.settle(steps.flat_map(|step| judge::citations(step, self.library)));
         attempt
     }
 
@@ -91,8 +142,10 @@ impl Stage<'_> {
         attempt: &'b mut Attempt,
     ) -> Going<'b> {
         Box::pin(async move {
-            for step in steps {
+            for (n, step) in steps.iter().enumerate() {
                 if !self.step(step, scope, attempt).await {
+                    let rest = steps[n + 1..].iter();
+                    attempt.leave(rest.flat_map(|step| judge::citations(step, self.library)));
                     return false;
                 }
             }
@@ -100,10 +153,17 @@ impl Stage<'_> {
         })
     }
 
+    /// Runs a step; false if the case should go no further.
     async fn step(&mut self, step: &Step, scope: &mut Scope, attempt: &mut Attempt) -> bool {
         let first = self.case.actors.first().cloned().unwrap_or_default();
         let actor = step.actor.clone().unwrap_or(first);
         scope.set_account(&actor);
+        if scope.lacks(&step.args) {
+            // What it builds on did not come, which has been told.
+            attempt.leave(judge::citations(step, self.library));
+            step.id.iter().for_each(|id| scope.lack(id));
+            return true;
+        }
         let args = match scope.resolve(&step.args) {
             Ok(args) => args,
             Err(what) => {
@@ -111,11 +171,12 @@ impl Stage<'_> {
                 finding.expected = "a value to go on with".into();
                 finding.received = what;
                 attempt.findings.push(finding);
+                attempt.leave(judge::citations(step, self.library));
                 return false;
             }
         };
         let (result, verdict) = match &step.action {
-            Action::Call(name) => match self.call(name, &args, scope, attempt).await {
+            Action::Call(name) => match self.call(step, name, &args, scope, attempt).await {
                 Some(outputs) => {
                     let verdict =
                         judge::expectations(step, &outputs, scope, &self.library.catalogue);
@@ -126,25 +187,51 @@ impl Stage<'_> {
             Action::Step(def) => self.perform(step, def, &actor, Args(args), scope).await,
         };
         match result {
-            Ok(value) => {
-                if let Some(id) = &step.id {
-                    scope.set(id, value);
-                }
-                let footing = verdict.findings.iter().any(|f| f.kind != FindingKind::Broken);
-                let stop = footing || (step.stop && !verdict.findings.is_empty());
-                attempt.held.extend(verdict.held);
-                attempt.findings.extend(verdict.findings);
-                !stop
-            }
-            Err(failure) => {
-                // What was only watched for leaves the rest of the case standing.
-                let watched = step.args.get("never").is_some() && step.id.is_none();
-                let finding = judge::failure(step, failure, &self.library.catalogue);
-                let broken = finding.kind == FindingKind::Broken;
-                attempt.findings.push(finding);
-                broken && watched && !step.stop
+            Ok(value) => self.judged(step, value, verdict, scope, attempt),
+            Err(failure) => self.failed(step, failure, scope, attempt),
+        }
+    }
+
+    /// Keeps what a step brought; false if the case should go no further.
+    fn judged(
+        &self,
+        step: &Step,
+        value: Value,
+        verdict: judge::Verdict,
+        scope: &mut Scope,
+        attempt: &mut Attempt,
+    ) -> bool {
+        if let Some(id) = &step.id {
+            scope.set(id, value);
+            if !verdict.findings.is_empty() {
+                scope.lack(id);
             }
         }
+        let footing = verdict.findings.iter().any(|f| f.kind != FindingKind::Broken);
+        let stop = footing || (step.stop && !verdict.findings.is_empty());
+        attempt.held.extend(verdict.held);
+        attempt.leave(verdict.unjudged);
+        attempt.findings.extend(verdict.findings);
+        !stop
+    }
+
+    /// Tells of a step that did not succeed; false if the case should go no further. A broken
+    /// SHOULD or MAY ends nothing but what builds on it, nor does what was only watched for.
+    fn failed(
+        &self,
+        step: &Step,
+        failure: Failure,
+        scope: &mut Scope,
+        attempt: &mut Attempt,
+    ) -> bool {
+        let finding = judge::failure(step, failure, &self.library.catalogue);
+        let broken = finding.kind == FindingKind::Broken;
+        let light = finding.level.is_some_and(|level| level > Level::Must);
+        let watched = step.args.get("never").is_some() && step.id.is_none();
+        attempt.findings.push(finding);
+        attempt.leave(judge::expected(step, &self.library.catalogue));
+        step.id.iter().for_each(|id| scope.lack(id));
+        broken && (light || watched) && !step.stop
     }
 
     /// Performs a step; with `eventually` again and again until its expectations hold.
@@ -171,7 +258,10 @@ impl Stage<'_> {
             let result = (def.run)(call).await;
             let verdict = match &result {
                 // An optional message that did not come is nothing to judge.
-                Ok(Value::Undef) if args.flag("optional") == Some(true) => Default::default(),
+                Ok(Value::Undef) if args.flag("optional") == Some(true) => judge::Verdict {
+                    unjudged: judge::citations(step, self.library),
+                    ..judge::Verdict::default()
+                },
                 Ok(value) => judge::expectations(step, value, scope, &self.library.catalogue),
                 Err(_) => judge::Verdict::default(),
             };
@@ -190,9 +280,10 @@ impl Stage<'_> {
     /// Runs a procedure; what it returns, or nothing if a step of it went wrong.
     async fn call(
         &mut self,
+        step: &Step,
         name: &str,
         args: &Value,
-        scope: &Scope,
+        scope: &mut Scope,
         attempt: &mut Attempt,
     ) -> Option<Value> {
         let procedure = self.library.procedures.get(name)?.clone();
@@ -208,28 +299,13 @@ impl Stage<'_> {
         if !self.steps(&procedure.steps, &mut inner, attempt).await {
             return None;
         }
-        let outputs = procedure.outputs.iter();
-        let outputs = outputs.filter_map(|(n, node)| Some((n.clone(), inner.resolve(node).ok()?)));
-        Some(Value::Map(outputs.collect()))
-    }
-}
-
-/// The outcome that findings add up to.
-pub(super) fn outcome(findings: &[Finding]) -> Outcome {
-    let any = |kind| findings.iter().any(|f: &Finding| f.kind == kind);
-    let level =
-        |level| findings.iter().any(|f| f.kind == FindingKind::Broken && f.level == Some(level));
-    if any(FindingKind::Harness) {
-        Outcome::Error
-    } else if level(Level::Must) {
-        Outcome::Fail
-    } else if any(FindingKind::Footing) {
-        Outcome::Blocked
-    } else if any(FindingKind::Need) {
-        Outcome::Impossible
-    } else if level(Level::Should) {
-        Outcome::Warn
-    } else {
-        Outcome::Pass
+        let mut outputs = Vec::new();
+        for (output, node) in &procedure.outputs {
+            match inner.resolve(node) {
+                Ok(value) => outputs.push((output.clone(), value)),
+                Err(_) => step.id.iter().for_each(|id| scope.lack(id)),
+            }
+        }
+        Some(Value::Map(outputs))
     }
 }

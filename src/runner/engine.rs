@@ -1,6 +1,6 @@
 //! Runs cases against a target: one at a time on demand, or all of a plan side by side.
 
-use super::case::{Attempt, Stage, outcome};
+use super::case::{Attempt, Stage};
 use super::lease::{Pool, Slot};
 use super::{CaseRecord, Finding, FindingKind, Outcome, Redactor, RunRecord, Target, TargetRecord};
 use crate::client::{Common, Viewer};
@@ -341,18 +341,24 @@ impl Engine {
     }
 
     fn judged(&self, case: &Case, attempt: Attempt) -> CaseRecord {
-        let Attempt { held, findings } = attempt;
-        let mut record = self.blank(case, outcome(&findings));
-        record.held = held;
+        let mut record = self.blank(case, attempt.outcome());
+        let Attempt { held, findings, unjudged } = attempt;
         let first = findings.first();
+        let open = unjudged.iter().min_by_key(|(_, level)| **level);
+        let open = open.map(|(id, level)| format!("{level} {id} was not judged"));
         record.reason = match record.outcome {
-            Outcome::Blocked => first_of(&findings, FindingKind::Footing).map(blocked_because),
+            Outcome::Blocked => {
+                first_of(&findings, FindingKind::Footing).map(blocked_because).or(open)
+            }
             Outcome::Impossible => {
                 first_of(&findings, FindingKind::Need).map(|f| f.received.clone())
             }
             Outcome::Error => first_of(&findings, FindingKind::Harness).map(|f| f.received.clone()),
+            Outcome::Warn if findings.is_empty() => open,
             _ => first.and_then(|f| f.hint.clone()),
         };
+        record.held = held;
+        record.unjudged = unjudged.into_keys().collect();
         record.findings = findings;
         self.apply_profile(&mut record);
         record
@@ -366,7 +372,10 @@ impl Engine {
             entries.iter().any(|k| f.cites(&k.requirement) && f.received.contains(&k.signature))
         };
         match record.outcome {
-            Outcome::Fail | Outcome::Warn if record.findings.iter().all(recorded) => {
+            // What was not judged was not for what the profile records.
+            Outcome::Fail | Outcome::Warn | Outcome::Blocked
+                if !record.findings.is_empty() && record.findings.iter().all(recorded) =>
+            {
                 record.outcome = Outcome::Known;
                 record.reason = Some(format!("{} ({})", first.reason, first.source));
             }
@@ -394,8 +403,9 @@ impl Engine {
             title: case.title.clone(),
             outcome,
             reason: None,
-            requirements: case.requirements.clone(),
+            requirements: self.library.cited_by(case),
             held: Vec::new(),
+            unjudged: Vec::new(),
             findings: Vec::new(),
             attempts: 0,
             passes: 0,

@@ -3,14 +3,41 @@
 use super::scope::Scope;
 use super::{Finding, FindingKind, Place};
 use crate::steps::{Failure, no_body};
-use crate::suite::{Catalogue, Expectation, Level, Requirement, Source, Step};
+use crate::suite::{Action, Catalogue, Expectation, Level, Library, Requirement, Source, Step};
 use crate::value::{Predicate, Value};
+
+/// A requirement that is cited, and how binding it is there.
+pub(super) type Citation = (String, Level);
 
 /// What judging a step brought.
 #[derive(Default)]
 pub(super) struct Verdict {
     pub held: Vec<String>,
+    pub unjudged: Vec<Citation>,
     pub findings: Vec<Finding>,
+}
+
+/// Every requirement that a step cites, itself or by the procedure it calls.
+pub(super) fn citations(step: &Step, library: &Library) -> Vec<Citation> {
+    let mut all = cited(&step.requirements, step.level, &library.catalogue);
+    all.extend(expected(step, &library.catalogue));
+    if let Action::Call(name) = &step.action
+        && let Some(procedure) = library.procedures.get(name)
+    {
+        all.extend(procedure.steps.iter().flat_map(|step| citations(step, library)));
+    }
+    all
+}
+
+/// Every requirement that the expectations of a step cite.
+pub(super) fn expected(step: &Step, catalogue: &Catalogue) -> Vec<Citation> {
+    let of = |e: &Expectation| cited(&e.requirements, e.level, catalogue);
+    step.expect.iter().flat_map(of).collect()
+}
+
+fn cited(ids: &[String], level: Option<Level>, catalogue: &Catalogue) -> Vec<Citation> {
+    let own = |id: &String| level.or(catalogue.get(id).map(|requirement| requirement.level));
+    ids.iter().filter_map(|id| Some((id.clone(), own(id)?))).collect()
 }
 
 /// Judges what a step returned. Every mismatch is told, not only the first.
@@ -20,22 +47,13 @@ pub(super) fn expectations(
     scope: &Scope,
     catalogue: &Catalogue,
 ) -> Verdict {
-    let mut verdict = Verdict::default();
-    let mut unjudged: Vec<&String> = Vec::new();
-    verdict.held.extend(step.requirements.iter().cloned());
+    let mut verdict = Verdict { held: step.requirements.clone(), ..Verdict::default() };
     for expectation in &step.expect {
-        // What stands below something found wrong depends on it: one red line is enough.
-        let path = &expectation.path;
-        let level = binding(expectation, catalogue);
-        let explains = |finding: &Finding| {
-            let as_binding = match (finding.level, level) {
-                (Some(found), Some(own)) => found <= own,
-                (found, own) => found.is_none() || own.is_none(),
-            };
-            as_binding && path.is_below(&finding.path)
-        };
-        if verdict.findings.iter().any(explains) && path.find(result).is_none() {
-            unjudged.extend(&expectation.requirements);
+        if is_explained(expectation, result, &verdict.findings, catalogue)
+            || expectation.predicates.iter().any(|(_, operand)| scope.lacks(operand))
+        {
+            let of = cited(&expectation.requirements, expectation.level, catalogue);
+            verdict.unjudged.extend(of);
             continue;
         }
         match expectation_holds(expectation, result, scope) {
@@ -59,18 +77,35 @@ pub(super) fn expectations(
             }
         }
     }
-    // A requirement that several expectations cite holds only if all of them do.
     // Without footing nothing else that the step would prove is judged.
     let ground =
         |finding: &Finding| matches!(finding.kind, FindingKind::Footing | FindingKind::Need);
     if verdict.findings.iter().any(ground) {
         verdict.findings.retain(ground);
         verdict.held.clear();
+        verdict.unjudged = cited(&step.requirements, step.level, catalogue);
+        verdict.unjudged.extend(expected(step, catalogue));
     }
-    let findings = &verdict.findings;
-    let broken = |id: &String| findings.iter().any(|finding| finding.cites(id));
-    verdict.held.retain(|id| !broken(id) && !unjudged.contains(&id));
     verdict
+}
+
+/// Whether an expectation is about what stands below something found wrong: one red line is
+/// enough, where that one is as binding.
+fn is_explained(
+    expectation: &Expectation,
+    result: &Value,
+    findings: &[Finding],
+    catalogue: &Catalogue,
+) -> bool {
+    let level = binding(expectation, catalogue);
+    let explains = |finding: &Finding| {
+        let as_binding = match (finding.level, level) {
+            (Some(found), Some(own)) => found <= own,
+            (found, own) => found.is_none() || own.is_none(),
+        };
+        as_binding && expectation.path.is_below(&finding.path)
+    };
+    findings.iter().any(explains) && expectation.path.find(result).is_none()
 }
 
 /// How binding an expectation is: as its most binding requirement.

@@ -57,10 +57,14 @@ pub struct CaseRecord {
     pub outcome: Outcome,
     /// Why, in a sentence, where the outcome does not say it.
     pub reason: Option<String>,
-    /// The requirements it cites.
+    /// The requirements it cites, itself or by the procedures it calls.
     pub requirements: Vec<String>,
     /// The requirements that were judged and held.
     pub held: Vec<String>,
+    /// Those that were not judged, or not everywhere it cites them: the steps that would have did
+    /// not run, or had nothing to judge.
+    #[serde(default)]
+    pub unjudged: Vec<String>,
     /// What went wrong.
     pub findings: Vec<Finding>,
     /// How often it was run.
@@ -152,6 +156,20 @@ impl Finding {
 }
 
 impl CaseRecord {
+    /// What a pass does not say by itself: a MAY that was broken, or one that was not judged.
+    pub fn notes(&self) -> Vec<String> {
+        if self.outcome != Outcome::Pass {
+            return Vec::new();
+        }
+        let broken = self.findings.iter().map(|finding| {
+            let id = finding.requirement.as_deref().unwrap_or_default();
+            format!("MAY {id}: expected {}, received {}", finding.expected, finding.received)
+        });
+        let unjudged = self.unjudged.iter().map(|id| format!("MAY {id} was not judged"));
+        let silent = self.requirements.is_empty().then(|| "it cites no requirement".to_owned());
+        broken.chain(unjudged).chain(silent).collect()
+    }
+
     /// The record without secrets.
     pub fn cleaned(mut self, redactor: &Redactor) -> Self {
         // What a grid says is shown on terminals: no control character of its goes there.

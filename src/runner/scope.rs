@@ -4,13 +4,17 @@ use super::Target;
 use crate::client::Credentials;
 use crate::suite::{Node, NodeKind, Piece, pieces};
 use crate::value::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The values of a case, or of a procedure it calls.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
     /// What steps returned, by id.
     results: BTreeMap<String, Value>,
+    /// Ids of steps that brought nothing, or not all they should: that is told already.
+    lacking: BTreeSet<String>,
+    /// Steps that never ran are no surprise.
+    cleaning: bool,
     built_in: BTreeMap<&'static str, Value>,
 }
 
@@ -59,12 +63,13 @@ impl Scope {
                 ]),
             ),
         ]);
-        Self { results: BTreeMap::new(), built_in }
+        Self { built_in, ..Self::default() }
     }
 
     /// The scope of a procedure: the same world, its own parameters and results.
     pub fn inner(&self, params: Value) -> Self {
-        let mut inner = Self { results: BTreeMap::new(), built_in: self.built_in.clone() };
+        let (built_in, cleaning) = (self.built_in.clone(), self.cleaning);
+        let mut inner = Self { built_in, cleaning, ..Self::default() };
         inner.built_in.insert("param", params);
         inner
     }
@@ -83,6 +88,31 @@ impl Scope {
 
     pub fn set(&mut self, id: &str, result: Value) {
         self.results.insert(id.to_owned(), result);
+    }
+
+    /// A step brought nothing, or not all it should.
+    pub fn lack(&mut self, id: &str) {
+        self.lacking.insert(id.to_owned());
+    }
+
+    /// From now on it is clean-up: what never ran left nothing to clean.
+    pub fn clean_up(&mut self) {
+        self.cleaning = true;
+    }
+
+    /// Whether a tree refers to what an earlier step did not bring, as has been told.
+    pub fn lacks(&self, node: &Node) -> bool {
+        let mut lacks = false;
+        node.texts(&mut |text, _| {
+            lacks |= pieces(text).iter().any(|piece| match piece {
+                Piece::Reference(name, path) => {
+                    let told = self.cleaning || self.lacking.contains(*name);
+                    told && self.lookup(name, path).is_err()
+                }
+                Piece::Text(_) | Piece::Broken(_) => false,
+            });
+        });
+        lacks
     }
 
     /// The value of a tree, references replaced. A text that is one reference takes its type.

@@ -56,3 +56,13 @@ impl Args {
         }
     }
 }
+
+/// A step that never watches.
+pub(super) fn nothing(_: &Args) -> bool {
+    false
+}
+
+/// A step that watches where it is told that something must not come.
+pub(super) fn never(args: &Args) -> bool {
+    args.flag("never") == Some(true)
+}

@@ -1,6 +1,6 @@
 //! `caps.get`: a GET on a capability.
 
-use super::{Call, Failure, Kind, Repeat, Returns, StepDef, http_result, key, need};
+use super::{Call, Failure, Kind, Repeat, Returns, StepDef, args, http_result, key, need};
 use crate::net::http::Request;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(http_result::MEMBERS),
     within: Duration::from_secs(30),
     repeatable: Repeat::Yes,
+    watches: args::nothing,
     run: |call| {
         Box::pin(async move {
             let (name, url) = granted(&call)?;

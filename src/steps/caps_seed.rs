@@ -1,6 +1,6 @@
 //! `caps.seed`: asks the seed capability.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, http_result, key, need};
+use super::{Failure, Kind, Repeat, Returns, StepDef, args, http_result, key, need};
 use std::time::Duration;
 
 pub(super) static STEP: StepDef = StepDef {
@@ -14,6 +14,7 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(http_result::MEMBERS),
     within: Duration::from_secs(30),
     repeatable: Repeat::Yes,
+    watches: args::nothing,
     run: |call| {
         Box::pin(async move {
             let names = call.args.texts("names").unwrap_or_default();

@@ -1,6 +1,6 @@
 //! `check`: compares what earlier steps returned.
 
-use super::{Kind, Repeat, Returns, StepDef, need};
+use super::{Kind, Repeat, Returns, StepDef, args, need};
 use std::time::Duration;
 
 pub(super) static STEP: StepDef = StepDef {
@@ -11,5 +11,6 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Open("the table"),
     within: Duration::ZERO,
     repeatable: Repeat::No,
+    watches: args::nothing,
     run: |call| Box::pin(async move { Ok(call.args.get("value").cloned().unwrap_or_default()) }),
 };

@@ -1,6 +1,6 @@
 //! `eq.expect`: waits for an event.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, heard, key, need, time_text};
+use super::{Failure, Kind, Repeat, Returns, StepDef, args, heard, key, need, time_text};
 use crate::client::{Source, What};
 use crate::value::Value;
 use std::time::Duration;
@@ -19,6 +19,7 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Open("the event's body"),
     within: Duration::from_secs(30),
     repeatable: Repeat::No,
+    watches: args::never,
     run: |call| {
         Box::pin(async move {
             let name = call.args.text("message").unwrap_or_default();

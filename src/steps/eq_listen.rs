@@ -1,6 +1,6 @@
 //! `eq.listen`: polls the event queue in the background.
 
-use super::{Failure, Repeat, Returns, StepDef};
+use super::{Failure, Repeat, Returns, StepDef, args};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(&[]),
     within: Duration::ZERO,
     repeatable: Repeat::No,
+    watches: args::nothing,
     run: |call| {
         Box::pin(async move {
             match call.viewer.start_events() {

@@ -1,6 +1,6 @@
 //! `eq.poll`: one poll of the event queue.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, http_result, key};
+use super::{Failure, Kind, Repeat, Returns, StepDef, args, http_result, key};
 use crate::net::http::Request;
 use crate::proto::event_queue::PollRequest;
 use crate::proto::seed::CONTENT_TYPE;
@@ -19,6 +19,7 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(http_result::MEMBERS),
     within: Duration::from_secs(90),
     repeatable: Repeat::Unless(told),
+    watches: args::nothing,
     run: |call| {
         Box::pin(async move {
             call.viewer.stop_events();

@@ -1,6 +1,6 @@
 //! `http.raw`: any HTTP request.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, http_result, key, need};
+use super::{Failure, Kind, Repeat, Returns, StepDef, args, http_result, key, need};
 use crate::net::http::{ELSEWHERE, HttpError, Request};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(http_result::MEMBERS),
     within: Duration::from_secs(30),
     repeatable: Repeat::Yes,
+    watches: args::nothing,
     run: |call| {
         Box::pin(async move {
             let args = call.args;

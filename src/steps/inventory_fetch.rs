@@ -37,6 +37,7 @@ pub(super) static STEP: StepDef = StepDef {
     ]),
     within: Duration::from_secs(20),
     repeatable: Repeat::Yes,
+    watches: |args| args.flag("gone") == Some(true),
     run: |call| {
         Box::pin(async move {
             let wanted = wanted(&call)?;

@@ -1,7 +1,7 @@
 //! `login.xmlrpc`: one login call as XML-RPC.
 
 use super::{
-    Call, Failure, Key, Kind, Repeat, Returns, Running, StepDef, http_result, key, skeleton,
+    Call, Failure, Key, Kind, Repeat, Returns, Running, StepDef, args, http_result, key, skeleton,
 };
 use crate::client::Form;
 use crate::proto::llsd::Llsd;
@@ -35,6 +35,7 @@ pub(super) static STEP: StepDef = StepDef {
     ),
     within: Duration::from_secs(30),
     repeatable: Repeat::Unless(hopeless),
+    watches: args::nothing,
     run: |call| run(call, Form::XmlRpc),
 };
 

@@ -186,6 +186,9 @@ pub struct StepDef {
     pub within: Duration,
     /// Whether `eventually` may repeat it.
     pub repeatable: Repeat,
+    /// Whether, with these keys, it sees to it that something does not come. Such a step lasts as
+    /// long as it says, and what it saw counts only if whoever could have spoken is still there.
+    pub watches: fn(&Args) -> bool,
     /// What it does.
     pub run: for<'a> fn(Call<'a>) -> Running<'a>,
 }

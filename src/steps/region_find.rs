@@ -1,6 +1,6 @@
 //! `region.find`: a region on the map.
 
-use super::{Failure, Repeat, Returns, StepDef, need, time_text};
+use super::{Failure, Repeat, Returns, StepDef, args, need, time_text};
 use crate::proto::teleport::handle;
 use crate::steps::Kind;
 use crate::value::Value;
@@ -40,6 +40,7 @@ pub(super) static STEP: StepDef = StepDef {
     ]),
     within: Duration::from_secs(20),
     repeatable: Repeat::No,
+    watches: args::nothing,
     run: |call| {
         Box::pin(async move {
             let name = call.args.text("name").unwrap_or_default();

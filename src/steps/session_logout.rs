@@ -1,6 +1,6 @@
 //! `session.logout`: out of the world.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, key};
+use super::{Failure, Kind, Repeat, Returns, StepDef, args, key};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ pub(super) static STEP: StepDef = StepDef {
     ]),
     within: Duration::from_secs(10),
     repeatable: Repeat::No,
+    watches: args::nothing,
     run: |call| {
         Box::pin(async move {
             let viewer = call.viewer;

@@ -17,6 +17,7 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(&[]),
     within: Duration::ZERO,
     repeatable: Repeat::No,
+    watches: |_| true,
     run: |call| {
         Box::pin(async move {
             let only = call.args.text("circuit");

@@ -1,6 +1,6 @@
 //! `udp.configure`: changes a circuit while it runs.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, key};
+use super::{Failure, Kind, Repeat, Returns, StepDef, args, key};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(&[("next_sequence", "the number of the next datagram")]),
     within: Duration::ZERO,
     repeatable: Repeat::No,
+    watches: args::nothing,
     run: |call| {
         Box::pin(async move {
             let args = call.args;

@@ -1,6 +1,6 @@
 //! `udp.open`: opens a circuit's socket.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, key};
+use super::{Failure, Kind, Repeat, Returns, StepDef, args, key};
 use crate::proto::circuit::Config;
 use crate::value::Value;
 use std::net::SocketAddr;
@@ -23,6 +23,7 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(&[("local_port", "our port"), ("remote", "the simulator's address")]),
     within: Duration::ZERO,
     repeatable: Repeat::No,
+    watches: args::nothing,
     run: |call| {
         Box::pin(async move {
             let circuit = call.circuit();

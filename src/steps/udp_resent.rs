@@ -1,6 +1,6 @@
 //! `udp.resent`: the simulator sends a packet again.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, heard, key, time_text};
+use super::{Failure, Kind, Repeat, Returns, StepDef, args, heard, key, time_text};
 use crate::proto::message::Flags;
 use crate::value::Value;
 use std::time::Duration;
@@ -26,6 +26,7 @@ pub(super) static STEP: StepDef = StepDef {
     ]),
     within: Duration::from_secs(6),
     repeatable: Repeat::No,
+    watches: args::never,
     run: |call| {
         Box::pin(async move {
             let circuit = call.circuit();

@@ -20,6 +20,10 @@ pub(super) fn library(library: &Library, template: &Template, mistakes: &mut Vec
         check.params = Some(params);
         check.steps(&procedure.steps);
         check.outputs(procedure);
+        if let Some(step) = endless(library, procedure) {
+            let what = format!("procedure `{}` calls itself by this", procedure.name);
+            check.wrong(step, step.span.clone(), what);
+        }
     }
     for suite in &library.suites {
         let mut seen = HashSet::new();
@@ -29,6 +33,32 @@ pub(super) fn library(library: &Library, template: &Template, mistakes: &mut Vec
                 self::case(library, template, case, mistakes);
             }
         }
+    }
+}
+
+/// The step by which a procedure comes to call itself, if it does.
+fn endless<'a>(library: &'a Library, procedure: &'a Procedure) -> Option<&'a Step> {
+    let mut seen = HashSet::new();
+    procedure.steps.iter().find(|step| {
+        let mut open: Vec<&str> = called(step).into_iter().collect();
+        while let Some(name) = open.pop() {
+            if name == procedure.name {
+                return true;
+            }
+            if seen.insert(name)
+                && let Some(other) = library.procedures.get(name)
+            {
+                open.extend(other.steps.iter().filter_map(called));
+            }
+        }
+        false
+    })
+}
+
+fn called(step: &Step) -> Option<&str> {
+    match &step.action {
+        Action::Call(name) => Some(name),
+        Action::Step(_) => None,
     }
 }
 

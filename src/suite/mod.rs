@@ -87,6 +87,30 @@ impl Library {
         cited.chain(called).map(String::as_str).collect()
     }
 
+    /// Every requirement that a case cites, itself or by the procedures it calls, in order of first
+    /// citation.
+    pub fn cited_by(&self, case: &Case) -> Vec<String> {
+        let mut cited = Vec::new();
+        self.gather(case.steps.iter().chain(&case.always), &mut cited);
+        cited
+    }
+
+    fn gather<'a>(&self, steps: impl Iterator<Item = &'a Step>, cited: &mut Vec<String>) {
+        for step in steps {
+            let expected = step.expect.iter().flat_map(|expectation| &expectation.requirements);
+            for id in step.requirements.iter().chain(expected) {
+                if !cited.contains(id) {
+                    cited.push(id.clone());
+                }
+            }
+            if let Action::Call(name) = &step.action
+                && let Some(procedure) = self.procedures.get(name)
+            {
+                self.gather(procedure.steps.iter(), cited);
+            }
+        }
+    }
+
     /// Every case, in order of suite and place.
     pub fn cases(&self) -> impl Iterator<Item = &Arc<Case>> {
         self.suites.iter().flat_map(|suite| &suite.cases)
