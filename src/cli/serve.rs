@@ -29,8 +29,7 @@ pub struct ServeArgs {
     /// Adds an account (repeatable) to Test One and Test Two
     #[arg(long, value_name = "First Last:password", value_parser = account)]
     account: Vec<Account>,
-    /// Replaces the regions Alpha, Beta and Gamma (repeatable); nobody comes to a closed one from
-    /// another
+    /// Replaces the regions Alpha, Beta and Gamma (repeatable); a closed one lets nobody in
     #[arg(long, value_name = "NAME@X,Y[:PORT][:closed]", value_parser = region)]
     region: Vec<RegionConfig>,
     /// Announce in one JSON object: login_uri, regions, accounts, time_factor

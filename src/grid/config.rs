@@ -54,7 +54,7 @@ pub struct RegionConfig {
     pub y: u32,
     /// The UDP port, 0 for a free one.
     pub port: u16,
-    /// Nobody is let in who comes from another region.
+    /// Nobody is let in, neither from another region nor at login.
     pub closed: bool,
 }
 

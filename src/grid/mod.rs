@@ -32,7 +32,6 @@ pub use fault::{Faults, Said, Tap};
 pub use inventory::StoreError;
 pub use oddity::{UNKNOWN_EVENT, is_odd};
 pub use policy::Policy;
-pub use web::TIME_FACTOR_HEADER;
 pub use witness::{Heard, Received, What, Witness};
 
 use crate::net::{server, udp};
@@ -118,7 +117,7 @@ impl Shared {
         self.inventories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a region lets nobody in who comes from another.
+    /// Whether a region lets nobody in.
     fn is_closed(&self, region: usize) -> bool {
         let closed = self.config.regions.get(region).is_some_and(|region| region.closed);
         closed && !self.config.faults.breaks(Policy::NothingClosed)
@@ -176,6 +175,7 @@ impl Grid {
             x: r.x,
             y: r.y,
             address: SocketAddrV4::new(ip, r.udp_port),
+            closed: r.closed,
         });
         let world = World::new(
             config.accounts.clone(),

@@ -227,6 +227,7 @@ mod tests {
             x,
             y: 1000,
             address: SocketAddrV4::new([127, 0, 0, 1].into(), 9),
+            closed: false,
         };
         let places = vec![place("Alpha", 1000), place("Beta", 1001), place("Gamma", 1010)];
         let accounts = vec![Account::new("Test", "One", "pw")];

@@ -10,9 +10,6 @@ use crate::proto::xmlrpc::{self, Document, RpcValue};
 use crate::tamper::Channel;
 use std::sync::Arc;
 
-/// The header by which the grid announces how much faster its timers run.
-pub const TIME_FACTOR_HEADER: &str = "x-gridproof-time-factor";
-
 pub(super) struct Web(pub Arc<Shared>);
 
 impl Handler for Web {
@@ -21,12 +18,11 @@ impl Handler for Web {
         Box::pin(async move {
             let reply = route(&shared, request).await;
             let visitor = reply.visitor.filter(|_| reply.channel == Channel::Login);
-            let Some(mut answer) = reply.deliver(&shared).await else {
+            let Some(answer) = reply.deliver(&shared).await else {
                 // Never answered: the connection ends with the grid, or when the client gives up.
                 let _left = Left(shared, visitor);
                 return std::future::pending().await;
             };
-            answer.headers.push((TIME_FACTOR_HEADER, shared.config.time_factor.to_string()));
             answer
         })
     }

@@ -18,6 +18,8 @@ pub(super) struct Place {
     pub x: u32,
     pub y: u32,
     pub address: SocketAddrV4,
+    /// Nobody is let in.
+    pub closed: bool,
 }
 
 impl Place {
@@ -203,7 +205,9 @@ impl World {
                 Ok((root, position, "last"))
             }
             Start::Region(name, position) => {
-                let found = self.places.iter().position(|p| p.name.eq_ignore_ascii_case(&name));
+                let open = |p: &Place| !p.closed || self.faults.breaks(Policy::NothingClosed);
+                let meant = |p: &Place| p.name.eq_ignore_ascii_case(&name) && open(p);
+                let found = self.places.iter().position(meant);
                 let [x, y, z] = position;
                 let inside = [x.clamp(0.5, 255.5), y.clamp(0.5, 255.5), z.clamp(0.0, 4096.0)];
                 Ok(found.map_or((0, MIDDLE, "safe"), |root| (root, inside, "url")))
@@ -448,6 +452,7 @@ mod tests {
             x,
             y: 1000,
             address: SocketAddrV4::new([127, 0, 0, 1].into(), 9),
+            closed: false,
         };
         let places = vec![place("Alpha", 1000), place("Beta", 1001), place("Gamma", 1010)];
         World::new(
