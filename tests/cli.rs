@@ -281,7 +281,7 @@ fn against(served: &Served, args: &[&str]) -> Command {
     command
         .arg("run")
         .args(args)
-        .args(["--login-uri", served.uri()])
+        .args(["--login-uri", served.uri(), "--time-factor", "40"])
         .env("GRIDPROOF_ACCOUNT_1", "Jane Doe")
         .env("GRIDPROOF_PASSWORD_1", CANARY)
         .env("GRIDPROOF_ACCOUNT_2", "John Doe")

@@ -95,7 +95,11 @@ async fn signalled(run: u64) -> (Vec<u8>, String, usize) {
     let (json, junit) = (folder.path().join("run.json"), folder.path().join("junit.xml"));
     let mut command = Command::new(env!("CARGO_BIN_EXE_gridproof"));
     command.args(["run", "--login-uri", &grid.login_uri, "--shuffle", &run.to_string(), "--json"]);
-    command.arg(&json).arg("--junit").arg(&junit).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.arg(&json).arg("--junit").arg(&junit);
+    command
+        .args(["--time-factor", &TIME_FACTOR.to_string()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     for (n, account) in grid.accounts.iter().enumerate() {
         let name = format!("{} {}", account.first, account.last);
         command.env(format!("GRIDPROOF_ACCOUNT_{}", n + 1), name);

@@ -62,7 +62,7 @@ const PANEL: [Fault; 12] = [
         "wrong-order",
         "neighbour-backwards",
         "handshake/neighbours/announced",
-        &["EstablishAgentCommunication after EnableSimulator"],
+        &["EnableSimulator before EstablishAgentCommunication"],
     ),
     fault(
         "count-off-by-one",

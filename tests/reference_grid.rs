@@ -28,6 +28,7 @@ fn viewer(grid: &Grid, first: &str) -> Viewer {
         time_scale: 1.0,
         most_patience: std::time::Duration::MAX,
         login_turns: std::sync::Arc::new(tokio::sync::Semaphore::new(1)),
+        departures: Default::default(),
     };
     let credentials =
         Credentials { first: first.into(), last: "Doe".into(), password: "pw".into() };
@@ -77,7 +78,7 @@ async fn a_stale_presence_is_ended_and_the_login_tried_once_more() {
     second.enter("last", WITHIN).await.unwrap();
     assert!(first.hear("root", "KickUser", WITHIN).await.is_some());
     let rows = second.timeline.rows();
-    assert!(rows.iter().any(|row| row.text.contains("stale presence")));
+    assert!(rows.iter().any(|row| row.text.contains("stale session")));
     assert_eq!(grid.population(), 1);
     assert!(second.log_out().await);
     assert_eq!(grid.population(), 0);

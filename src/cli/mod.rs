@@ -92,6 +92,13 @@ pub(crate) struct TemplateArgs {
     template: Option<PathBuf>,
 }
 
+impl TemplateArgs {
+    /// The file named, if one is.
+    fn path(&self) -> Option<&PathBuf> {
+        self.template.as_ref()
+    }
+}
+
 /// A message for the user and the exit code.
 type Failed = (u8, String);
 

@@ -4,13 +4,13 @@ use super::list::SelectArgs;
 use super::signals::Signals;
 use super::target::{TargetArgs, target};
 use super::{Failed, TemplateArgs, World, library, say, split_selection, template, write_report};
+use crate::proto::template::Template;
 use crate::report::{self, Progress};
-use crate::runner::{Engine, Options, RunRecord, Target, probe, reference_grid};
+use crate::runner::{Engine, NotReady, Options, RunRecord, Target, preflight, reference_grid};
 use crate::suite::{Case, Effects, Library, Profile, Source, shipped_profile};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 
 /// What also fails a run.
@@ -71,9 +71,6 @@ pub struct RunArgs {
     verbose: bool,
 }
 
-/// How long to wait for a sign of life of a grid.
-const PROBE: Duration = Duration::from_secs(12);
-
 pub(super) fn run(world: &World, args: RunArgs) -> Result<u8, Failed> {
     let template = template(&args.template)?;
     let (_, paths) = split_selection(&args.select.selection);
@@ -90,41 +87,69 @@ pub(super) fn run(world: &World, args: RunArgs) -> Result<u8, Failed> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| (70, format!("cannot start: {error}")))?;
+    let chosen = Chosen { library, profile, template, cases };
     runtime.block_on(async {
-        let (target, grid) = match target {
-            Some(mut target) => {
-                let answer = probe(&target.login_uri, target_patience(&target)).await;
-                let factor = match answer {
-                    Ok(factor) => factor,
-                    Err(error) => {
-                        let why = format!("{} does not answer: {error}", target.login_uri);
-                        let engine =
-                            Engine::new(target, library, profile, template, Options::default());
-                        write_reports(&args, &engine.unreachable(&cases, &why))?;
-                        return Err((3, why));
-                    }
-                };
-                // A grid elsewhere has no business making our waits shorter.
-                target.time_factor = if target.is_loopback() { factor } else { 1 };
-                (target, None)
-            }
-            None => {
-                let (mut target, grid) = reference_grid(REFERENCE_ACCOUNTS)
-                    .await
-                    .map_err(|error| (70, format!("cannot start the reference grid: {error}")))?;
-                target.time_scale = args.target.time_scale.unwrap_or(target.time_scale);
-                (target, Some(grid))
-            }
-        };
-        let record = execute(world, &args, target, library, profile, template, cases).await;
-        if let Some(grid) = grid {
-            grid.shutdown().await;
-        }
-        let record = record?;
-        write_reports(&args, &record)?;
-        say(&report::closing(&record, world.paint()));
-        Ok(record.exit)
+        let (stop, stopped) = watch::channel(false);
+        let watcher = tokio::spawn(Signals::listen()?.stop(stop));
+        let done = run_on(world, &args, target, chosen, stopped).await;
+        watcher.abort();
+        done
     })
+}
+
+/// What is run.
+struct Chosen {
+    library: Arc<Library>,
+    profile: Profile,
+    template: Arc<Template>,
+    cases: Vec<Arc<Case>>,
+}
+
+/// Runs what was chosen on a grid, or on one of our own.
+async fn run_on(
+    world: &World,
+    args: &RunArgs,
+    target: Option<Target>,
+    chosen: Chosen,
+    stopped: watch::Receiver<bool>,
+) -> Result<u8, Failed> {
+    let (target, grid, notes) = match target {
+        Some(mut target) => {
+            let template = chosen.template.clone();
+            match preflight(&mut target, template, stopped.clone()).await {
+                Ok(notes) => (target, None, notes),
+                Err(why) => return not_ready(args, target, chosen, &why),
+            }
+        }
+        None => {
+            let (mut target, grid) = reference_grid(REFERENCE_ACCOUNTS)
+                .await
+                .map_err(|error| (70, format!("cannot start the reference grid: {error}")))?;
+            target.time_scale = args.target.time_scale.unwrap_or(target.time_scale);
+            (target, Some(grid), Vec::new())
+        }
+    };
+    let record = execute(world, args, target, chosen, &notes, stopped).await;
+    if let Some(grid) = grid {
+        grid.shutdown().await;
+    }
+    write_reports(args, &record)?;
+    say(&report::closing(&record, world.paint()));
+    Ok(record.exit)
+}
+
+/// Nothing is run: every report says so, and why.
+fn not_ready(args: &RunArgs, target: Target, chosen: Chosen, why: &NotReady) -> Result<u8, Failed> {
+    let Chosen { library, profile, template, cases } = chosen;
+    let engine = Engine::new(target, library, profile, template, options(args, 0));
+    let exit = if *why == NotReady::Stopped { 6 } else { 3 };
+    let record = RunRecord {
+        exit,
+        interrupted: *why == NotReady::Stopped,
+        ..engine.unreachable(&cases, &why.to_string())
+    };
+    write_reports(args, &record)?;
+    Err((exit, why.to_string()))
 }
 
 /// Accounts of the embedded grid: more than its jobs, for cases with several avatars.
@@ -137,32 +162,31 @@ fn reference_jobs() -> usize {
     (2 * cores).clamp(4, 12)
 }
 
-fn target_patience(target: &Target) -> Duration {
-    PROBE.mul_f64(target.time_scale.clamp(0.1, 1.2))
-}
-
 async fn execute(
     world: &World,
     args: &RunArgs,
     target: Target,
-    library: Arc<Library>,
-    profile: Profile,
-    template: Arc<crate::proto::template::Template>,
-    cases: Vec<Arc<Case>>,
-) -> Result<RunRecord, Failed> {
-    let signals = Signals::listen()?;
+    chosen: Chosen,
+    notes: &[String],
+    stopped: watch::Receiver<bool>,
+) -> RunRecord {
+    let Chosen { library, profile, template, cases } = chosen;
     let jobs = match args.jobs {
         0 if target.reference => reference_jobs(),
         0 => target.accounts.len(),
         jobs => jobs,
     };
-    let name = match target.name == target.login_uri {
-        true => target.login_uri.clone(),
-        false => format!("{} at {}", target.name, target.login_uri),
-    };
-    let accounts = target.accounts.len();
-    say(&report::opening(&name, target.reference, cases.len(), accounts, jobs));
-    let options = Options {
+    say(&report::opening(&target, cases.len(), jobs, notes));
+    let live = world.stdout_is_terminal && world.stderr_is_terminal;
+    let progress = Progress::new(world.paint(), live, args.verbose);
+    let engine = Engine::new(target, library, profile, template, options(args, jobs));
+    let record = engine.run(&cases, stopped, &|event| progress.tell(event)).await;
+    progress.finish();
+    record
+}
+
+fn options(args: &RunArgs, jobs: usize) -> Options {
+    Options {
         jobs,
         retries: args.retries,
         fail_fast: args.fail_fast,
@@ -175,31 +199,43 @@ async fn execute(
         fail_on_impossible: args.fail_on.contains(&FailOn::Impossible),
         shuffle: args.shuffle,
         reproduce: reproduce(args),
-    };
-    let live = world.stdout_is_terminal && world.stderr_is_terminal;
-    let progress = Progress::new(world.paint(), live, args.verbose);
-    let engine = Engine::new(target, library, profile, template, options);
-    let (stop, stopped) = watch::channel(false);
-    let watcher = tokio::spawn(signals.stop(stop));
-    let record = engine.run(&cases, stopped, &|event| progress.tell(event)).await;
-    watcher.abort();
-    progress.finish();
-    Ok(record)
+    }
 }
 
-/// What follows `gridproof run ID` to get to the same grid.
+/// What follows `gridproof run ID` to run it on the same grid in the same way. The environment is
+/// taken to be the same.
 fn reproduce(args: &RunArgs) -> String {
     let target = &args.target;
-    let mut text = String::new();
-    if let Some(grid) = &target.grid {
-        text.push_str(&format!(" --grid {grid}"));
-    } else if let Some(uri) = &target.login_uri {
-        text.push_str(&format!(" --login-uri {uri}"));
-    }
-    for path in args.select.selection.iter().filter(|s| s.ends_with(".toml")) {
-        text.push_str(&format!(" {path}"));
+    let path = |path: &PathBuf| path.display().to_string();
+    let mut given = vec![
+        ("--grid", target.grid.clone()),
+        ("--login-uri", target.login_uri.clone()),
+        ("--credentials", target.credentials.as_ref().map(path)),
+        ("--neighbour", target.neighbour.clone()),
+        ("--distant", target.distant.clone()),
+        ("--closed", target.closed.clone()),
+        ("--profile", target.profile.clone()),
+        ("--time-scale", target.time_scale.map(|scale| scale.to_string())),
+        ("--time-factor", target.time_factor.map(|factor| factor.to_string())),
+        ("--template", args.template.path().map(path)),
+    ];
+    given.extend(target.region.iter().map(|name| ("--region", Some(name.clone()))));
+    let flags = given.into_iter().filter_map(|(flag, value)| Some((flag, value?)));
+    let mut text: String =
+        flags.map(|(flag, value)| format!(" {flag} {}", quoted(&value))).collect();
+    for path in args.select.selection.iter().filter(|name| name.ends_with(".toml")) {
+        text.push_str(&format!(" {}", quoted(path)));
     }
     text
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
 }
 
 fn profile(

@@ -4,7 +4,10 @@ use super::{Failed, World, complain};
 use crate::client::Credentials;
 use crate::runner::{Grids, Target};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// The credentials file, where none is named.
+const CREDENTIALS: &str = "credentials.toml";
 
 /// Arguments that name a grid.
 #[derive(Args, Debug, Clone)]
@@ -16,16 +19,17 @@ pub struct TargetArgs {
     /// GRIDPROOF_PASSWORD_1, and so on (GRIDPROOF_LOGIN_URI stands in for this flag)
     #[arg(long, value_name = "URI")]
     pub login_uri: Option<String>,
-    /// The credentials file
-    #[arg(long, value_name = "FILE", default_value = "credentials.toml")]
-    pub credentials: PathBuf,
-    /// Name of a region of the grid, the first being where cases go (repeatable)
+    /// The credentials file; credentials.toml if left out
+    #[arg(long, value_name = "FILE")]
+    pub credentials: Option<PathBuf>,
+    /// Name of a region of the grid, the first being where cases go (repeatable); the first
+    /// account's home if left out
     #[arg(long, value_name = "NAME")]
     pub region: Vec<String>,
-    /// Name of a region beside the first
+    /// Name of a region beside the first; one that the map shows if left out
     #[arg(long, value_name = "NAME")]
     pub neighbour: Option<String>,
-    /// Name of a region that does not touch the first
+    /// Name of a region that does not touch the first; one that the map shows if left out
     #[arg(long, value_name = "NAME")]
     pub distant: Option<String>,
     /// Name of a region beside the first that lets nobody in
@@ -37,6 +41,10 @@ pub struct TargetArgs {
     /// Wait this many times longer than usual
     #[arg(long, value_name = "FACTOR")]
     pub time_scale: Option<f64>,
+    /// The grid's timers run this many times faster than the protocol's figures, as those of
+    /// `serve --time-factor` do
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub time_factor: Option<u32>,
 }
 
 /// The grid meant; none is the reference grid.
@@ -47,7 +55,7 @@ pub(super) fn target(world: &World, args: &TargetArgs) -> Result<Option<Target>,
     let mut target = match (&args.grid, login_uri(world, args)) {
         (Some(name), _) => named(world, args, name)?,
         (None, Some(uri)) => by_uri(world, uri)?,
-        (None, None) => return Ok(None),
+        (None, None) => return no_grid(world, args).map(|()| None),
     };
     if target.login_uri.trim().is_empty() {
         return Err((
@@ -66,7 +74,30 @@ pub(super) fn target(world: &World, args: &TargetArgs) -> Result<Option<Target>,
     target.closed = args.closed.clone().or(target.closed);
     target.profile = args.profile.clone().or(target.profile);
     target.time_scale = args.time_scale.unwrap_or(target.time_scale);
+    target.time_factor = args.time_factor.unwrap_or(1);
     Ok(Some(target))
+}
+
+/// Where no grid is named, nothing may say that one was meant: a pipeline whose variables are not
+/// set would test the reference grid, and be green.
+fn no_grid(world: &World, args: &TargetArgs) -> Result<(), Failed> {
+    let account = ["GRIDPROOF_ACCOUNT_1", "GRIDPROOF_PASSWORD_1"];
+    let set = account.into_iter().find(|name| (world.env)(name).is_some());
+    let flags = [
+        ("--region", !args.region.is_empty()),
+        ("--neighbour", args.neighbour.is_some()),
+        ("--distant", args.distant.is_some()),
+        ("--closed", args.closed.is_some()),
+        ("--credentials", args.credentials.is_some()),
+        ("--time-factor", args.time_factor.is_some()),
+    ];
+    let given = flags.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag);
+    let Some(what) = given.or(set) else { return Ok(()) };
+    let text = format!(
+        "{what} is given, and no grid: name one by --grid, --login-uri or GRIDPROOF_LOGIN_URI; \
+         without any of these the embedded reference grid would be tested"
+    );
+    Err((2, text))
 }
 
 fn login_uri(world: &World, args: &TargetArgs) -> Option<String> {
@@ -74,7 +105,7 @@ fn login_uri(world: &World, args: &TargetArgs) -> Option<String> {
 }
 
 fn named(world: &World, args: &TargetArgs, name: &str) -> Result<Target, Failed> {
-    let path = &args.credentials;
+    let path = args.credentials.as_deref().unwrap_or(Path::new(CREDENTIALS));
     let grids = Grids::read(path, name).map_err(|error| (2, error.to_string()))?;
     if Grids::is_readable_by_others(path) {
         let path = path.display();

@@ -70,6 +70,7 @@ impl Viewer {
             old.close();
         }
         self.mailbox.forget_source(&source);
+        self.given_up.remove(name);
         let link = Link::open(options, move |seen| {
             mailbox.post(source.clone(), What::Udp(Box::new(seen)));
         })
@@ -144,7 +145,8 @@ impl Viewer {
         Ok(members)
     }
 
-    async fn arrive(&mut self, within: Duration) -> Result<(), EnterError> {
+    /// From a session to an avatar in its region: circuit, movement, handshake.
+    pub async fn arrive(&mut self, within: Duration) -> Result<(), EnterError> {
         let Some(session) = self.session.clone() else {
             return Err(EnterError::Silence("a session"));
         };

@@ -1,5 +1,5 @@
-//! Logging in: one exchange, or as a viewer does it, following `indeterminate` and retrying once
-//! where a stale presence is in the way.
+//! Logging in: one exchange, or as a viewer does it, following `indeterminate` and trying again
+//! where a stale session is in the way.
 
 use super::Viewer;
 use crate::net::Channel;
@@ -7,7 +7,10 @@ use crate::net::http::{HttpError, Reply as HttpReply, Request as HttpRequest};
 use crate::proto::llsd::{self, Llsd};
 use crate::proto::login::{METHOD, Reply, Request, Session, hash_password};
 use crate::proto::xmlrpc::{self, Document};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Which form the call takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,10 +48,57 @@ pub enum LoginError {
         /// The grid's sentence.
         message: String,
     },
-    /// The answer is no login reply.
+    /// The login service says that it went wrong.
+    #[error("login answered by fault {code}: {message}")]
+    Fault {
+        /// The fault's number.
+        code: i32,
+        /// The grid's sentence.
+        message: String,
+    },
+    /// The answer is a login reply that lacks what a session needs.
     #[error("login reply: {0}")]
     Malformed(String),
+    /// The answer is something else: whoever answers may be no grid.
+    #[error("status {status}, {kind}: {problem}")]
+    NoReply {
+        /// The HTTP status.
+        status: u16,
+        /// The content type.
+        kind: String,
+        /// Why it is no reply.
+        problem: String,
+    },
 }
+
+/// When accounts were last logged out by us: a grid may need a while to forget a session.
+#[derive(Clone, Debug, Default)]
+pub struct Departures(Arc<Mutex<BTreeMap<(String, String), Instant>>>);
+
+impl Departures {
+    /// This account has just been logged out.
+    pub(super) fn note(&self, who: &Credentials) {
+        let name = (who.first.clone(), who.last.clone());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, Instant::now());
+    }
+
+    /// Whether this account was logged out so short a time ago.
+    fn is_recent(&self, who: &Credentials, within: Duration) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = all.get(&(who.first.clone(), who.last.clone()));
+        left.is_some_and(|left| left.elapsed() <= within)
+    }
+}
+
+/// A session that we ended may stand in the way of the next one for so long.
+const LINGERS: Duration = Duration::from_secs(30);
+/// Then a login is tried again after this,
+const AGAIN: Duration = Duration::from_secs(5);
+/// so often.
+const TIMES: u32 = 6;
+
+/// Reasons that no waiting changes; another wrong password may lock the account.
+const FINAL: [&str; 5] = ["key", "tos", "critical", "update", "mfa_challenge"];
 
 impl Viewer {
     /// One call, to the letter.
@@ -127,42 +177,69 @@ impl Viewer {
         if let Some(session) = Session::salvage(members) {
             self.sessions += 1;
             self.session = Some(session);
+            // Circuits of an earlier session may end with it.
+            self.given_up.extend(self.links.keys().cloned());
             self.entered = false;
             self.caps.clear();
         }
     }
 
-    /// Logs in as a viewer does.
+    /// Logs in as a viewer does. Where a session that has ended is still in the way, it is tried
+    /// again.
     pub async fn log_in(&mut self, start: &str, within: Duration) -> Result<Llsd, LoginError> {
         let Credentials { first, last, password } = self.credentials.clone();
         let request = Request::new(&first, &last, &hash_password(&password), start);
         let mut url = self.common.login_uri.clone();
         let mut method = METHOD.to_owned();
-        let mut presence_retried = false;
-        for _ in 0..6 {
+        let (mut sent_on, mut refused) = (0, 0);
+        loop {
             let exchange = self.login_call(&url, &method, Form::XmlRpc, &request, within).await?;
-            let Some(members) = exchange.members else {
-                let problem = exchange.problem.unwrap_or_else(|| "is a fault".into());
-                return Err(LoginError::Malformed(problem));
-            };
+            let members = members_of(exchange)?;
             match Reply::parse(&members).map_err(LoginError::Malformed)? {
                 Reply::Success(_) => return Ok(members),
-                Reply::Failure { reason, .. } if reason == "presence" && !presence_retried => {
-                    presence_retried = true;
-                    let text = "a stale presence was in the way; trying once more";
+                Reply::Failure { reason, .. } if refused < TIMES && self.may_pass(&reason) => {
+                    refused += 1;
+                    let text = format!("refused ({reason}), perhaps for a stale session; again");
                     self.timeline.add(&self.name, Channel::Note, '·', text);
+                    tokio::time::sleep(self.common.watch(AGAIN)).await;
                 }
                 Reply::Failure { reason, message } => {
                     return Err(LoginError::Refused { reason, message });
                 }
-                Reply::Indeterminate { url: next, method: by, seconds } => {
+                Reply::Indeterminate { url: next, method: by, seconds } if sent_on < TIMES => {
+                    sent_on += 1;
                     tokio::time::sleep(Duration::from_secs(seconds.min(10).into())).await;
                     (url, method) = (next, by);
                 }
+                Reply::Indeterminate { .. } => {
+                    return Err(LoginError::Malformed("`indeterminate` again and again".into()));
+                }
             }
         }
-        Err(LoginError::Malformed("`indeterminate` again and again".into()))
     }
+
+    /// Whether a refusal may be for a session that is not forgotten yet.
+    fn may_pass(&self, reason: &str) -> bool {
+        let recent =
+            self.common.departures.is_recent(&self.credentials, self.common.watch(LINGERS));
+        reason == "presence" || (recent && !FINAL.contains(&reason))
+    }
+}
+
+/// The members of a reply, or what came instead.
+fn members_of(exchange: Exchange) -> Result<Llsd, LoginError> {
+    if let Some(members) = exchange.members {
+        return Ok(members);
+    }
+    if let Some((code, message)) = exchange.fault {
+        return Err(LoginError::Fault { code, message });
+    }
+    let (status, kind) = (exchange.http.status, exchange.http.header("content-type"));
+    Err(LoginError::NoReply {
+        status,
+        kind: kind.unwrap_or("no content type").to_owned(),
+        problem: exchange.problem.unwrap_or_default(),
+    })
 }
 
 use super::Credentials;

@@ -126,6 +126,7 @@ impl Viewer {
             None => "the grid did not answer the logout".to_owned(),
         };
         self.timeline.add(&self.name, Channel::Note, '·', text);
+        self.common.departures.note(&self.credentials);
         sign.map(|sign| (sent, sign))
     }
 

@@ -1,5 +1,6 @@
 //! A scripted viewer: one file per conversation, one mailbox for everything it hears.
 
+mod alive;
 mod caps;
 mod enter;
 mod events;
@@ -7,12 +8,15 @@ mod inventory;
 mod login;
 mod logout;
 mod mailbox;
+mod map;
 mod teleport;
 
+pub use alive::Dead;
 pub use enter::{EnterError, agent_message};
 pub use inventory::{FetchError, Fetched, Over, Wanted};
-pub use login::{Exchange, Form, LoginError};
+pub use login::{Departures, Exchange, Form, LoginError};
 pub use mailbox::{Mailbox, Observed, Source, What};
+pub use map::MapRegion;
 pub use teleport::Journey;
 
 use crate::net::udp::Link;
@@ -21,7 +25,7 @@ use crate::proto::circuit::Config;
 use crate::proto::login::Session;
 use crate::proto::template::Template;
 use crate::tamper::{Applied, Rule};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +70,8 @@ pub struct Common {
     pub most_patience: Duration,
     /// As many turns as there may be login calls at once.
     pub login_turns: Arc<Semaphore>,
+    /// When accounts were last logged out.
+    pub departures: Departures,
 }
 
 impl Common {
@@ -108,6 +114,8 @@ pub struct Viewer {
     out_of_view: Option<String>,
     /// Circuits by name.
     pub links: BTreeMap<String, Link>,
+    /// Circuits that need not be alive any more.
+    given_up: BTreeSet<String>,
     /// Faults to put on the next circuits.
     pub impair: Vec<Rule>,
     /// How often these were applied.
@@ -158,6 +166,7 @@ impl Viewer {
             moved: None,
             out_of_view: None,
             links: BTreeMap::new(),
+            given_up: BTreeSet::new(),
             impair: Vec::new(),
             impaired: Applied::default(),
             mending: Mending::default(),

@@ -1,12 +1,11 @@
 //! Following an avatar to another region, by teleport or on foot.
 
+use super::Viewer;
 use super::caps::WANTED;
 use super::enter::{EnterError, agent_message};
-use super::{Viewer, What};
 use crate::net::Channel;
-use crate::net::udp::Seen;
 use crate::proto::llsd::Llsd;
-use crate::proto::message::{Field, FieldValue, Message};
+use crate::proto::message::{Field, Message};
 use crate::proto::teleport::{CrossedRegion, Destination, TeleportFinish, corner};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -77,6 +76,7 @@ impl Viewer {
         let (from, here) = (session.region, corner(to.handle));
         let beside = from.0.abs_diff(here.0).max(from.1.abs_diff(here.1)) <= REGION_SIZE;
         self.out_of_view = (!beside).then(|| self.root.clone());
+        self.given_up.extend(self.out_of_view.clone());
         if let Some(session) = &mut self.session {
             (session.simulator, session.seed) = (to.address, to.seed);
             session.region = here;
@@ -93,27 +93,5 @@ impl Viewer {
         self.entered = true;
         self.timeline.add(&self.name, Channel::Note, '·', "arrived in another region");
         Ok(arrived)
-    }
-
-    /// Finds a region on the map by its name: its place, in regions of 256 metres.
-    pub async fn find_region(&self, name: &str, within: Duration) -> Option<(u32, u32)> {
-        let session = self.session.as_ref()?;
-        let request = agent_message(&self.common.template, "MapNameRequest", session).with(
-            "NameData",
-            "Name",
-            FieldValue::text(name),
-        );
-        let root = self.root.clone();
-        self.tell(&root, request, true).await;
-        let found = self.mailbox.wait(Instant::now() + within, |heard| {
-            heard.iter().find_map(|observed| {
-                let What::Udp(seen) = &observed.what else { return None };
-                let Seen::Message { message, .. } = &**seen else { return None };
-                let mut rows = message.rows("Data").filter(|_| message.name() == "MapBlockReply");
-                let row = rows.find(|row| row.text("Name").eq_ignore_ascii_case(name))?;
-                Some((row.number("X") as u32, row.number("Y") as u32))
-            })
-        });
-        found.await
     }
 }

@@ -77,13 +77,13 @@ impl Verdict<'_> {
                     n => format!("{n} visits"),
                 },
                 login_uri: self.grid.login_uri.clone(),
-                reference: false,
-                profile: None,
                 accounts: self.grid.accounts.len(),
+                ..TargetRecord::default()
             },
             started: self.started.to_string(),
             ms: self.watched.as_secs_f64() * 1e3,
             interrupted: !whole,
+            ended: None,
             exit,
             cases,
         }

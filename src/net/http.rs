@@ -85,6 +85,12 @@ impl Request {
     }
 }
 
+/// Host and port of a URL.
+pub fn authority(url: &str) -> Option<String> {
+    let url = reqwest::Url::parse(url).ok()?;
+    Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
+}
+
 /// A client; clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Client(reqwest::Client);

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
@@ -100,6 +100,7 @@ enum Command {
     Raw(Vec<u8>),
     NextSequence(Option<Sequence>, oneshot::Sender<Sequence>),
     Configure(Box<dyn FnOnce(&mut Circuit) + Send>),
+    Repair,
     Close,
 }
 
@@ -110,6 +111,16 @@ pub struct Link {
     local: SocketAddr,
     remote: SocketAddr,
     muted: Arc<AtomicBool>,
+    signs: Arc<Signs>,
+}
+
+/// What shows that a peer is there.
+#[derive(Debug, Default)]
+struct Signs {
+    /// Datagrams that arrived.
+    heard: AtomicU64,
+    /// One of them was more than acks.
+    spoken: AtomicBool,
 }
 
 /// How a link is opened.
@@ -148,6 +159,7 @@ impl Link {
         let (commands, receiver) = mpsc::unbounded_channel();
         let muted = Arc::new(AtomicBool::new(false));
         let silent = muted.clone();
+        let signs = Arc::<Signs>::default();
         let clock = Clock::start();
         let circuit = Circuit::new(options.config.clone(), options.template.clone(), clock.now());
         let driver = Driver {
@@ -158,6 +170,7 @@ impl Link {
             late: BTreeMap::new(),
             late_count: 0,
             options,
+            signs: signs.clone(),
             seen: Box::new(move |what| {
                 if !silent.load(Ordering::Relaxed) {
                     seen(what);
@@ -165,12 +178,22 @@ impl Link {
             }),
         };
         tokio::spawn(driver.run(receiver));
-        Ok(Self { commands, local, remote, muted })
+        Ok(Self { commands, local, remote, muted, signs })
     }
 
     /// Whether nothing more is told of what arrives.
     pub fn mute(&self, muted: bool) {
         self.muted.store(muted, Ordering::Relaxed);
+    }
+
+    /// How many datagrams have arrived.
+    pub fn heard(&self) -> u64 {
+        self.signs.heard.load(Ordering::Relaxed)
+    }
+
+    /// Whether the simulator has said more than acks.
+    pub fn has_spoken(&self) -> bool {
+        self.signs.spoken.load(Ordering::Relaxed)
     }
 
     /// Our end.
@@ -207,6 +230,11 @@ impl Link {
         let _ = self.commands.send(Command::Configure(Box::new(change)));
     }
 
+    /// From now on nothing is done to what passes.
+    pub fn repair(&self) {
+        let _ = self.commands.send(Command::Repair);
+    }
+
     /// Stops the circuit and closes the port.
     pub fn close(&self) {
         let _ = self.commands.send(Command::Close);
@@ -235,6 +263,7 @@ struct Driver {
     late: BTreeMap<(Duration, u64), (Direction, Vec<u8>)>,
     late_count: u64,
     options: LinkOptions,
+    signs: Arc<Signs>,
     seen: Box<dyn Fn(Seen) + Send>,
 }
 
@@ -304,6 +333,7 @@ impl Driver {
                 let _ = reply.send(self.circuit.next_sequence());
             }
             Command::Configure(change) => change(&mut self.circuit),
+            Command::Repair => self.options.tamper = None,
             Command::Close => {}
         }
     }
@@ -406,11 +436,15 @@ impl Driver {
     /// A datagram has arrived for good.
     fn take(&mut self, bytes: &[u8]) {
         self.log(bytes, '←');
+        self.signs.heard.fetch_add(1, Ordering::Relaxed);
         let now = self.clock.now();
         let packet = match self.decoder.decode(&self.options.template, bytes) {
             Ok(packet) => packet,
             Err(error) => return (self.seen)(Seen::Bad(error.to_string())),
         };
+        if packet.name() != "PacketAck" {
+            self.signs.spoken.store(true, Ordering::Relaxed);
+        }
         let handled = self.circuit.handle(now, &packet);
         let acks: Vec<Sequence> = packet.acknowledged().collect();
         if !acks.is_empty() {

@@ -149,6 +149,8 @@ pub struct Session {
     pub seed: String,
     /// The region's south-west corner in metres.
     pub region: (u32, u32),
+    /// The region's size in metres; 256 each way where a grid does not say.
+    pub size: (u32, u32),
 }
 
 /// Without its ids, code and seed, which are secrets.
@@ -181,6 +183,7 @@ impl Session {
             simulator: SocketAddrV4::new(ip, u16::try_from(integer("sim_port")?).ok()?),
             seed: map.get("seed_capability").and_then(Llsd::as_str).unwrap_or_default().into(),
             region: (integer("region_x").unwrap_or(0), integer("region_y").unwrap_or(0)),
+            size: size(map),
         })
     }
 
@@ -244,7 +247,13 @@ fn session(map: &Llsd) -> Result<Session, String> {
         simulator: SocketAddrV4::new(ip, port),
         seed,
         region: (integer("region_x").unwrap_or(0), integer("region_y").unwrap_or(0)),
+        size: size(map),
     })
+}
+
+fn size(map: &Llsd) -> (u32, u32) {
+    let metres = |name: &str| map.get(name).and_then(number).filter(|n| *n > 0).unwrap_or(256);
+    (metres("region_size_x"), metres("region_size_y"))
 }
 
 fn number(value: &Llsd) -> Option<u32> {

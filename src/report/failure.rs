@@ -38,7 +38,7 @@ pub fn failure(record: &CaseRecord, paint: Paint) -> String {
     if record.findings.len() > FINDINGS {
         lines.push(format!("  and {} more of the kind", record.findings.len() - FINDINGS));
     }
-    if !record.unjudged.is_empty() {
+    if !record.unjudged.is_empty() && !record.findings.is_empty() {
         lines.push(String::new());
         lines.extend(told("unjudged", &record.unjudged.join(", "), 2));
     }

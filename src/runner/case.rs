@@ -3,9 +3,9 @@
 use super::judge;
 use super::scope::Scope;
 use super::{Finding, FindingKind, Outcome, Target};
-use crate::client::Viewer;
+use crate::client::{Dead, Viewer};
 use crate::net::{Channel, Timeline};
-use crate::steps::{Args, Call, Failure, Repeat, StepDef};
+use crate::steps::{Args, Call, Failure, Repeat, StepDef, Watch};
 use crate::suite::{Action, Case, Level, Library, Step};
 use crate::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +29,8 @@ pub(super) struct Attempt {
     pub findings: Vec<Finding>,
     /// What was cited and not judged, at least in one place.
     pub unjudged: BTreeMap<String, Level>,
+    /// Somebody the case talked to was there at its end, or it talked to nobody who could be.
+    pub shown: bool,
 }
 
 impl Attempt {
@@ -47,9 +49,14 @@ impl Attempt {
         let never = citations.into_iter().filter(|(id, _)| !judged.contains(id));
         let never: Vec<judge::Citation> = never.collect();
         self.leave(never);
-        let Self { held, findings, unjudged } = self;
+        let Self { held, findings, unjudged, .. } = self;
         unjudged.retain(|id, _| !findings.iter().any(|finding| finding.cites(id)));
         held.extend(judged.into_iter().filter(|id| !unjudged.contains_key(id)));
+    }
+
+    /// Whether somebody was found to be gone.
+    fn is_mourning(&self) -> bool {
+        self.findings.iter().any(judge::is_dead)
     }
 
     /// The outcome that it adds up to.
@@ -96,6 +103,7 @@ impl Stage<'_> {
             self.overdue(&mut attempt);
         }
         self.impaired(&mut attempt);
+        attempt.shown = attempt.is_mourning() || self.is_still_there(&mut attempt).await;
         let limit = Duration::from_secs(30).mul_f64(self.target.time_scale);
         scope.clean_up();
         let always = self.steps(&case.always, &mut scope, &mut attempt);
@@ -187,9 +195,62 @@ impl Stage<'_> {
             Action::Step(def) => self.perform(step, def, &actor, Args(args), scope).await,
         };
         match result {
-            Ok(value) => self.judged(step, value, verdict, scope, attempt),
+            Ok(value) => {
+                let goes_on = self.judged(step, value, verdict, scope, attempt);
+                goes_on && self.watched_somebody(step, &actor, scope, attempt).await
+            }
             Err(failure) => self.failed(step, failure, scope, attempt),
         }
+    }
+
+    /// Whether whoever a step watched is still there; if not, the case goes no further.
+    async fn watched_somebody(
+        &self,
+        step: &Step,
+        actor: &str,
+        scope: &Scope,
+        attempt: &mut Attempt,
+    ) -> bool {
+        let (Action::Step(def), Ok(args)) = (&step.action, scope.resolve(&step.args)) else {
+            return true;
+        };
+        let args = Args(args);
+        let watched = (def.watches)(&args);
+        let Some(viewer) = self.viewers.get(actor).filter(|_| watched != Watch::Nothing) else {
+            return true;
+        };
+        let circuit = args.text("circuit").unwrap_or_else(|| viewer.root.clone());
+        let there = match watched {
+            Watch::Events => viewer.queue_lives().and(viewer.circuit_lives(&circuit).await),
+            _ => viewer.circuit_lives(&circuit).await,
+        };
+        let Err(dead) = there else { return true };
+        attempt.findings.push(judge::dead(step, &dead));
+        // What was not heard of the dead proves nothing.
+        attempt.held.retain(|id| !step.requirements.contains(id));
+        attempt.leave(judge::citations(step, self.library));
+        false
+    }
+
+    /// Sees that whoever the case talked to is there at its end. False where nothing shows it
+    /// either way: logging out may.
+    async fn is_still_there(&self, attempt: &mut Attempt) -> bool {
+        let mut shown = self.viewers.values().all(|viewer| viewer.sessions == 0);
+        for viewer in self.viewers.values() {
+            match viewer.is_still_there().await {
+                Ok(alive) => shown |= alive,
+                Err(dead) => {
+                    self.mourn(&dead, attempt);
+                    return true;
+                }
+            }
+        }
+        shown
+    }
+
+    /// Whoever the case talked to is gone.
+    pub fn mourn(&self, dead: &Dead, attempt: &mut Attempt) {
+        attempt.findings.extend(self.case.steps.last().map(|step| judge::dead(step, dead)));
     }
 
     /// Keeps what a step brought; false if the case should go no further.
@@ -228,7 +289,11 @@ impl Stage<'_> {
         let broken = finding.kind == FindingKind::Broken;
         let light = finding.level.is_some_and(|level| level > Level::Must);
         let watched = step.args.get("never").is_some() && step.id.is_none();
-        attempt.findings.push(finding);
+        let told = |id: &str| attempt.findings.iter().any(|earlier| earlier.cites(id));
+        // What is broken already is not broken once more by what follows from it.
+        if !(broken && finding.requirements().all(told)) {
+            attempt.findings.push(finding);
+        }
         attempt.leave(judge::expected(step, &self.library.catalogue));
         step.id.iter().for_each(|id| scope.lack(id));
         broken && (light || watched) && !step.stop
@@ -248,8 +313,7 @@ impl Stage<'_> {
             return (Err(Failure::Error(what)), judge::Verdict::default());
         };
         let own = step.within.unwrap_or(def.within);
-        let absent = ["never", "gone"].iter().any(|key| args.flag(key) == Some(true));
-        let watching = absent || args.get("count").is_some();
+        let watching = (def.watches)(&args) != Watch::Nothing;
         let within = if watching { own } else { viewer.common.patience(own) };
         let deadline = Instant::now() + within;
         let pause = viewer.common.watch(Duration::from_millis(500)).max(Duration::from_millis(10));

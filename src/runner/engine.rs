@@ -1,19 +1,19 @@
 //! Runs cases against a target: one at a time on demand, or all of a plan side by side.
 
-use super::case::{Attempt, Stage};
-use super::lease::{Pool, Slot};
-use super::{CaseRecord, Finding, FindingKind, Outcome, Redactor, RunRecord, Target, TargetRecord};
-use crate::client::{Common, Viewer};
-use crate::net::{Channel, Timeline, http};
+use super::lease::Pool;
+use super::pulse::Pulse;
+use super::reckon::{Sum, exit};
+use super::{CaseRecord, Outcome, RunRecord, Target, TargetRecord};
+use crate::client::Common;
+use crate::net::http;
 use crate::proto::template::Template;
-use crate::suite::{Case, Effects, Library, Profile, SessionUse};
-use futures::{FutureExt, StreamExt};
+use crate::suite::{Case, Effects, Library, Profile};
+use futures::StreamExt;
 use rand::rngs::StdRng;
 use rand::{SeedableRng, seq::SliceRandom};
-use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// How a plan is run.
@@ -66,17 +66,20 @@ pub enum Event<'a> {
 /// Runs cases.
 #[derive(Debug)]
 pub struct Engine {
-    target: Target,
-    library: Arc<Library>,
-    profile: Profile,
-    options: Options,
-    common: Common,
-    pool: Pool,
+    pub(super) target: Target,
+    pub(super) library: Arc<Library>,
+    pub(super) profile: Profile,
+    pub(super) options: Options,
+    pub(super) common: Common,
+    pub(super) pool: Pool,
+    pub(super) pulse: Pulse,
     /// Sessions begun so far.
-    sessions: AtomicUsize,
+    pub(super) sessions: AtomicUsize,
     /// An account's own password was refused.
-    refused: AtomicBool,
-    failed: AtomicBool,
+    pub(super) refused: AtomicBool,
+    pub(super) failed: AtomicBool,
+    /// Regions that could not be reached when last looked at.
+    suspects: Mutex<BTreeSet<String>>,
 }
 
 impl Engine {
@@ -90,6 +93,8 @@ impl Engine {
     ) -> Self {
         let common = target.common(http::Client::new(), template);
         let pool = Pool::new(target.accounts.clone());
+        let (uri, scale) = (&target.login_uri, target.time_scale);
+        let pulse = Pulse::new(uri, common.http.clone(), target.time_factor, scale);
         Self {
             target,
             library,
@@ -97,9 +102,11 @@ impl Engine {
             options,
             common,
             pool,
+            pulse,
             sessions: AtomicUsize::new(0),
             refused: AtomicBool::new(false),
             failed: AtomicBool::new(false),
+            suspects: Mutex::default(),
         }
     }
 
@@ -113,6 +120,40 @@ impl Engine {
         let started = jiff::Timestamp::now();
         let clock = std::time::Instant::now();
         tell(Event::Planned(cases.len()));
+        let running = self.all(cases, &stop, tell);
+        tokio::pin!(running);
+        let mut records = match self.target.reference {
+            true => running.await,
+            false => tokio::select! {
+                records = &mut running => records,
+                // Cases hear of it by themselves.
+                _ = self.pulse.beat() => running.await,
+            },
+        };
+        self.finish().await;
+        records.sort_by_key(|(n, _)| *n);
+        let cases: Vec<CaseRecord> = records.into_iter().map(|(_, record)| record).collect();
+        let interrupted = *stop.borrow();
+        let ended = self.pulse.is_gone();
+        let sum = Sum {
+            interrupted,
+            gone: ended.is_some(),
+            no_session: self.sessions.load(Ordering::Relaxed) == 0,
+            refused: self.refused.load(Ordering::Relaxed),
+            options: &self.options,
+        };
+        let exit = exit(&cases, sum);
+        let ms = clock.elapsed().as_secs_f64() * 1e3;
+        RunRecord { ms, interrupted, ended, ..self.record(started, exit, cases) }
+    }
+
+    /// Runs cases side by side; their records, by the place of each in the plan.
+    async fn all(
+        &self,
+        cases: &[Arc<Case>],
+        stop: &watch::Receiver<bool>,
+        tell: &(dyn Fn(Event<'_>) + Send + Sync),
+    ) -> Vec<(usize, CaseRecord)> {
         let jobs = match self.options.jobs {
             0 => self.pool.size().max(1),
             n => n,
@@ -130,26 +171,23 @@ impl Engine {
                 {
                     return (n, self.skipped(&cases[n], "the run was stopped before it began"));
                 }
+                if let Some(why) = self.pulse.is_gone() {
+                    return (n, self.not_run(&cases[n], &why));
+                }
                 tell(Event::Started(&cases[n].id));
                 let record = self.run_case(&cases[n], stop).await;
                 tell(Event::Finished(&record));
                 (n, record)
             }
         });
-        let mut records: Vec<(usize, CaseRecord)> = running.buffer_unordered(jobs).collect().await;
-        self.finish().await;
-        records.sort_by_key(|(n, _)| *n);
-        let cases: Vec<CaseRecord> = records.into_iter().map(|(_, record)| record).collect();
-        let interrupted = *stop.borrow();
-        let exit = self.exit(&cases, interrupted);
-        let ms = clock.elapsed().as_secs_f64() * 1e3;
-        RunRecord { ms, interrupted, ..self.record(started, exit, cases) }
+        running.buffer_unordered(jobs).collect().await
     }
 
     /// The record of a run that found no grid: nothing ran, and it says why.
     pub fn unreachable(&self, cases: &[Arc<Case>], why: &str) -> RunRecord {
-        let cases = cases.iter().map(|case| self.skipped(case, why)).collect();
-        self.record(jiff::Timestamp::now(), 3, cases)
+        let cases = cases.iter().map(|case| self.not_run(case, why)).collect();
+        let ended = Some(why.to_owned());
+        RunRecord { ended, ..self.record(jiff::Timestamp::now(), 3, cases) }
     }
 
     fn record(&self, started: jiff::Timestamp, exit: u8, cases: Vec<CaseRecord>) -> RunRecord {
@@ -162,10 +200,14 @@ impl Engine {
                 reference: self.target.reference,
                 profile: self.target.profile.clone(),
                 accounts: self.pool.size(),
+                kind: self.target.kind.clone(),
+                version: self.target.version.clone(),
+                regions: self.target.regions.clone(),
             },
             started: started.to_string(),
             ms: 0.0,
             interrupted: false,
+            ended: None,
             exit,
             cases,
         }
@@ -179,225 +221,35 @@ impl Engine {
         self.pool.give_back(slots);
     }
 
-    /// Runs one case, with its retries.
-    pub async fn run_case(&self, case: &Arc<Case>, stop: watch::Receiver<bool>) -> CaseRecord {
-        if let Some(record) = self.unfit(case) {
-            return record;
-        }
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let mut record = self.attempt(case, stop.clone()).await;
-            record.attempts = attempts;
-            record.passes = u32::from(matches!(record.outcome, Outcome::Pass | Outcome::Warn));
-            let again = record.outcome.is_bad() && attempts <= self.options.retries;
-            if !again || *stop.borrow() {
-                if matches!(record.outcome, Outcome::Fail | Outcome::Blocked | Outcome::Error) {
-                    self.failed.store(true, Ordering::Relaxed);
-                }
-                return record;
-            }
-        }
+    /// Whether a region could not be reached when it was last looked at.
+    pub(super) fn is_suspect(&self, region: &str) -> bool {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).contains(region)
     }
 
-    /// The record of a case whose needs are not met here, or that is not allowed.
-    fn unfit(&self, case: &Case) -> Option<CaseRecord> {
-        if case.effects > self.options.allow && !self.target.is_loopback() {
-            let word = format!("{:?}", case.effects).to_lowercase();
-            let why = format!("effects = \"{word}\" on a grid elsewhere; --allow {word} runs it");
-            return Some(self.skipped(case, &why));
-        }
-        let missing = self.missing_need(case)?;
-        let mut record = self.blank(case, Outcome::Impossible);
-        record.reason = Some(missing);
-        Some(record)
-    }
-
-    fn missing_need(&self, case: &Case) -> Option<String> {
-        let (has, needs) = (self.pool.size(), case.actors.len());
-        if has < needs {
-            return Some(format!("needs {needs} accounts, and {has} are configured"));
-        }
-        case.needs.iter().find_map(|need| {
-            let (name, count) = need.split_once(':').unwrap_or((need, "1"));
-            match name {
-                "regions" => {
-                    let count = count.parse().unwrap_or(1);
-                    let few = self.target.regions.len() < count;
-                    few.then(|| format!("needs {count} regions named in the credentials file"))
-                }
-                "neighbour" => self
-                    .target
-                    .neighbour
-                    .is_none()
-                    .then(|| "needs a `neighbour` named in the credentials file".to_owned()),
-                "distant" => self.target.distant.is_none().then(|| {
-                    "needs a region named as `distant` in the credentials file".to_owned()
-                }),
-                "closed" => {
-                    self.target.closed.is_none().then(|| {
-                        "needs a region named as `closed` in the credentials file".to_owned()
-                    })
-                }
-                "loopback" => {
-                    (!self.target.is_loopback()).then(|| "needs a grid on loopback".to_owned())
-                }
-                "llsd-login" => {
-                    (!self.target.llsd_login).then(|| "this grid has no LLSD login".to_owned())
-                }
-                _ => None,
-            }
-        })
-    }
-
-    async fn attempt(&self, case: &Arc<Case>, mut stop: watch::Receiver<bool>) -> CaseRecord {
-        let share = case.session == SessionUse::Shared && case.actors.len() == 1;
-        let mut slots = self.pool.lease(case.actors.len(), share).await;
-        let clock = std::time::Instant::now();
-        let timeline = Timeline::start();
-        let mut viewers = BTreeMap::new();
-        for (actor, slot) in case.actors.iter().zip(&mut slots) {
-            viewers.insert(actor.clone(), self.viewer(case, actor, slot, share, &timeline).await);
-        }
-        let timeline = match viewers.values().next() {
-            Some(viewer) if share => viewer.timeline.clone(),
-            _ => timeline,
+    /// A region could not be reached, or could again.
+    pub(super) fn suspect(&self, region: &str, gone: bool) {
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        match gone {
+            true => suspects.insert(region.to_owned()),
+            false => suspects.remove(region),
         };
-        let (library, target) = (&*self.library, &self.target);
-        let mut stage = Stage { case, library, target, viewers, timeline };
-        let ran = tokio::select! {
-            ran = AssertUnwindSafe(stage.run()).catch_unwind() => Some(ran),
-            _ = stop.wait_for(|stop| *stop) => None,
-        };
-        stage.timeline.add("", Channel::Note, '·', super::CLEAN_UP);
-        let mut redactor = Redactor::default();
-        let mut sharing = None;
-        for viewer in stage.viewers.values_mut() {
-            self.note_secrets(&mut redactor, viewer);
-            self.sessions.fetch_add(viewer.sessions, Ordering::Relaxed);
-            self.refused.fetch_or(viewer.refused, Ordering::Relaxed);
-        }
-        let healthy = matches!(&ran, Some(Ok(attempt)) if attempt.findings.is_empty());
-        let worth_sharing = stage.viewers.values().next().is_some_and(|v| v.is_alive());
-        if share && healthy && worth_sharing {
-            sharing = stage.viewers.pop_first().map(|(_, viewer)| viewer);
-        }
-        let wire = stage.viewers.values().flat_map(|viewer| viewer.mending.told()).collect();
-        let leaving = stage.viewers.values_mut();
-        futures::future::join_all(leaving.map(|viewer| viewer.log_out())).await;
-        // Leaving may have taken another login.
-        stage.viewers.values().for_each(|viewer| self.note_secrets(&mut redactor, viewer));
-        let rows = stage.timeline.rows();
-        drop(stage);
-        if let (Some(viewer), Some(slot)) = (sharing, slots.first_mut()) {
-            slot.shared = Some(Box::new(viewer));
-        }
-        self.pool.give_back(slots);
-        let mut record = match ran {
-            None => self.skipped(case, "interrupted while it ran"),
-            Some(Err(_)) => {
-                let mut record = self.blank(case, Outcome::Error);
-                record.reason = Some("a step panicked; please report this".into());
-                record
-            }
-            Some(Ok(attempt)) => self.judged(case, attempt),
-        };
-        record.wire = wire;
-        record.timeline = rows;
-        record.ms = clock.elapsed().as_secs_f64() * 1e3;
-        record.cleaned(&redactor)
     }
 
-    /// A viewer for an actor: the shared session of its account, or a new one.
-    async fn viewer(
-        &self,
-        case: &Case,
-        actor: &str,
-        slot: &mut Slot,
-        share: bool,
-        timeline: &Timeline,
-    ) -> Viewer {
-        if let Some(mut viewer) = slot.shared.take() {
-            if share && viewer.is_alive() {
-                viewer.timeline.restart();
-                viewer.mailbox.forget();
-                viewer.name = actor.to_owned();
-                return *viewer;
-            }
-            viewer.log_out().await;
-        }
-        let credentials = slot.credentials.clone();
-        let mut viewer = Viewer::new(actor, credentials, self.common.clone(), timeline.clone());
-        viewer.impair = case.impair.clone();
-        viewer
-    }
-
-    fn note_secrets(&self, redactor: &mut Redactor, viewer: &Viewer) {
-        redactor.add("password", &viewer.credentials.password);
-        redactor.add("password", &crate::proto::login::hash_password(&viewer.credentials.password));
-        for (name, secret) in viewer.secrets.iter().chain(&viewer.heard_secrets()) {
-            redactor.add(name, secret);
-        }
-    }
-
-    fn judged(&self, case: &Case, attempt: Attempt) -> CaseRecord {
-        let mut record = self.blank(case, attempt.outcome());
-        let Attempt { held, findings, unjudged } = attempt;
-        let first = findings.first();
-        let open = unjudged.iter().min_by_key(|(_, level)| **level);
-        let open = open.map(|(id, level)| format!("{level} {id} was not judged"));
-        record.reason = match record.outcome {
-            Outcome::Blocked => {
-                first_of(&findings, FindingKind::Footing).map(blocked_because).or(open)
-            }
-            Outcome::Impossible => {
-                first_of(&findings, FindingKind::Need).map(|f| f.received.clone())
-            }
-            Outcome::Error => first_of(&findings, FindingKind::Harness).map(|f| f.received.clone()),
-            Outcome::Warn if findings.is_empty() => open,
-            _ => first.and_then(|f| f.hint.clone()),
-        };
-        record.held = held;
-        record.unjudged = unjudged.into_keys().collect();
-        record.findings = findings;
-        self.apply_profile(&mut record);
+    /// The record of a case that could not even begin.
+    pub(super) fn not_run(&self, case: &Case, why: &str) -> CaseRecord {
+        let mut record = self.blank(case, Outcome::Blocked);
+        record.reason = Some(why.to_owned());
+        record.unjudged = record.requirements.clone();
         record
     }
 
-    /// A failure that the profile describes is known; one that it describes in vain is fixed.
-    fn apply_profile(&self, record: &mut CaseRecord) {
-        let entries: Vec<_> = self.profile.known.iter().filter(|k| k.case == record.id).collect();
-        let Some(first) = entries.first() else { return };
-        let recorded = |f: &Finding| {
-            entries.iter().any(|k| f.cites(&k.requirement) && f.received.contains(&k.signature))
-        };
-        match record.outcome {
-            // What was not judged was not for what the profile records.
-            Outcome::Fail | Outcome::Warn | Outcome::Blocked
-                if !record.findings.is_empty() && record.findings.iter().all(recorded) =>
-            {
-                record.outcome = Outcome::Known;
-                record.reason = Some(format!("{} ({})", first.reason, first.source));
-            }
-            _ => {}
-        }
-        let broken = |id: &String| record.findings.iter().any(|f| f.cites(id));
-        let stale = entries.iter().map(|known| &known.requirement);
-        let mut stale = stale.filter(|id| record.held.contains(id) && !broken(id));
-        let settled = matches!(record.outcome, Outcome::Pass | Outcome::Known | Outcome::Warn);
-        if let (Some(id), true) = (stale.next(), settled) {
-            record.outcome = Outcome::Fixed;
-            record.reason = Some(format!("{id} is recorded as broken, and it holds"));
-        }
-    }
-
-    fn skipped(&self, case: &Case, why: &str) -> CaseRecord {
+    pub(super) fn skipped(&self, case: &Case, why: &str) -> CaseRecord {
         let mut record = self.blank(case, Outcome::Skipped);
         record.reason = Some(why.to_owned());
         record
     }
 
-    fn blank(&self, case: &Case, outcome: Outcome) -> CaseRecord {
+    pub(super) fn blank(&self, case: &Case, outcome: Outcome) -> CaseRecord {
         CaseRecord {
             id: case.id.clone(),
             title: case.title.clone(),
@@ -415,64 +267,4 @@ impl Engine {
             reproduce: format!("gridproof run '{}'{}", case.id, self.options.reproduce),
         }
     }
-
-    /// The exit code that records add up to.
-    fn exit(&self, cases: &[CaseRecord], interrupted: bool) -> u8 {
-        let any = |outcome| cases.iter().any(|c: &CaseRecord| c.outcome == outcome);
-        let ran = |c: &CaseRecord| !matches!(c.outcome, Outcome::Skipped | Outcome::Impossible);
-        let refused = self.refused.load(Ordering::Relaxed);
-        let no_login =
-            self.sessions.load(Ordering::Relaxed) == 0 && (refused || cases.iter().any(is_barred));
-        if interrupted {
-            6
-        } else if any(Outcome::Error) {
-            70
-        } else if no_login {
-            3
-        } else if any(Outcome::Fail)
-            || unexplained(cases)
-            || (self.options.fail_on_should && any(Outcome::Warn))
-            || (self.options.fail_on_impossible && any(Outcome::Impossible))
-        {
-            1
-        } else if any(Outcome::Fixed) {
-            5
-        } else if !cases.iter().any(ran) {
-            4
-        } else {
-            0
-        }
-    }
-}
-
-/// Whether a login was what blocked a case.
-fn is_barred(case: &CaseRecord) -> bool {
-    let footing = first_of(&case.findings, FindingKind::Footing);
-    let login = |step: &str| step.starts_with("login.") || step == "session.enter";
-    case.outcome == Outcome::Blocked && footing.is_some_and(|finding| login(&finding.step))
-}
-
-fn first_of(findings: &[Finding], kind: FindingKind) -> Option<&Finding> {
-    findings.iter().find(|f| f.kind == kind)
-}
-
-fn blocked_because(finding: &Finding) -> String {
-    let stage = finding.stage.clone().unwrap_or_else(|| match finding.path.as_str() {
-        "" => format!("step {}", finding.step),
-        path => format!("step {} at {path}", finding.step),
-    });
-    format!("{stage}: expected {}, received {}", finding.expected, finding.received)
-}
-
-/// Whether a case is blocked by something that no known failure of the same stage explains.
-fn unexplained(cases: &[CaseRecord]) -> bool {
-    let stages: Vec<&String> = cases
-        .iter()
-        .filter(|c| c.outcome == Outcome::Known)
-        .flat_map(|c| c.findings.iter().filter_map(|f| f.stage.as_ref()))
-        .collect();
-    cases.iter().filter(|c| c.outcome == Outcome::Blocked).any(|c| {
-        let stage = first_of(&c.findings, FindingKind::Footing).and_then(|f| f.stage.as_ref());
-        stage.is_none_or(|stage| !stages.contains(&stage))
-    })
 }

@@ -2,6 +2,7 @@
 
 use super::scope::Scope;
 use super::{Finding, FindingKind, Place};
+use crate::client::Dead;
 use crate::steps::{Failure, no_body};
 use crate::suite::{Action, Catalogue, Expectation, Level, Library, Requirement, Source, Step};
 use crate::value::{Predicate, Value};
@@ -158,6 +159,24 @@ pub(super) fn failure(step: &Step, failure: Failure, catalogue: &Catalogue) -> F
     }
     finding
 }
+
+/// Whoever a step watched, or the case talked to, is not there any more.
+pub(super) fn dead(step: &Step, dead: &Dead) -> Finding {
+    Finding {
+        expected: "whoever the case talked to to be there still".into(),
+        received: dead.to_string(),
+        stage: Some(STILL_THERE.into()),
+        ..blank(step)
+    }
+}
+
+/// Whether a finding says that somebody is gone.
+pub(super) fn is_dead(finding: &Finding) -> bool {
+    finding.stage.as_deref() == Some(STILL_THERE)
+}
+
+/// The stage of looking whether anybody is there.
+const STILL_THERE: &str = "asking whether the grid is still there";
 
 /// A finding of a step with nothing said yet.
 pub(super) fn blank(step: &Step) -> Finding {

@@ -25,6 +25,9 @@ pub struct RunRecord {
     pub ms: f64,
     /// The run was stopped before its end.
     pub interrupted: bool,
+    /// Why the grid ended it, or kept it from beginning.
+    #[serde(default)]
+    pub ended: Option<String>,
     /// The exit code it led to.
     pub exit: u8,
     /// One record per planned case, in the order planned.
@@ -32,7 +35,7 @@ pub struct RunRecord {
 }
 
 /// The grid of a run.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct TargetRecord {
     /// Its name.
     pub name: String,
@@ -44,6 +47,15 @@ pub struct TargetRecord {
     pub profile: Option<String>,
     /// How many accounts there were.
     pub accounts: usize,
+    /// What kind of grid it is, as it says itself.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// Its software and version, as it says itself.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Its regions, the first being where cases went.
+    #[serde(default)]
+    pub regions: Vec<String>,
 }
 
 /// One case.
@@ -156,6 +168,16 @@ impl Finding {
 }
 
 impl CaseRecord {
+    /// Whether it could not even begin, for the grid's sake.
+    pub fn never_ran(&self) -> bool {
+        self.outcome == Outcome::Blocked && self.attempts == 0
+    }
+
+    /// Whether the grid went away while it ran.
+    pub fn is_lost(&self, run: &RunRecord) -> bool {
+        self.outcome == Outcome::Blocked && run.ended.is_some() && self.reason == run.ended
+    }
+
     /// What a pass does not say by itself: a MAY that was broken, or one that was not judged.
     pub fn notes(&self) -> Vec<String> {
         if self.outcome != Outcome::Pass {

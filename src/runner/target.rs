@@ -1,9 +1,9 @@
 //! The grid under test.
 
-use crate::client::{Common, Credentials};
-use crate::grid::TIME_FACTOR_HEADER;
-use crate::net::http;
+use crate::client::{Common, Credentials, Departures};
+use crate::net::{http, reach};
 use crate::proto::template::Template;
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -43,6 +43,38 @@ pub struct Target {
     pub time_factor: u32,
     /// It is this program's own reference grid.
     pub reference: bool,
+    /// What kind of grid it is, as it says itself: see [`kind_of`](super::kind_of).
+    pub kind: Option<String>,
+    /// Its software and version, as it says itself.
+    pub version: Option<String>,
+    /// Its regions, as they were entered before the first case.
+    pub entered: Vec<EnteredRegion>,
+}
+
+/// A region as it was entered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnteredRegion {
+    /// Its name, as it calls itself.
+    pub name: String,
+    /// Its south-west corner, in metres.
+    pub corner: (u32, u32),
+    /// In metres.
+    pub size: (u32, u32),
+    /// Where its simulator listens on UDP.
+    pub simulator: SocketAddrV4,
+    /// Host and port of its seed capability.
+    pub capabilities: String,
+}
+
+impl EnteredRegion {
+    /// Whether its simulator can be reached; why not, if not.
+    pub async fn is_reachable(&self, within: Duration) -> Result<(), String> {
+        if reach::is_closed(self.simulator.into()).await {
+            return Err(format!("nobody listens on UDP {}", self.simulator));
+        }
+        let told = reach::accepts(&self.capabilities, within).await;
+        told.map_err(|why| format!("capabilities at {}: {why}", self.capabilities))
+    }
 }
 
 impl Target {
@@ -63,6 +95,9 @@ impl Target {
             most_patience: Duration::MAX,
             time_factor: 1,
             reference: false,
+            kind: None,
+            version: None,
+            entered: Vec::new(),
         }
     }
 
@@ -98,18 +133,9 @@ impl Target {
             time_scale: self.time_scale,
             most_patience: self.most_patience,
             login_turns: Arc::new(Semaphore::new(self.logins_at_once.clamp(1, MANY_LOGINS))),
+            departures: Departures::default(),
         }
     }
-}
-
-/// Whether anything answers at a login URI, and how much faster its timers run, as it says.
-pub async fn probe(login_uri: &str, within: Duration) -> Result<u32, String> {
-    let client = http::Client::new();
-    let reply = client.ask(http::Request::get(login_uri), within).await;
-    let reply = reply.map_err(|error| error.to_string())?;
-    let factor = reply.header(TIME_FACTOR_HEADER).and_then(|text| text.parse().ok());
-    // Only a reference grid says so, and those run no faster than this.
-    Ok(factor.unwrap_or(1).clamp(1, 1000))
 }
 
 #[cfg(test)]

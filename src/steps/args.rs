@@ -1,6 +1,6 @@
 //! A step's keys with every reference resolved.
 
-use super::parse_time;
+use super::{Watch, parse_time};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -58,11 +58,14 @@ impl Args {
 }
 
 /// A step that never watches.
-pub(super) fn nothing(_: &Args) -> bool {
-    false
+pub(super) fn nothing(_: &Args) -> Watch {
+    Watch::Nothing
 }
 
-/// A step that watches where it is told that something must not come.
-pub(super) fn never(args: &Args) -> bool {
-    args.flag("never") == Some(true)
+/// A step that watches a circuit where something must not come.
+pub(super) fn never(args: &Args) -> Watch {
+    match args.flag("never") {
+        Some(true) => Watch::Circuit,
+        _ => Watch::Nothing,
+    }
 }

@@ -1,6 +1,6 @@
 //! `eq.expect`: waits for an event.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, args, heard, key, need, time_text};
+use super::{Failure, Kind, Repeat, Returns, StepDef, Watch, heard, key, need, time_text};
 use crate::client::{Source, What};
 use crate::value::Value;
 use std::time::Duration;
@@ -19,7 +19,10 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Open("the event's body"),
     within: Duration::from_secs(30),
     repeatable: Repeat::No,
-    watches: args::never,
+    watches: |args| match args.flag("never") {
+        Some(true) => Watch::Events,
+        _ => Watch::Nothing,
+    },
     run: |call| {
         Box::pin(async move {
             let name = call.args.text("message").unwrap_or_default();

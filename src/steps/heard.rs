@@ -30,12 +30,14 @@ fn has(value: &Value, path: &str, want: &Value) -> bool {
 
 /// The names of all events heard.
 pub(super) fn events(viewer: &Viewer) -> Vec<String> {
-    viewer.mailbox.look(|heard| {
-        let names = heard.iter().filter_map(|o| match &o.what {
-            What::Event(event) => Some(event.message.clone()),
-            _ => None,
-        });
-        names.collect()
+    viewer.mailbox.look(|heard| event_names(heard).map(str::to_owned).collect())
+}
+
+/// The names of the events among what was heard.
+pub(super) fn event_names(heard: &[Observed]) -> impl Iterator<Item = &str> + Clone {
+    heard.iter().filter_map(|observed| match &observed.what {
+        What::Event(event) => Some(event.message.as_str()),
+        _ => None,
     })
 }
 

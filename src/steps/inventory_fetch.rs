@@ -1,6 +1,6 @@
 //! `inventory.fetch`: a folder with what it holds.
 
-use super::{Call, Failure, Kind, Repeat, Returns, StepDef, key, need};
+use super::{Call, Failure, Kind, Repeat, Returns, StepDef, Watch, key, need};
 use crate::client::{FetchError, Fetched, Over, Wanted};
 use crate::proto::inventory::{Folder, Item};
 use crate::value::Value;
@@ -37,7 +37,10 @@ pub(super) static STEP: StepDef = StepDef {
     ]),
     within: Duration::from_secs(20),
     repeatable: Repeat::Yes,
-    watches: |args| args.flag("gone") == Some(true),
+    watches: |args| match args.flag("gone") {
+        Some(true) => Watch::Circuit,
+        _ => Watch::Nothing,
+    },
     run: |call| {
         Box::pin(async move {
             let wanted = wanted(&call)?;

@@ -12,6 +12,7 @@ mod caps_upload;
 mod check;
 mod eq_expect;
 mod eq_listen;
+mod eq_order;
 mod eq_poll;
 mod fields;
 mod heard;
@@ -64,6 +65,7 @@ pub const STEPS: &[&StepDef] = &[
     &eq_poll::STEP,
     &eq_listen::STEP,
     &eq_expect::STEP,
+    &eq_order::STEP,
     &inventory_fetch::STEP,
     &inventory_tree::STEP,
     &inventory_restore::STEP,
@@ -172,6 +174,17 @@ pub enum Repeat {
     Unless(fn(&Value) -> bool),
 }
 
+/// What a step watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watch {
+    /// Nothing: it waits for an answer, or does not wait.
+    Nothing,
+    /// The circuit it names, or where the avatar stands.
+    Circuit,
+    /// The event queue.
+    Events,
+}
+
 /// A step: schema, documentation, behaviour.
 pub struct StepDef {
     /// Its name, as `do` gives it.
@@ -186,9 +199,9 @@ pub struct StepDef {
     pub within: Duration,
     /// Whether `eventually` may repeat it.
     pub repeatable: Repeat,
-    /// Whether, with these keys, it sees to it that something does not come. Such a step lasts as
-    /// long as it says, and what it saw counts only if whoever could have spoken is still there.
-    pub watches: fn(&Args) -> bool,
+    /// What it watches with these keys, so that nothing comes of it. Such a step lasts as long as it
+    /// says, and what it saw counts only if whoever could have spoken is still there.
+    pub watches: fn(&Args) -> Watch,
     /// What it does.
     pub run: for<'a> fn(Call<'a>) -> Running<'a>,
 }

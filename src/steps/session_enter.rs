@@ -8,7 +8,7 @@ use std::time::Duration;
 
 pub(super) static STEP: StepDef = StepDef {
     name: "session.enter",
-    doc: "Logs in (following `indeterminate`, retrying once past a stale presence), asks the seed, \
+    doc: "Logs in (following `indeterminate`, trying again past a stale session), asks the seed, \
           opens the circuit `root`, completes the movement, answers the handshake and starts the \
           event queue. Returns the login's members, and `handshake` and `movement`: the messages \
           RegionHandshake and AgentMovementComplete.",

@@ -33,6 +33,7 @@ pub(super) static STEP: StepDef = StepDef {
                 return Err(Failure::missing(stage, expected, "none of them"));
             };
             viewer.session = None;
+            viewer.give_up(&circuit);
             viewer.stop_events();
             viewer.entered = false;
             let sign = ("sign", Value::string(sign));

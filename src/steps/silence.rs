@@ -1,6 +1,6 @@
 //! `silence`: deliberately says nothing.
 
-use super::{Kind, Repeat, Returns, StepDef, key, need};
+use super::{Kind, Repeat, Returns, StepDef, Watch, key, need};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -17,13 +17,17 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(&[]),
     within: Duration::ZERO,
     repeatable: Repeat::No,
-    watches: |_| true,
+    watches: |_| Watch::Circuit,
     run: |call| {
         Box::pin(async move {
             let only = call.args.text("circuit");
             if !call.args.flag("listen").unwrap_or(false) {
-                let chosen = |name: &String| only.as_ref().is_none_or(|only| only == name);
-                for (_, link) in call.viewer.links.iter().filter(|(name, _)| chosen(name)) {
+                let chosen = |name: &&String| only.as_ref().is_none_or(|only| only == *name);
+                let names: Vec<String> = call.viewer.links.keys().filter(chosen).cloned().collect();
+                for name in names {
+                    // Whoever is silent for long is rightly dropped.
+                    call.viewer.give_up(&name);
+                    let Some(link) = call.viewer.links.get(&name) else { continue };
                     link.configure(|circuit| {
                         let config = circuit.config_mut();
                         (config.acks, config.pings, config.pongs) = (false, false, false);

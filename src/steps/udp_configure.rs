@@ -22,10 +22,15 @@ pub(super) static STEP: StepDef = StepDef {
     run: |call| {
         Box::pin(async move {
             let args = call.args;
-            let Some(link) = call.viewer.links.get(&call.circuit()) else {
-                return Err(Failure::Error(format!("no circuit `{}` is open", call.circuit())));
-            };
+            let circuit = call.circuit();
             let flags = (args.flag("acks"), args.flag("pongs"), args.flag("pings"));
+            if flags.0 == Some(false) || flags.1 == Some(false) {
+                // Whoever neither acknowledges nor answers may rightly be dropped.
+                call.viewer.give_up(&circuit);
+            }
+            let Some(link) = call.viewer.links.get(&circuit) else {
+                return Err(Failure::Error(format!("no circuit `{circuit}` is open")));
+            };
             link.configure(move |circuit| {
                 let config = circuit.config_mut();
                 config.acks = flags.0.unwrap_or(config.acks);

@@ -1,6 +1,8 @@
 //! `udp.expect`: waits for a message, or watches that it does not come.
 
-use super::{Call, Failure, Kind, Repeat, Returns, StepDef, args, heard, key, need, time_text};
+use super::{
+    Call, Failure, Kind, Repeat, Returns, StepDef, Watch, args, heard, key, need, time_text,
+};
 use crate::client::Observed;
 use crate::value::{Value, message_bytes};
 use std::time::Duration;
@@ -36,7 +38,10 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Message,
     within: Duration::from_secs(10),
     repeatable: Repeat::No,
-    watches: |args| args::never(args) || args.get("count").is_some(),
+    watches: |args| match args.get("count") {
+        Some(_) => Watch::Circuit,
+        None => args::never(args),
+    },
     run: |call| {
         Box::pin(async move {
             let never = call.args.flag("never").unwrap_or(false);

@@ -52,6 +52,9 @@ pub(super) static STEP: StepDef = StepDef {
             let handshake = args.flag("handshake").unwrap_or(false);
             let opened = viewer.open(&circuit, remote, config, handshake).await;
             opened.map_err(|error| Failure::Error(format!("cannot open a socket: {error}")))?;
+            if args.flag("acks") == Some(false) || args.flag("pongs") == Some(false) {
+                viewer.give_up(&circuit);
+            }
             let port = viewer.links.get(&circuit).map_or(0, |link| link.local().port());
             let remote = Value::String(remote.to_string());
             Ok(Value::map([("local_port", Value::integer(port)), ("remote", remote)]))

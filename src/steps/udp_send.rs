@@ -33,6 +33,10 @@ pub(super) static STEP: StepDef = StepDef {
         Box::pin(async move {
             let message = build(&call)?;
             let args = call.args;
+            if ends_its_session(&call, &message) {
+                let circuit = call.circuit();
+                call.viewer.give_up(&circuit);
+            }
             let Some(link) = call.viewer.links.get(&call.circuit()) else {
                 return Err(Failure::Error(format!("no circuit `{}` is open", call.circuit())));
             };
@@ -52,6 +56,17 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+/// Whether a message asks to end the session of whoever sends it.
+fn ends_its_session(call: &Call<'_>, message: &Message) -> bool {
+    let own = call.viewer.session.as_ref().map(|session| session.session_id);
+    let named = message.uuid("AgentData", "SessionID");
+    match message.name() {
+        "LogoutRequest" => named.is_some() && named == own,
+        "CloseCircuit" => true,
+        _ => false,
+    }
+}
 
 fn build(call: &Call<'_>) -> Result<Message, Failure> {
     let name = call.args.text("message").unwrap_or_default();

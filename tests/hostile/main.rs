@@ -59,7 +59,7 @@ fn run(uri: &str, target: &Target, select: &[&str], folder: &std::path::Path) ->
     // Where something is to come it comes; where nothing comes, a fifth of the wait will do.
     let scale = if select == CIRCUIT { "1" } else { "0.2" };
     command.args(select).args(["--login-uri", uri, "--time-scale", scale]);
-    command.args(["--region", &target.regions[0]]);
+    command.args(["--region", &target.regions[0], "--time-factor", &TIME_FACTOR.to_string()]);
     command.args(target.neighbour.iter().flat_map(|neighbour| ["--neighbour", neighbour]));
     // Stacks count as memory, and a big machine would have many.
     command.env("TOKIO_WORKER_THREADS", "2");

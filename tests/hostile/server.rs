@@ -181,10 +181,8 @@ impl Middle {
         let body = String::from_utf8_lossy(&reply.body).replace(&self.grid, &own);
         let body = self.reroute(asked, body).await;
         let mut head = format!("HTTP/1.1 {} X\r\nconnection: close\r\n", reply.status);
-        for name in ["content-type", "x-gridproof-time-factor"] {
-            if let Some(value) = reply.header(name) {
-                head += &format!("{name}: {value}\r\n");
-            }
+        if let Some(value) = reply.header("content-type") {
+            head += &format!("content-type: {value}\r\n");
         }
         head += &format!("content-length: {}\r\n\r\n", body.len());
         stream.write_all(head.as_bytes()).await?;

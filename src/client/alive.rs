@@ -1,0 +1,173 @@
+//! Asking whether whoever a viewer talks to is still there: what was not heard counts only then.
+
+use super::{Source, Viewer, What};
+use crate::net::Channel;
+use crate::net::http::Request;
+use crate::net::udp::{Link, Seen};
+use crate::proto::message::{Field, Message};
+use crate::proto::seed;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Who is not there any more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Dead {
+    /// A simulator that spoke on this circuit before.
+    #[error("the simulator at {remote} answers nothing on circuit `{circuit}` any more")]
+    Circuit {
+        /// The circuit's name.
+        circuit: String,
+        /// The simulator's address.
+        remote: SocketAddr,
+    },
+    /// The session: its seed capability is refused, or nobody answers there.
+    #[error("the seed capability of a session that nobody ended: {0}")]
+    Session(String),
+    /// The event queue.
+    #[error("the event queue: {0}")]
+    Queue(String),
+    /// Whatever a fresh login should have shown.
+    #[error("a fresh login, to see that the grid is there: {0}")]
+    Login(String),
+}
+
+/// A ping that is not answered so soon is sent again.
+const PONG: Duration = Duration::from_secs(2);
+
+/// Numbers of these pings, away from those of circuits and suites.
+const PINGS: std::ops::Range<u8> = 0xA0..0xA3;
+
+/// Messages by which a simulator ends a circuit.
+const FAREWELLS: [&str; 3] = ["DisableSimulator", "KickUser", "LogoutReply"];
+
+impl Viewer {
+    /// From now on nobody expects this circuit to be alive: what its owner did may end it.
+    pub fn give_up(&mut self, circuit: &str) {
+        self.given_up.insert(circuit.to_owned());
+    }
+
+    /// Whether the simulator of a circuit is still there. False where nothing can be asked: it
+    /// never spoke on the circuit, or has ended it, or may rightly have.
+    pub async fn circuit_lives(&self, circuit: &str) -> Result<bool, Dead> {
+        let Some(link) = self.links.get(circuit) else { return Ok(false) };
+        let over = self.given_up.contains(circuit) || self.was_dismissed(circuit);
+        if !link.has_spoken() || over {
+            return Ok(false);
+        }
+        // A session that came from another port since is answered there.
+        let same = self
+            .links
+            .iter()
+            .filter(|(_, other)| other.remote() == link.remote() && other.has_spoken());
+        let asked = same.map(|(name, link)| Box::pin(self.answers(name, link)));
+        let mut asked: FuturesUnordered<_> = asked.collect();
+        while let Some(answered) = asked.next().await {
+            if answered {
+                return Ok(true);
+            }
+        }
+        // Dismissed while it was asked is no death either.
+        match self.was_dismissed(circuit) {
+            true => Ok(false),
+            false => Err(Dead::Circuit { circuit: circuit.to_owned(), remote: link.remote() }),
+        }
+    }
+
+    /// Whether the session still stands, by its seed capability. False where there is none.
+    pub async fn session_stands(&self) -> Result<bool, Dead> {
+        let Some(session) = &self.session else { return Ok(false) };
+        let request = Request::post(&session.seed, seed::CONTENT_TYPE, seed::request(&[]));
+        let within = self.common.patience(Duration::from_secs(10));
+        match self.common.http.ask(request, within).await {
+            Ok(reply) if matches!(reply.status, 403 | 404 | 410) => {
+                Err(Dead::Session(format!("status {}", reply.status)))
+            }
+            Ok(_) => Ok(true),
+            Err(error) => Err(Dead::Session(error.to_string())),
+        }
+    }
+
+    /// Whether the event queue is still polled: an event that does not come says nothing else.
+    pub fn queue_lives(&self) -> Result<bool, Dead> {
+        match &self.poller {
+            None => Ok(false),
+            Some(poller) if poller.is_finished() => Err(Dead::Queue("it has ended".into())),
+            Some(_) => Ok(true),
+        }
+    }
+
+    /// Whether the avatar's circuit and its session are there at the end. False where the session
+    /// has ended, or nothing shows either way.
+    pub async fn is_still_there(&self) -> Result<bool, Dead> {
+        self.links.values().for_each(Link::repair);
+        let alive = self.circuit_lives(&self.root).await?;
+        if alive {
+            self.session_stands().await?;
+        }
+        Ok(alive)
+    }
+
+    /// Sees by a fresh login and logout that the grid is there, where a case left nothing to ask.
+    pub async fn see_the_grid(&mut self, within: Duration) -> Result<(), Dead> {
+        let text = "a fresh login, to see that the grid is there";
+        self.timeline.add(&self.name, Channel::Note, '·', text);
+        self.impair.clear();
+        let entered = self.log_in("last", within).await;
+        entered.map_err(|error| Dead::Login(error.to_string()))?;
+        match self.log_out().await {
+            true => Ok(()),
+            false => Err(Dead::Login("it succeeds, and the simulator does not answer".into())),
+        }
+    }
+
+    /// Pings until something comes back: the answer, or, of a simulator that answers no pings, the
+    /// ack of one.
+    async fn answers(&self, circuit: &str, link: &Link) -> bool {
+        let source = Source::Circuit(circuit.to_owned());
+        for id in PINGS {
+            let ping = Message::named(&self.common.template, "StartPingCheck").with(
+                "PingID",
+                "PingID",
+                Field::U8(id),
+            );
+            // The first as viewers ping; the others ask for an ack besides.
+            let reliable = id != PINGS.start;
+            let before = link.heard();
+            self.tell(circuit, ping, reliable).await;
+            let deadline = Instant::now() + self.common.patience(PONG);
+            let answered = self.mailbox.wait(deadline, |heard| {
+                let pong = heard
+                    .iter()
+                    .position(|observed| observed.source == source && is_pong(&observed.what, id));
+                // It is ours: no step of a case sees it.
+                pong.map(|at| drop(heard.remove(at)))
+                    .or((reliable && link.heard() > before).then_some(()))
+            });
+            if answered.await.is_some() {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn was_dismissed(&self, circuit: &str) -> bool {
+        let source = Source::Circuit(circuit.to_owned());
+        self.mailbox.look(|heard| {
+            heard.iter().filter(|observed| observed.source == source).any(|observed| {
+                matches!(&observed.what, What::Udp(seen)
+                    if matches!(&**seen, Seen::Message { message, .. }
+                        if FAREWELLS.contains(&message.name())))
+            })
+        })
+    }
+}
+
+fn is_pong(what: &What, id: u8) -> bool {
+    let What::Udp(seen) = what else { return false };
+    matches!(&**seen, Seen::Message { message, .. }
+        if message.name() == "CompletePingCheck"
+            && message.field("PingID", "PingID") == Some(&Field::U8(id)))
+}

@@ -1,0 +1,53 @@
+//! `eq.order`: events came in this order.
+
+use super::{Failure, Kind, Repeat, Returns, StepDef, args, heard, need};
+use crate::value::Value;
+use std::time::Duration;
+use tokio::time::Instant;
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "eq.order",
+    doc: "Waits until each of these events has come, and checks that the first of each came in this \
+          order. What other steps have taken counts too.",
+    keys: &[need("messages", Kind::Texts, "event names in the order expected")],
+    returns: Returns::Members(&[]),
+    within: Duration::from_secs(30),
+    repeatable: Repeat::No,
+    watches: args::nothing,
+    run: |call| {
+        Box::pin(async move {
+            let names = call.args.texts("messages").unwrap_or_default();
+            let deadline = Instant::now() + call.within;
+            let came = call.viewer.mailbox.wait(deadline, |heard| {
+                let told = heard::event_names(heard);
+                let first = |name: &String| told.clone().position(|told| told == name);
+                names.iter().map(first).collect::<Option<Vec<usize>>>()
+            });
+            let expected = names.join(" before ");
+            match came.await {
+                Some(firsts) if firsts.is_sorted() => Ok(Value::Map(Vec::new())),
+                Some(firsts) => {
+                    let mut found: Vec<(usize, &String)> = firsts.into_iter().zip(&names).collect();
+                    found.sort_unstable();
+                    let found: Vec<&str> = found.iter().map(|(_, name)| name.as_str()).collect();
+                    let stage = "comparing the order of events";
+                    Err(Failure::missing(stage, expected, found.join(", then ")))
+                }
+                None => {
+                    let told = heard::events(call.viewer);
+                    let missing: Vec<&str> = names
+                        .iter()
+                        .filter(|name| !told.contains(name))
+                        .map(String::as_str)
+                        .collect();
+                    let received = format!("no {}", missing.join(", no "));
+                    Err(Failure::missing(
+                        format!("waiting for {}", names.join(", ")),
+                        expected,
+                        received,
+                    ))
+                }
+            }
+        })
+    },
+};
