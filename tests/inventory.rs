@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use gridproof::client::{Common, Credentials, Journey, Over, Viewer, Wanted, agent_message};
+use gridproof::client::{Common, Credentials, Journey, Over, Via, Viewer, Wanted, agent_message};
 use gridproof::grid::{Account, Grid, GridConfig};
 use gridproof::net::http::{self, Request};
 use gridproof::net::{Timeline, http::Client};
@@ -146,14 +146,14 @@ async fn where_no_capability_is_granted_folders_come_by_udp() {
     let root = enter(&mut jane).await;
     assert_eq!(jane.cap("FetchInventoryDescendents2"), None);
     let fetched = jane.fetch_folder(Wanted::own(root), Over::Any, WITHIN).await.unwrap();
-    assert!(fetched.by_udp && fetched.folders.len() == 18 && fetched.consistent);
+    assert!(fetched.via == Via::Udp && fetched.folders.len() == 18 && fetched.consistent);
     // The library's capability is still there, and used.
     let library = Wanted {
         owner: uuid::uuid!("11111111-1111-0000-0000-000100bba000"),
         ..Wanted::own(uuid::uuid!("00000112-000f-0000-0000-000100bba000"))
     };
     let fetched = jane.fetch_folder(library, Over::Any, WITHIN).await.unwrap();
-    assert!(!fetched.by_udp && fetched.folders.len() == 4);
+    assert!(fetched.via == Via::Http && fetched.folders.len() == 4);
     jane.log_out().await;
     grid.shutdown().await;
 }

@@ -8,6 +8,7 @@ use crate::proto::template::Template;
 use crate::report::{self, Progress};
 use crate::runner::{Engine, NotReady, Options, RunRecord, Target, preflight, reference_grid};
 use crate::suite::{Case, Effects, Library, Profile, Source, shipped_profile};
+use crate::value::unknown;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -255,9 +256,7 @@ fn profile(
         Arc::new(Source { path: name, text })
     } else {
         let (found, names) = shipped_profile(&name);
-        found.ok_or_else(|| {
-            (2, crate::value::unknown("profile", &name, names.iter().map(String::as_str)))
-        })?
+        found.ok_or_else(|| (2, unknown("profile", &name, names.iter().map(String::as_str))))?
     };
     let colour = world.stderr_is_terminal && world.paint().colour;
     Profile::read(&source, library).map_err(|mistakes| (2, super::mistakes_text(&mistakes, colour)))
@@ -272,7 +271,15 @@ fn every_name_counts(name: &str, library: &Library, paths: &[PathBuf]) -> Result
     }
     match missing {
         true => Err((2, format!("{name}: no such file"))),
-        false => Err((4, format!("`{name}` matches no case; `gridproof list` shows them all"))),
+        false => {
+            let ids = library.cases().map(|case| case.id.as_str());
+            let suites = library.suites.iter().map(|suite| suite.id.as_str());
+            let near = unknown("case", name, suites.chain(ids))
+                .split_once("; ")
+                .map(|(_, near)| format!("; {near}"));
+            let near = near.unwrap_or_default();
+            Err((4, format!("`{name}` matches no case{near} (`gridproof list` shows them all)")))
+        }
     }
 }
 

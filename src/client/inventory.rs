@@ -16,6 +16,10 @@ use uuid::Uuid;
 const FOLDERS: &str = "FetchInventoryDescendents2";
 const LIBRARY_FOLDERS: &str = "FetchLibDescendents2";
 
+/// The capability that has folders as resources, and the one for the library's.
+const RESOURCES: &str = "InventoryAPIv3";
+const LIBRARY_RESOURCES: &str = "LibraryAPIv3";
+
 /// How to fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
@@ -25,6 +29,29 @@ pub enum Over {
     Udp,
     /// By a capability, by UDP where none is granted.
     Any,
+}
+
+/// How a folder came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Via {
+    /// By `FetchInventoryDescendents2`, or the library's.
+    #[default]
+    Http,
+    /// By AIS3.
+    Ais,
+    /// By UDP messages.
+    Udp,
+}
+
+impl Via {
+    /// Its word in suites.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Ais => "ais",
+            Self::Udp => "udp",
+        }
+    }
 }
 
 /// A folder to fetch.
@@ -50,8 +77,8 @@ impl Wanted {
 /// A folder as a grid told it.
 #[derive(Clone, Debug, Default)]
 pub struct Fetched {
-    /// It came by UDP.
-    pub by_udp: bool,
+    /// How it came.
+    pub via: Via,
     /// Its id.
     pub folder: Uuid,
     /// Whose it is.
@@ -122,19 +149,42 @@ impl Viewer {
         let owner = if library { owner } else { own };
         let wanted: Vec<Wanted> = wanted.iter().map(|w| Wanted { owner, ..*w }).collect();
         let name = if library { LIBRARY_FOLDERS } else { FOLDERS };
-        match (over, self.cap(name)) {
-            (Over::Http | Over::Any, Some(url)) => {
-                self.fetch_by_http(name, url.to_owned(), &wanted, within).await
+        let resources = if library { LIBRARY_RESOURCES } else { RESOURCES };
+        match (over, self.cap(name), self.cap(resources)) {
+            (Over::Http | Over::Any, Some(url), _) => {
+                return self.fetch_by_http(name, url.to_owned(), &wanted, within).await;
             }
-            (Over::Http, None) => Err(FetchError::NoCapability(name)),
-            _ => {
-                let mut all = Vec::new();
-                for wanted in wanted {
-                    all.push(self.fetch_by_udp(wanted, within).await?);
-                }
-                Ok(all)
-            }
+            (Over::Http, None, _) => return Err(FetchError::NoCapability(name)),
+            _ => {}
         }
+        let resources = resources_of(over, resources, self.cap(resources));
+        let mut all = Vec::new();
+        for wanted in wanted {
+            all.push(match resources {
+                Some((name, url)) => self.fetch_by_ais(name, url, wanted, within).await?,
+                None => self.fetch_by_udp(wanted, within).await?,
+            });
+        }
+        Ok(all)
+    }
+
+    async fn fetch_by_ais(
+        &self,
+        name: &str,
+        url: &str,
+        wanted: Wanted,
+        within: Duration,
+    ) -> Result<Fetched, FetchError> {
+        let url = format!("{url}/category/{}/children?depth=0", wanted.folder);
+        let reply = self.ask(name, Request::get(url), within).await?;
+        match reply.status {
+            200 => {}
+            404 | 410 => return Err(FetchError::Bad),
+            status => return Err(FetchError::Answer(format!("status {status}"))),
+        }
+        let told = from_xml(&reply.body)
+            .map_err(|error| FetchError::Answer(format!("the body is no LLSD: {error}")))?;
+        Ok(read_resource(&told, wanted))
     }
 
     async fn fetch_by_http(
@@ -183,7 +233,7 @@ impl Viewer {
             .with("InventoryData", "FetchFolders", Field::Bool(wanted.folders))
             .with("InventoryData", "FetchItems", Field::Bool(wanted.items));
         self.tell(&self.root, request, true).await;
-        let mut found = Fetched { by_udp: true, consistent: true, ..Fetched::default() };
+        let mut found = Fetched { via: Via::Udp, consistent: true, ..Fetched::default() };
         let whole = self.mailbox.wait(Instant::now() + within, |heard| {
             for observed in heard.iter_mut() {
                 if let Some((message, size, number)) = descendents(observed, &source, wanted.folder)
@@ -267,6 +317,42 @@ impl Fetched {
         let all = wanted.folders && wanted.items;
         !self.datagrams.is_empty() && (!all || ids.len() as i64 >= i64::from(self.descendents))
     }
+}
+
+/// The capability of resources, where a fetch goes by it.
+fn resources_of<'u>(
+    over: Over,
+    name: &'static str,
+    url: Option<&'u str>,
+) -> Option<(&'static str, &'u str)> {
+    url.filter(|_| over == Over::Any).map(|url| (name, url))
+}
+
+/// A folder as a resource, with what is directly in it.
+fn read_resource(told: &Llsd, wanted: Wanted) -> Fetched {
+    let embedded = |kind: &str| match told.get("_embedded").and_then(|all| all.get(kind)) {
+        Some(Llsd::Map(members)) => members.iter().map(|(_, entry)| entry).collect(),
+        _ => Vec::new(),
+    };
+    let items = embedded("items").into_iter().chain(embedded("links"));
+    let items: Vec<Item> = items.filter(|_| wanted.items).filter_map(Item::from_llsd).collect();
+    let folders = embedded("categories").into_iter().filter(|_| wanted.folders);
+    let folders: Vec<Folder> = folders.filter_map(Folder::from_llsd).collect();
+    let number = |key| told.get(key).and_then(Llsd::as_i32).unwrap_or_default();
+    let count = embedded("categories").len() + embedded("items").len() + embedded("links").len();
+    let mut found = Fetched {
+        via: Via::Ais,
+        folder: wanted.folder,
+        owner: told.get("agent_id").and_then(Llsd::as_uuid).unwrap_or_default(),
+        version: number("version"),
+        // A resource does not say how many entries it has.
+        descendents: i32::try_from(count).unwrap_or(i32::MAX),
+        folders,
+        consistent: true,
+        ..Fetched::default()
+    };
+    found.sort_in(items);
+    found
 }
 
 /// The one folder asked for, in an answer of a capability.

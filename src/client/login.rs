@@ -192,9 +192,19 @@ impl Viewer {
         let mut url = self.common.login_uri.clone();
         let mut method = METHOD.to_owned();
         let (mut sent_on, mut refused) = (0, 0);
+        let mut form = Form::XmlRpc;
         loop {
-            let exchange = self.login_call(&url, &method, Form::XmlRpc, &request, within).await?;
-            let members = members_of(exchange)?;
+            let exchange = self.login_call(&url, &method, form, &request, within).await?;
+            let members = match (members_of(exchange), form) {
+                // Whoever does not speak XML-RPC may take LLSD; what is no grid takes neither.
+                (Err(no_reply @ LoginError::NoReply { .. }), Form::XmlRpc) => {
+                    form = Form::Llsd;
+                    let llsd = self.login_call(&url, &method, form, &request, within).await;
+                    let members = llsd.ok().and_then(|exchange| exchange.members);
+                    members.filter(|members| members.get("login").is_some()).ok_or(no_reply)?
+                }
+                (read, _) => read?,
+            };
             match Reply::parse(&members).map_err(LoginError::Malformed)? {
                 Reply::Success(_) => return Ok(members),
                 Reply::Failure { reason, .. } if refused < TIMES && self.may_pass(&reason) => {

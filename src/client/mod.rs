@@ -13,7 +13,7 @@ mod teleport;
 
 pub use alive::Dead;
 pub use enter::{EnterError, agent_message};
-pub use inventory::{FetchError, Fetched, Over, Wanted};
+pub use inventory::{FetchError, Fetched, Over, Via, Wanted};
 pub use login::{Departures, Exchange, Form, LoginError};
 pub use mailbox::{Mailbox, Observed, Source, What};
 pub use map::MapRegion;

@@ -177,6 +177,9 @@ fn range(kind: u32) -> Option<f32> {
 }
 
 fn chat(region: &mut Region, agent: Uuid, message: &Message) {
+    if region.index > 0 && region.shared.config.faults.breaks(Policy::MuteElsewhere) {
+        return;
+    }
     let kind = message.u32("ChatData", "Type").unwrap_or(1);
     let channel = message.field("ChatData", "Channel");
     let Some(range) = range(kind).filter(|_| channel == Some(&Field::S32(0))) else { return };

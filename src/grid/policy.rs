@@ -111,6 +111,7 @@ policies! {
     IgnoresOptions "ignores-options" "Login tells all it has, asked or not.",
     ForgetsInventory "forgets-inventory" "Every login finds a new inventory.",
     LendsLibrary "lends-library" "The library can be changed.",
+    MuteElsewhere "mute-elsewhere" "Chat is told in the first region only.",
     HeardEverywhere "heard-everywhere" "Chat is heard in every region.",
     DisablesByEvent "disables-by-event" "DisableSimulator is told on the event queue.",
     TeleportsTwice "teleports-twice" "A teleport begins while another is under way.",

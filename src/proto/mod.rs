@@ -9,6 +9,7 @@ pub mod inventory;
 pub mod llsd;
 pub mod login;
 pub mod message;
+pub mod names;
 pub mod seed;
 pub mod teleport;
 pub mod template;

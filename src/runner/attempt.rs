@@ -28,8 +28,11 @@ enum End {
     Gone(String),
 }
 
-/// Whoever leaves a grid that is gone does not wait longer for it.
-const LEAVE: Duration = Duration::from_secs(5);
+/// A region that is there takes no longer to accept a connection.
+const REACH: Duration = Duration::from_secs(5);
+
+/// A grid that is gone is given so much longer to answer what was asked.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Between two looks at a region that cannot be reached: it is gone if it still cannot.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -93,7 +96,7 @@ impl Engine {
     /// Why a case cannot run: a region that it goes to was found to be gone, and is so still.
     async fn lacks_region(&self, case: &Case) -> Option<String> {
         for region in self.regions_of(case).filter(|region| self.is_suspect(&region.name)) {
-            match region.is_reachable(self.common.patience(LEAVE)).await {
+            match region.is_reachable(self.common.patience(REACH)).await {
                 Ok(()) => self.suspect(&region.name, false),
                 Err(why) => return Some(gone(region, &why)),
             }
@@ -107,7 +110,7 @@ impl Engine {
             return Some(why);
         }
         for region in self.regions_of(case) {
-            let within = self.common.patience(LEAVE);
+            let within = self.common.patience(REACH);
             if region.is_reachable(within).await.is_err() {
                 tokio::time::sleep(AGAIN).await;
                 if let Err(why) = region.is_reachable(within).await {
@@ -124,14 +127,13 @@ impl Engine {
         let mut slots = self.pool.lease(case.actors.len(), share).await;
         let clock = std::time::Instant::now();
         let mut stage = self.stage(case, &mut slots, share).await;
-        let ran = tokio::select! {
+        let mut end = tokio::select! {
             ran = AssertUnwindSafe(stage.run()).catch_unwind() => {
                 ran.map_or(End::Panicked, End::Ran)
             }
             _ = stop.wait_for(|stop| *stop) => End::Stopped,
             why = self.pulse.gone() => End::Gone(why),
         };
-        let mut end = ran;
         stage.timeline.add("", Channel::Note, '·', super::CLEAN_UP);
         let mut redactor = Redactor::default();
         for viewer in stage.viewers.values_mut() {
@@ -146,7 +148,7 @@ impl Engine {
             sharing = stage.viewers.pop_first().map(|(_, viewer)| viewer);
         }
         let wire = stage.viewers.values().flat_map(|viewer| viewer.mending.told()).collect();
-        let answered = self.leave(&mut stage, &end).await || sharing.is_some();
+        let answered = self.leave(&mut stage).await || sharing.is_some();
         if let End::Ran(attempt) = &mut end
             && !(attempt.shown || answered || *stop.borrow())
         {
@@ -198,17 +200,12 @@ impl Engine {
     }
 
     /// Logs everybody out; whether the grid answered somebody who had a session to end.
-    async fn leave(&self, stage: &mut Stage<'_>, end: &End) -> bool {
+    async fn leave(&self, stage: &mut Stage<'_>) -> bool {
         let leaving = stage.viewers.values_mut().map(async |viewer| {
             let there = viewer.session.is_some();
             viewer.log_out().await && there
         });
-        let leaving = join_all(leaving);
-        match end {
-            End::Gone(_) => tokio::time::timeout(LEAVE, leaving).await.unwrap_or_default(),
-            _ => leaving.await,
-        }
-        .contains(&true)
+        self.unless_gone(join_all(leaving)).await.unwrap_or_default().contains(&true)
     }
 
     /// Where a case left nobody to ask, a fresh login shows that the grid is there.
@@ -217,8 +214,17 @@ impl Engine {
         let Some(viewer) = stage.viewers.values_mut().find(|viewer| viewer.sessions > 0) else {
             return;
         };
-        if let Err(dead) = viewer.see_the_grid(within).await {
+        if let Some(Err(dead)) = self.unless_gone(viewer.see_the_grid(within)).await {
             stage.mourn(&dead, attempt);
+        }
+    }
+
+    /// Waits for what a grid should answer, and not much longer once it is gone.
+    pub(super) async fn unless_gone<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
+        tokio::pin!(answer);
+        tokio::select! {
+            answer = &mut answer => Some(answer),
+            _ = self.pulse.gone() => tokio::time::timeout(GRACE, answer).await.ok(),
         }
     }
 
@@ -238,7 +244,7 @@ impl Engine {
                 viewer.name = actor.to_owned();
                 return *viewer;
             }
-            viewer.log_out().await;
+            self.unless_gone(viewer.log_out()).await;
         }
         let credentials = slot.credentials.clone();
         let mut viewer = Viewer::new(actor, credentials, self.common.clone(), timeline.clone());

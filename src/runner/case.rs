@@ -6,7 +6,7 @@ use super::{Finding, FindingKind, Outcome, Target};
 use crate::client::{Dead, Viewer};
 use crate::net::{Channel, Timeline};
 use crate::steps::{Args, Call, Failure, Repeat, StepDef, Watch};
-use crate::suite::{Action, Case, Level, Library, Step};
+use crate::suite::{ALIVE, Action, Case, Level, Library, Step};
 use crate::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -29,6 +29,10 @@ pub(super) struct Attempt {
     pub findings: Vec<Finding>,
     /// What was cited and not judged, at least in one place.
     pub unjudged: BTreeMap<String, Level>,
+    /// Steps that succeeded, by id.
+    succeeded: BTreeSet<String>,
+    /// What was judged and counts only if a control succeeds: the control, and what.
+    controlled: Vec<(String, Vec<judge::Citation>)>,
     /// Somebody the case talked to was there at its end, or it talked to nobody who could be.
     pub shown: bool,
 }
@@ -44,6 +48,11 @@ impl Attempt {
 
     /// Everything that is cited is one of three: broken, not judged somewhere, or held.
     fn settle(&mut self, citations: impl IntoIterator<Item = judge::Citation>) {
+        for (control, what) in std::mem::take(&mut self.controlled) {
+            if !self.succeeded.contains(&control) {
+                self.leave(what);
+            }
+        }
         let broken = |id: &str| self.findings.iter().any(|finding| finding.cites(id));
         let judged: BTreeSet<String> = self.held.drain(..).filter(|id| !broken(id)).collect();
         let never = citations.into_iter().filter(|(id, _)| !judged.contains(id));
@@ -93,6 +102,7 @@ impl Stage<'_> {
         let actors: Vec<_> =
             self.viewers.iter().map(|(n, v)| (n.clone(), v.credentials.clone())).collect();
         let mut scope = Scope::new(&self.case.id, self.target, &actors);
+        scope.actor = self.case.actors.first().cloned().unwrap_or_default();
         if let Some(row) = &self.case.row {
             scope.set_row(row.clone());
         }
@@ -163,10 +173,10 @@ impl Stage<'_> {
 
     /// Runs a step; false if the case should go no further.
     async fn step(&mut self, step: &Step, scope: &mut Scope, attempt: &mut Attempt) -> bool {
-        let first = self.case.actors.first().cloned().unwrap_or_default();
-        let actor = step.actor.clone().unwrap_or(first);
+        let actor = step.actor.clone().unwrap_or_else(|| scope.actor.clone());
         scope.set_account(&actor);
-        if scope.lacks(&step.args) {
+        let control = step.control.as_deref();
+        if scope.lacks(&step.args) || control.is_some_and(|id| scope.has_failed(id)) {
             // What it builds on did not come, which has been told.
             attempt.leave(judge::citations(step, self.library));
             step.id.iter().for_each(|id| scope.lack(id));
@@ -184,7 +194,7 @@ impl Stage<'_> {
             }
         };
         let (result, verdict) = match &step.action {
-            Action::Call(name) => match self.call(step, name, &args, scope, attempt).await {
+            Action::Call(_) => match self.call(step, &actor, &args, scope, attempt).await {
                 Some(outputs) => {
                     let verdict =
                         judge::expectations(step, &outputs, scope, &self.library.catalogue);
@@ -264,9 +274,14 @@ impl Stage<'_> {
     ) -> bool {
         if let Some(id) = &step.id {
             scope.set(id, value);
-            if !verdict.findings.is_empty() {
-                scope.lack(id);
+            match verdict.findings.is_empty() {
+                true => drop(attempt.succeeded.insert(id.clone())),
+                false => scope.lack(id),
             }
+        }
+        if let Some(control) = step.control.as_ref().filter(|control| *control != ALIVE) {
+            let what = judge::citations(step, self.library);
+            attempt.controlled.push((control.clone(), what));
         }
         let footing = verdict.findings.iter().any(|f| f.kind != FindingKind::Broken);
         let stop = footing || (step.stop && !verdict.findings.is_empty());
@@ -345,11 +360,12 @@ impl Stage<'_> {
     async fn call(
         &mut self,
         step: &Step,
-        name: &str,
+        actor: &str,
         args: &Value,
         scope: &mut Scope,
         attempt: &mut Attempt,
     ) -> Option<Value> {
+        let Action::Call(name) = &step.action else { return None };
         let procedure = self.library.procedures.get(name)?.clone();
         let given = args.get("with").cloned().unwrap_or_default();
         let mut params = Vec::new();
@@ -358,7 +374,7 @@ impl Stage<'_> {
             let value = value.or_else(|| default.as_ref().map(crate::suite::Node::value));
             params.push((param.clone(), value.unwrap_or_default()));
         }
-        let mut inner = scope.inner(Value::Map(params));
+        let mut inner = scope.inner(actor, Value::Map(params));
         self.timeline.add("", Channel::Note, '·', format!("procedure {name}"));
         if !self.steps(&procedure.steps, &mut inner, attempt).await {
             return None;

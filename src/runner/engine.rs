@@ -217,7 +217,8 @@ impl Engine {
     pub async fn finish(&self) {
         let mut slots = self.pool.drain();
         let leaving = slots.iter_mut().filter_map(|slot| slot.shared.as_mut());
-        futures::future::join_all(leaving.map(|viewer| viewer.log_out())).await;
+        let leaving = leaving.map(|viewer| viewer.log_out());
+        self.unless_gone(futures::future::join_all(leaving)).await;
         self.pool.give_back(slots);
     }
 

@@ -2,6 +2,7 @@
 //! one it says it is, what was not named is looked for. What fails here is told by name and blamed
 //! on no requirement.
 
+use super::pulse::Pulse;
 use super::{EnteredRegion, Target, kind_of};
 use crate::client::{Common, Credentials, LoginError, MapRegion, ROOT, Viewer};
 use crate::net::Timeline;
@@ -18,6 +19,9 @@ pub enum NotReady {
     /// The user stopped it.
     #[error("stopped before the first case")]
     Stopped,
+    /// The grid went away while it was looked at.
+    #[error("{0}")]
+    Gone(String),
     /// Nothing answers at the login URI.
     #[error("{uri} does not answer: {why}")]
     Unreachable {
@@ -58,8 +62,9 @@ const ANSWER: Duration = Duration::from_secs(12);
 const ENTER: Duration = Duration::from_secs(30);
 /// How long the map may take.
 const MAP: Duration = Duration::from_secs(3);
-/// How far a region that does not touch the first is looked for, in regions of 256 metres.
-const FAR: u32 = 16;
+/// How far a region that does not touch the first is looked for, in regions of 256 metres: farther
+/// only if there is none near.
+const FAR: [u32; 2] = [16, 64];
 
 /// Looks at a grid and completes what is known of it. What is remarkable and no obstacle comes
 /// back as sentences.
@@ -68,15 +73,29 @@ pub async fn preflight(
     template: Arc<Template>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<Vec<String>, NotReady> {
+    let http = http::Client::new();
     tokio::select! {
-        answered = answers(target) => answered?,
+        answered = answers(target, &http) => answered?,
         _ = stop.wait_for(|stop| *stop) => return Err(NotReady::Stopped),
     }
-    let common = target.common(http::Client::new(), template);
+    let (uri, scale) = (target.login_uri.clone(), target.time_scale);
+    let pulse = Pulse::new(&uri, http.clone(), target.time_factor, scale);
+    let common = target.common(http, template);
+    tokio::select! {
+        looked = look(target, &common, &stop) => looked,
+        why = pulse.beat() => Err(NotReady::Gone(why)),
+    }
+}
+
+async fn look(
+    target: &mut Target,
+    common: &Common,
+    stop: &watch::Receiver<bool>,
+) -> Result<Vec<String>, NotReady> {
     let mut notes = Vec::new();
     let Some(first) = target.accounts.first().cloned() else { return Ok(notes) };
     let wanted = target.regions.first().cloned();
-    let mut scout = Scout::new(&common, first, &stop);
+    let mut scout = Scout::new(common, first, stop);
     let place = match scout.enter(target, wanted.as_deref()).await {
         Ok(place) => place,
         Err(Trouble::Fatal(why)) => return Err(scout.leave_with(why).await),
@@ -88,22 +107,22 @@ pub async fn preflight(
         }
     };
     let version = scout.version().await;
-    let around = scout.look_around(target).await;
+    let around = scout.look_around(target, &place).await;
     scout.leave().await;
     target.kind = version.as_deref().and_then(kind_of).map(str::to_owned);
     target.version = version;
     let found = Found::choose(target, &place, &around);
     target.regions = vec![place.name.clone()];
     target.entered.push(place);
-    notes.extend(enter_all(target, &common, &found, &stop).await?);
-    is_shut(target, &common, &stop).await?;
+    notes.extend(enter_all(target, common, &found, stop).await?);
+    is_shut(target, common, stop).await?;
     Ok(notes)
 }
 
 /// Whether anything answers at the login URI.
-async fn answers(target: &Target) -> Result<(), NotReady> {
+async fn answers(target: &Target, http: &http::Client) -> Result<(), NotReady> {
     let within = ANSWER.mul_f64(target.time_scale.clamp(0.1, 1.2));
-    let asked = http::Client::new().ask(http::Request::get(&target.login_uri), within).await;
+    let asked = http.ask(http::Request::get(&target.login_uri), within).await;
     let unreachable = |error: HttpError| NotReady::Unreachable {
         uri: target.login_uri.clone(),
         why: error.to_string(),
@@ -241,11 +260,19 @@ impl Scout {
     }
 
     /// The regions the map knows, where the target does not name them all.
-    async fn look_around(&self, target: &Target) -> Vec<MapRegion> {
-        if target.neighbour.is_some() && target.distant.is_some() && !target.regions.is_empty() {
-            return Vec::new();
+    async fn look_around(&self, target: &Target, first: &EnteredRegion) -> Vec<MapRegion> {
+        let mut around = Vec::new();
+        if target.neighbour.is_some() && target.distant.is_some() {
+            return around;
         }
-        self.viewer.regions_around(FAR, self.viewer.common.patience(MAP)).await
+        for far in FAR {
+            around = self.viewer.regions_around(far, self.viewer.common.patience(MAP)).await;
+            let apart = around.iter().any(|region| !touches(first, region));
+            if apart || target.distant.is_some() {
+                break;
+            }
+        }
+        around
     }
 
     async fn leave(&mut self) {

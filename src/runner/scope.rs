@@ -15,6 +15,8 @@ pub(super) struct Scope {
     lacking: BTreeSet<String>,
     /// Steps that never ran are no surprise.
     cleaning: bool,
+    /// Who acts where a step does not say.
+    pub actor: String,
     built_in: BTreeMap<&'static str, Value>,
 }
 
@@ -66,10 +68,12 @@ impl Scope {
         Self { built_in, ..Self::default() }
     }
 
-    /// The scope of a procedure: the same world, its own parameters and results.
-    pub fn inner(&self, params: Value) -> Self {
+    /// The scope of a procedure: the same world, its own parameters and results, and whoever calls
+    /// it acts.
+    pub fn inner(&self, actor: &str, params: Value) -> Self {
         let (built_in, cleaning) = (self.built_in.clone(), self.cleaning);
-        let mut inner = Self { built_in, cleaning, ..Self::default() };
+        let actor = actor.to_owned();
+        let mut inner = Self { built_in, cleaning, actor, ..Self::default() };
         inner.built_in.insert("param", params);
         inner
     }
@@ -93,6 +97,11 @@ impl Scope {
     /// A step brought nothing, or not all it should.
     pub fn lack(&mut self, id: &str) {
         self.lacking.insert(id.to_owned());
+    }
+
+    /// Whether a step brought nothing, or not all it should.
+    pub fn has_failed(&self, id: &str) -> bool {
+        self.lacking.contains(id)
     }
 
     /// From now on it is clean-up: what never ran left nothing to clean.

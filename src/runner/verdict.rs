@@ -44,7 +44,7 @@ fn apply(profile: &Profile, record: &mut CaseRecord) {
         _ => {}
     }
     let broken = |id: &String| record.findings.iter().any(|f| f.cites(id));
-    let stale = entries.iter().map(|known| &known.requirement);
+    let stale = entries.iter().filter(|known| !known.sometimes).map(|known| &known.requirement);
     let mut stale = stale.filter(|id| record.held.contains(id) && !broken(id));
     let settled = matches!(record.outcome, Outcome::Pass | Outcome::Known | Outcome::Warn);
     if let (Some(id), true) = (stale.next(), settled) {

@@ -11,7 +11,7 @@ pub(super) static STEP: StepDef = StepDef {
     doc: "Asks a granted capability with any method, or a resource below it. Where the capability \
           was not granted, the case is impossible here.",
     keys: &[
-        need("cap", Kind::Text, "the capability's name"),
+        need("cap", Kind::Capability, "the capability's name"),
         need("method", Kind::Text, "the method"),
         key("path", Kind::Text, "what follows the capability's URL, with its `/` or `?`"),
         key("body", Kind::Any, "the LLSD value to send"),

@@ -9,7 +9,7 @@ pub(super) static STEP: StepDef = StepDef {
     doc: "Asks a granted capability with GET. Where the capability was not granted, the case is \
           impossible here.",
     keys: &[
-        need("cap", Kind::Text, "the capability's name"),
+        need("cap", Kind::Capability, "the capability's name"),
         key("query", Kind::Text, "what follows the URL, with its `?` or `/`"),
     ],
     returns: Returns::Members(http_result::MEMBERS),

@@ -11,7 +11,7 @@ pub(super) static STEP: StepDef = StepDef {
     doc: "Posts LLSD to a granted capability. Where the capability was not granted, the case is \
           impossible here.",
     keys: &[
-        need("cap", Kind::Text, "the capability's name"),
+        need("cap", Kind::Capability, "the capability's name"),
         key("body", Kind::Any, "the LLSD value"),
         key("text", Kind::Text, "a body to the letter, instead of LLSD"),
     ],

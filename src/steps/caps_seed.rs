@@ -8,7 +8,7 @@ pub(super) static STEP: StepDef = StepDef {
     doc: "Asks the session's seed capability for capabilities by name; what it grants is there for \
           `caps.get`, `caps.post` and the event queue.",
     keys: &[
-        need("names", Kind::Texts, "the names asked for"),
+        need("names", Kind::Capabilities, "the names asked for"),
         key("seed", Kind::Text, "another seed's URL, such as a neighbour's"),
     ],
     returns: Returns::Members(http_result::MEMBERS),

@@ -12,7 +12,7 @@ pub(super) static STEP: StepDef = StepDef {
     doc: "Asks a capability for an uploader and posts bytes there, if it names one. Where the \
           capability was not granted, the case is impossible here.",
     keys: &[
-        need("cap", Kind::Text, "the capability's name"),
+        need("cap", Kind::Capability, "the capability's name"),
         need("text", Kind::Text, "what is uploaded"),
         key("body", Kind::Any, "the LLSD that asks for the uploader"),
     ],

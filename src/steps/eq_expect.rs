@@ -11,10 +11,10 @@ pub(super) static STEP: StepDef = StepDef {
     doc: "Waits for an event on the event queue and returns its body. With `never`, watches for \
           as long as `within` says and succeeds if it does not come.",
     keys: &[
-        need("message", Kind::Text, "the event's name"),
+        need("message", Kind::Event, "the event's name"),
         key("where", Kind::Table, "only an event that has these values at these paths"),
         key("never", Kind::Flag, "it must not come"),
-        key("after", Kind::Text, "an event of this name must have come before it"),
+        key("after", Kind::Event, "an event of this name must have come before it"),
     ],
     returns: Returns::Open("the event's body"),
     within: Duration::from_secs(30),

@@ -1,13 +1,14 @@
 //! `eq.listen`: polls the event queue in the background.
 
-use super::{Failure, Repeat, Returns, StepDef, args};
+use super::{Failure, Repeat, Returns, StepDef, args, heard};
 use crate::value::Value;
 use std::time::Duration;
+use tokio::time::Instant;
 
 pub(super) static STEP: StepDef = StepDef {
     name: "eq.listen",
-    doc: "Starts polling the event queue in the background, for `eq.expect`. `session.enter` does \
-          it by itself.",
+    doc: "Starts polling the event queue in the background, for `eq.expect`, and sees that the queue \
+          holds or answers the poll. `session.enter` starts it by itself.",
     keys: &[],
     returns: Returns::Members(&[]),
     within: Duration::ZERO,
@@ -15,9 +16,22 @@ pub(super) static STEP: StepDef = StepDef {
     watches: args::nothing,
     run: |call| {
         Box::pin(async move {
-            match call.viewer.start_events() {
-                true => Ok(Value::Map(Vec::new())),
-                false => Err(Failure::Impossible("EventQueueGet was not granted".into())),
+            if !call.viewer.start_events() {
+                return Err(Failure::Impossible("EventQueueGet was not granted".into()));
+            }
+            // A queue that is not there says so at once.
+            let look = call.viewer.common.watch(Duration::from_secs(1));
+            let ended = call
+                .viewer
+                .mailbox
+                .wait(Instant::now() + look, |_| call.viewer.queue_lives().err());
+            match ended.await {
+                None => Ok(Value::Map(Vec::new())),
+                Some(dead) => {
+                    let received = heard::trouble(call.viewer).unwrap_or_else(|| dead.to_string());
+                    let stage = "polling the event queue";
+                    Err(Failure::missing(stage, "a queue that holds or answers", received))
+                }
             }
         })
     },

@@ -9,7 +9,7 @@ pub(super) static STEP: StepDef = StepDef {
     name: "eq.order",
     doc: "Waits until each of these events has come, and checks that the first of each came in this \
           order. What other steps have taken counts too.",
-    keys: &[need("messages", Kind::Texts, "event names in the order expected")],
+    keys: &[need("messages", Kind::Events, "event names in the order expected")],
     returns: Returns::Members(&[]),
     within: Duration::from_secs(30),
     repeatable: Repeat::No,

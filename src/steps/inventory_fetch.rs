@@ -10,7 +10,7 @@ use uuid::Uuid;
 pub(super) static STEP: StepDef = StepDef {
     name: "inventory.fetch",
     doc: "Fetches a folder and returns it in one form, whichever way it came: by a capability where \
-          one is granted, else by UDP. Entries are sorted by id, so that two answers compare.",
+          one is granted (as a resource, where only that is), else by UDP. Entries are sorted by id, so that two answers compare.",
     keys: &[
         need("folder", Kind::Text, "the folder's id"),
         key("owner", Kind::Text, "whose it is, for the library; the agent's own if left out"),
@@ -20,7 +20,7 @@ pub(super) static STEP: StepDef = StepDef {
         key("gone", Kind::Flag, "there should be no such folder: an answer with it is the failure"),
     ],
     returns: Returns::Members(&[
-        ("via", "http or udp"),
+        ("via", "http, ais or udp"),
         ("folder_id", "the folder's id, as the grid says"),
         ("owner_id", "whose it is, as the grid says"),
         ("version", "its version"),
@@ -119,7 +119,7 @@ fn described(fetched: &Fetched) -> Value {
     ids.dedup();
     let sizes = fetched.datagrams.iter().map(|size| Value::integer(*size as i64));
     Value::map([
-        ("via", Value::string(if fetched.by_udp { "udp" } else { "http" })),
+        ("via", Value::string(fetched.via.word())),
         ("folder_id", Value::Uuid(fetched.folder)),
         ("owner_id", Value::Uuid(fetched.owner)),
         ("version", Value::integer(fetched.version)),

@@ -111,6 +111,9 @@ pub(super) fn derived(members: &[(String, Value)]) -> Value {
     let own = skeleton::derived(member("inventory-root"), member("inventory-skeleton"));
     let library = skeleton::derived(member("inventory-lib-root"), member("inventory-skel-lib"));
     let mut derived = vec![("inventory".to_owned(), own), ("library".to_owned(), library)];
+    if let Some(seed) = member("seed_capability").and_then(Value::as_text) {
+        derived.push(("stranger".into(), Value::String(stranger(&seed))));
+    }
     if let (Some(x), Some(y)) = (metres("region_x"), metres("region_y")) {
         let handle = u64::from(x) << 32 | u64::from(y);
         let size = |name| Value::integer(metres(name).unwrap_or(256));
@@ -121,6 +124,19 @@ pub(super) fn derived(members: &[(String, Value)]) -> Value {
     Value::Map(derived)
 }
 
+/// A seed capability's URL with another id in it: one that was never handed out. The id is the
+/// longest run of hex digits and hyphens; its decimal digits become others.
+fn stranger(seed: &str) -> String {
+    let is_id = |c: char| c.is_ascii_hexdigit() || c == '-';
+    let runs = seed.split(|c| !is_id(c));
+    let id = runs.max_by_key(|run| run.len()).unwrap_or_default();
+    let another = id.chars().map(|c| match c.to_digit(10) {
+        Some(digit) => char::from_digit((digit + rand::random_range(1..10)) % 10, 10).unwrap_or(c),
+        None => c,
+    });
+    seed.replacen(id, &another.collect::<String>(), 1)
+}
+
 /// A wrong password does not become right: asking again would only lock the account. And a login
 /// that succeeded is what it is: another one would be refused for its sake.
 pub(super) fn hopeless(reply: &Value) -> bool {
@@ -128,4 +144,18 @@ pub(super) fn hopeless(reply: &Value) -> bool {
         reply.get(member).and_then(Value::as_text).as_deref() == Some(what)
     };
     says("reason", "key") || says("login", "true")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stranger;
+
+    #[test]
+    fn a_stranger_differs_from_the_seed_in_its_id_only() {
+        let seed = "http://127.0.0.1:9000/CAPS/67153d5b-3659-4a4e-b3a3-7d5c44a2b7c10000/";
+        let other = stranger(seed);
+        assert_ne!(other, seed);
+        assert_eq!(other.len(), seed.len());
+        assert!(other.starts_with("http://127.0.0.1:9000/CAPS/") && other.ends_with('/'));
+    }
 }

@@ -22,6 +22,7 @@ mod inventory_fetch;
 mod inventory_restore;
 mod inventory_tree;
 mod llsd_parse;
+mod login_any;
 mod login_llsd;
 mod login_xmlrpc;
 mod region_find;
@@ -55,6 +56,7 @@ use std::time::Duration;
 pub const STEPS: &[&StepDef] = &[
     &login_xmlrpc::STEP,
     &login_llsd::STEP,
+    &login_any::STEP,
     &session_enter::STEP,
     &session_logout::STEP,
     &caps_seed::STEP,
@@ -109,6 +111,16 @@ pub enum Kind {
     Table,
     /// The name of a message of the template.
     Message,
+    /// An array of names of messages of the template.
+    Messages,
+    /// The name of an event.
+    Event,
+    /// An array of names of events.
+    Events,
+    /// The name of a capability.
+    Capability,
+    /// An array of names of capabilities.
+    Capabilities,
     /// Anything.
     Any,
 }
@@ -124,6 +136,11 @@ impl Kind {
             Self::Texts => "an array of texts",
             Self::Table => "a table",
             Self::Message => "the name of a message of the template",
+            Self::Messages => "an array of names of messages of the template",
+            Self::Event => "the name of an event",
+            Self::Events => "an array of names of events",
+            Self::Capability => "the name of a capability",
+            Self::Capabilities => "an array of names of capabilities",
             Self::Any => "a value",
         }
     }
@@ -227,6 +244,12 @@ pub const COMMON_KEYS: &[Key] = &[
          blocks the case",
     ),
     key("level", Kind::Text, "must, should or may, where it differs from the requirement's"),
+    key(
+        "control",
+        Kind::Text,
+        "the id of a step that sees the same thing work; what this one proves is judged only if \
+         that one succeeds. \"alive\": that whoever is watched is there is enough",
+    ),
     key("stop", Kind::Flag, "a failed expectation ends the case here"),
     key("eventually", Kind::Flag, "repeat until the expectations hold or the time is over"),
 ];

@@ -10,7 +10,7 @@ pub(super) static STEP: StepDef = StepDef {
     doc: "Waits until each of these messages has come on a circuit, and checks that the simulator \
           numbered the first of each in this order.",
     keys: &[
-        need("messages", Kind::Texts, "message names in the order expected"),
+        need("messages", Kind::Messages, "message names in the order expected"),
         key("circuit", Kind::Text, "the circuit; where the avatar stands if left out"),
     ],
     returns: Returns::Members(&[("sequences", "the number of the first of each")]),

@@ -1,6 +1,6 @@
 //! What only shows when everything is read: citations, references, types, needs.
 
-use super::model::{Action, Case, Procedure, Step};
+use super::model::{ALIVE, Action, Case, OwnNames, Procedure, Step};
 use super::references::{BUILT_IN, Piece, pieces};
 use super::{Diagnostic, Library, Node, NodeKind, template_check};
 use crate::proto::template::Template;
@@ -65,6 +65,7 @@ fn called(step: &Step) -> Option<&str> {
 fn case(library: &Library, template: &Template, case: &Case, mistakes: &mut Vec<Diagnostic>) {
     let mut check = Check::new(library, template, mistakes);
     check.actors = case.actors.clone();
+    check.own = case.own.clone();
     check.columns = case.row.as_ref().map(|row| match row {
         crate::value::Value::Map(members) => members.iter().map(|(k, _)| k.clone()).collect(),
         _ => Vec::new(),
@@ -108,6 +109,8 @@ struct Check<'a> {
     params: Option<Vec<&'a str>>,
     columns: Option<Vec<String>>,
     used_columns: HashSet<String>,
+    /// Names that the file declares as its own.
+    own: Arc<OwnNames>,
 }
 
 impl<'a> Check<'a> {
@@ -125,6 +128,7 @@ impl<'a> Check<'a> {
             params: None,
             columns: None,
             used_columns: HashSet::new(),
+            own: Arc::default(),
         }
     }
 
@@ -132,7 +136,30 @@ impl<'a> Check<'a> {
         self.mistakes.push(Diagnostic::new(&step.source, span, what));
     }
 
+    /// Every `control` names a step, and every absence that proves something has one.
+    fn controls(&mut self, steps: &'a [Step]) {
+        for step in steps {
+            match &step.control {
+                Some(id) if id == ALIVE || steps.iter().any(|s| s.id.as_ref() == Some(id)) => {}
+                Some(id) => {
+                    let known = steps.iter().filter_map(|step| step.id.as_deref());
+                    let what =
+                        format!("`control`: {}", unknown("step id", id, known.chain([ALIVE])));
+                    self.wrong(step, step.span.clone(), what);
+                }
+                None if step.proves_absence() => {
+                    let what = "what does not come proves something only beside the same thing \
+                                seen to work: name that step by `control`, or say \"alive\" where \
+                                it is enough that whoever is watched is there";
+                    self.wrong(step, step.span.clone(), what);
+                }
+                None => {}
+            }
+        }
+    }
+
     fn steps(&mut self, steps: &'a [Step]) {
+        self.controls(steps);
         for step in steps {
             self.step(step);
             if let Some(id) = &step.id {
@@ -165,7 +192,7 @@ impl<'a> Check<'a> {
         match &step.action {
             Action::Step(def) => {
                 self.arguments(step, def);
-                for (span, what) in template_check::step(step, def, self.template) {
+                for (span, what) in template_check::step(step, def, self.template, &self.own) {
                     self.wrong(step, span, what);
                 }
                 if step.eventually && matches!(def.repeatable, Repeat::No) {
@@ -214,11 +241,13 @@ impl<'a> Check<'a> {
             let whole = node.text().is_some_and(|text| text.starts_with("${"));
             let fits = whole
                 || match key.kind {
-                    Kind::Text | Kind::Message => node.text().is_some(),
+                    Kind::Text | Kind::Message | Kind::Event | Kind::Capability => {
+                        node.text().is_some()
+                    }
                     Kind::Integer => matches!(node.kind, NodeKind::Integer(_)),
                     Kind::Flag => node.flag().is_some(),
                     Kind::Time => node.text().and_then(parse_time).is_some(),
-                    Kind::Texts => {
+                    Kind::Texts | Kind::Messages | Kind::Events | Kind::Capabilities => {
                         matches!(node.kind, NodeKind::Array(_))
                             && node.items().iter().all(|item| item.text().is_some())
                     }

@@ -1,6 +1,8 @@
 //! From a TOML tree to suites, cases and steps. Mistakes are collected, never the end.
 
-use super::model::{Action, Case, Effects, Expectation, Procedure, SessionUse, Step, Suite};
+use super::model::{
+    Action, Case, Effects, Expectation, OwnNames, Procedure, SessionUse, Step, Suite,
+};
 use super::reader::Reader;
 use super::{Diagnostic, Node, NodeKind, Source, rows};
 use crate::steps::{self, COMMON_KEYS};
@@ -13,10 +15,14 @@ use std::time::Duration;
 pub(super) fn suite(source: &Arc<Source>, mistakes: &mut Vec<Diagnostic>) -> Option<Suite> {
     let root = Node::parse(source, mistakes)?;
     let mut reader = Reader { source, mistakes };
-    reader.known(&root, "a suite", &["title", "tags", "needs", "case"]);
+    reader.known(&root, "a suite", &["title", "tags", "needs", "events", "capabilities", "case"]);
     let title = reader.required(&root, "title", "a suite");
     let tags = reader.texts(&root, "tags");
     let needs = reader.texts(&root, "needs");
+    let own = Arc::new(OwnNames {
+        events: reader.texts(&root, "events"),
+        capabilities: reader.texts(&root, "capabilities"),
+    });
     let path = source.path.trim_end_matches(".toml");
     let id = path.rsplit_once("suites/").map_or(path, |(_, id)| id).to_owned();
     let mut cases = Vec::new();
@@ -25,7 +31,8 @@ pub(super) fn suite(source: &Arc<Source>, mistakes: &mut Vec<Diagnostic>) -> Opt
         reader.wrong(root.span.start..root.span.start, "a suite needs at least one `[[case]]`");
     }
     for table in tables {
-        cases.extend(case(&mut reader, table, &id, &tags, &needs).into_iter().map(Arc::new));
+        let all = case(&mut reader, table, &id, &tags, &needs);
+        cases.extend(all.into_iter().map(|case| Arc::new(Case { own: own.clone(), ..case })));
     }
     for (n, case) in cases.iter().enumerate() {
         if cases[..n].iter().any(|other| other.id == case.id) {
@@ -112,6 +119,7 @@ fn case(
             row,
             within,
             requirements: citations(steps.iter().chain(&always)),
+            own: Arc::default(),
             steps: steps.clone(),
             always: always.clone(),
             source: reader.source.clone(),
@@ -197,6 +205,7 @@ fn step(reader: &mut Reader<'_>, table: &Node) -> Option<Step> {
         within: reader.time(table, "within"),
         requirements: reader.text_or_texts(table, "requirement"),
         level: reader.level(table),
+        control: reader.text(table, "control"),
         stop: reader.flag(table, "stop"),
         eventually: reader.flag(table, "eventually"),
         expect: expectations(reader, table),

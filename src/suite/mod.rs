@@ -16,7 +16,9 @@ mod template_check;
 
 pub use diagnostic::{Diagnostic, Source};
 pub use files::{Files, shipped_profile};
-pub use model::{Action, Case, Effects, Expectation, Procedure, SessionUse, Step, Suite, Tag};
+pub use model::{
+    ALIVE, Action, Case, Effects, Expectation, Procedure, SessionUse, Step, Suite, Tag,
+};
 pub use node::{Node, NodeKind};
 pub use profile::{Known, Profile};
 pub(crate) use reader::Reader;

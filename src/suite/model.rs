@@ -1,6 +1,6 @@
 //! What a suite is, once read.
 
-use super::{Level, Node, Source};
+use super::{Level, Node, NodeKind, Source};
 use crate::steps::StepDef;
 use crate::tamper::Rule;
 use crate::value::{Path, Predicate, Value};
@@ -32,6 +32,15 @@ pub enum Effects {
     Write,
     /// It may disturb others: malformed packets, kicked sessions.
     Disrupt,
+}
+
+/// Names that a file declares as its own, since nobody else knows them.
+#[derive(Clone, Debug, Default)]
+pub struct OwnNames {
+    /// Events.
+    pub events: Vec<String>,
+    /// Capabilities.
+    pub capabilities: Vec<String>,
 }
 
 /// Whether a case needs a session of its own.
@@ -72,6 +81,8 @@ pub struct Case {
     pub always: Vec<Step>,
     /// The requirements it cites, in order of first citation.
     pub requirements: Vec<String>,
+    /// Names that its file declares as its own.
+    pub own: Arc<OwnNames>,
     /// The file it stands in.
     pub source: Arc<Source>,
     /// Its place in the file.
@@ -104,6 +115,8 @@ pub struct Step {
     pub requirements: Vec<String>,
     /// The level where it differs from the requirement's.
     pub level: Option<Level>,
+    /// The step that sees the same thing work, by its id.
+    pub control: Option<String>,
     /// A failed expectation ends the case.
     pub stop: bool,
     /// Repeat until the expectations hold.
@@ -116,7 +129,18 @@ pub struct Step {
     pub span: Range<usize>,
 }
 
+/// What `control` names where no step needs to.
+pub const ALIVE: &str = "alive";
+
 impl Step {
+    /// Whether it proves something by what does not come.
+    pub fn proves_absence(&self) -> bool {
+        let flag = |key: &str| self.args.get(key).and_then(Node::flag) == Some(true);
+        let none = self.args.get("count").is_some_and(|n| matches!(n.kind, NodeKind::Integer(0)));
+        let cites = !self.requirements.is_empty();
+        cites && (flag("never") || flag("gone") || none)
+    }
+
     /// The step's name as `do` gives it.
     pub fn name(&self) -> &str {
         match &self.action {

@@ -17,6 +17,8 @@ pub struct Known {
     pub source: String,
     /// What the failure says: a part of what was received. Another failure still fails.
     pub signature: String,
+    /// It comes and goes: where it holds, the profile is not stale.
+    pub sometimes: bool,
 }
 
 /// What is known of a kind of grid.
@@ -28,7 +30,7 @@ pub struct Profile {
     pub known: Vec<Known>,
 }
 
-const KEYS: [&str; 5] = ["case", "requirement", "reason", "source", "signature"];
+const KEYS: [&str; 6] = ["case", "requirement", "reason", "source", "signature", "sometimes"];
 
 impl Profile {
     /// Reads a profile and holds it against the library.
@@ -88,5 +90,12 @@ fn known(entry: &Node, library: &Library) -> Result<Known, (String, String)> {
         let what = "an empty signature would fit any failure".to_owned();
         return Err(("signature".into(), what));
     }
-    Ok(Known { case, requirement, reason: text("reason")?, source: text("source")?, signature })
+    let sometimes = match entry.get("sometimes") {
+        None => false,
+        Some(node) => node.flag().ok_or_else(|| {
+            ("sometimes".to_owned(), "`sometimes` takes true or false".to_owned())
+        })?,
+    };
+    let (reason, source) = (text("reason")?, text("source")?);
+    Ok(Known { case, requirement, reason, source, signature, sometimes })
 }

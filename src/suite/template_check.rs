@@ -1,7 +1,8 @@
 //! What a suite says of messages, held against the template.
 
 use super::Node;
-use super::model::Step;
+use super::model::{OwnNames, Step};
+use crate::proto::names::{CAPABILITIES, EVENTS};
 use crate::proto::template::{MessageDef, Template};
 use crate::steps::{Kind, Returns, StepDef, field_complaints};
 use crate::value::unknown;
@@ -10,8 +11,34 @@ use std::sync::Arc;
 
 type Complaint = (Range<usize>, String);
 
+/// What is wrong with a name, if anything.
+type Complain = fn(&Template, &OwnNames, &str) -> Option<String>;
+
 pub(super) fn unknown_message(template: &Template, name: &str) -> String {
     unknown("message", name, template.messages().iter().map(|m| &*m.name))
+}
+
+fn message(template: &Template, _: &OwnNames, name: &str) -> Option<String> {
+    template.message(name).is_none().then(|| unknown_message(template, name))
+}
+
+/// Every message may come as an event; some events are nothing else.
+fn event(template: &Template, own: &OwnNames, name: &str) -> Option<String> {
+    let messages = template.messages().iter().map(|message| &*message.name);
+    let mut known = messages.chain(EVENTS.iter().copied()).chain(own.events.iter().map(|e| &**e));
+    let what = (!known.clone().any(|known| known == name)).then(|| {
+        // What grids tell as events is likelier meant than one of hundreds of messages.
+        let near = unknown("event", name, EVENTS.iter().copied());
+        if near.contains("did you mean") { near } else { unknown("event", name, &mut known) }
+    });
+    what.map(|what| format!("{what} An event of your own is declared by `events` of the file"))
+}
+
+fn capability(_: &Template, own: &OwnNames, name: &str) -> Option<String> {
+    let known = CAPABILITIES.iter().copied().chain(own.capabilities.iter().map(|c| &**c));
+    let what =
+        (!known.clone().any(|known| known == name)).then(|| unknown("capability", name, known));
+    what.map(|what| format!("{what} One of your own is declared by `capabilities` of the file"))
 }
 
 /// The message a step names, where it names one plainly.
@@ -19,21 +46,30 @@ pub(super) fn message_of<'t>(step: &Step, template: &'t Template) -> Option<&'t 
     template.message(step.args.get("message")?.text()?)
 }
 
-/// Mistakes about messages, blocks, fields and their types.
-pub(super) fn step(step: &Step, def: &StepDef, template: &Template) -> Vec<Complaint> {
+/// Mistakes about messages, blocks, fields and their types, events and capabilities.
+pub(super) fn step(
+    step: &Step,
+    def: &StepDef,
+    template: &Template,
+    own: &OwnNames,
+) -> Vec<Complaint> {
     let mut found = Vec::new();
-    for key in def.keys.iter().filter(|key| key.kind == Kind::Message) {
+    for key in def.keys {
         let Some(node) = step.args.get(key.name) else { continue };
-        let Some(name) = node.text().filter(|name| !name.contains("${")) else { continue };
-        if template.message(name).is_none() {
-            found.push((node.span.clone(), unknown_message(template, name)));
-        }
-    }
-    if def.name == "udp.order" {
-        for node in step.args.get("messages").map(Node::items).unwrap_or_default() {
-            if let Some(name) = node.text().filter(|name| template.message(name).is_none()) {
-                found.push((node.span.clone(), unknown_message(template, name)));
-            }
+        let named = std::slice::from_ref(node);
+        let (named, complaint): (_, Complain) = match key.kind {
+            Kind::Message => (named, message),
+            Kind::Messages => (node.items(), message),
+            Kind::Event => (named, event),
+            Kind::Events => (node.items(), event),
+            Kind::Capability => (named, capability),
+            Kind::Capabilities => (node.items(), capability),
+            _ => continue,
+        };
+        for node in named {
+            let name = node.text().filter(|name| !name.contains("${"));
+            let what = name.and_then(|name| complaint(template, own, name));
+            found.extend(what.map(|what| (node.span.clone(), what)));
         }
     }
     let Some(message) = message_of(step, template) else { return found };

@@ -1,6 +1,8 @@
 //! Scripted bad servers: an HTTP server that stands between a viewer and a good grid and answers
 //! some requests by itself, and a relay that does the same to circuits.
 
+#![allow(dead_code)]
+
 use gridproof::net::http;
 use std::future::Future;
 use std::io::{Read, Write};
@@ -11,6 +13,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,6 +234,8 @@ impl Middle {
 pub struct Wire {
     pub play: Arc<dyn Fn(Arc<UdpSocket>, SocketAddr) -> Done + Send + Sync>,
     pub attacks: Arc<AtomicUsize>,
+    /// Once this is true, nobody listens any more.
+    dead: watch::Receiver<bool>,
 }
 
 impl Wire {
@@ -237,35 +243,52 @@ impl Wire {
     where
         F: Future<Output = std::io::Result<()>> + Send + 'static,
     {
-        Self { play: Arc::new(move |s, a| Box::pin(play(s, a))), attacks: Arc::default() }
+        let dead = watch::channel(false).1;
+        Self { play: Arc::new(move |s, a| Box::pin(play(s, a))), attacks: Arc::default(), dead }
+    }
+
+    /// A relay that does nothing, and is gone from a moment on.
+    pub fn mortal(dead: watch::Receiver<bool>) -> Self {
+        Self { dead, ..Self::new(|_, _| async { Ok(()) }) }
     }
 
     /// A relay to a simulator; its port.
     async fn start(self, simulator: SocketAddr) -> u16 {
         let front = Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("a free port"));
         let port = front.local_addr().expect("it is bound").port();
+        let mut dead = self.dead.clone();
         tokio::spawn(async move {
-            let mut behind: Vec<(SocketAddr, Arc<UdpSocket>)> = Vec::new();
-            let mut buffer = vec![0; 65_536];
-            while let Ok((size, viewer)) = front.recv_from(&mut buffer).await {
-                let known = behind.iter().find(|(address, _)| *address == viewer);
-                let back = match known {
-                    Some((_, back)) => back.clone(),
-                    None => {
-                        let back = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
-                        let back = Arc::new(back);
-                        behind.push((viewer, back.clone()));
-                        tokio::spawn(pump(back.clone(), front.clone(), viewer));
-                        self.attacks.fetch_add(1, Ordering::Relaxed);
-                        let play = (self.play)(front.clone(), viewer);
-                        tokio::spawn(play);
-                        back
-                    }
-                };
-                let _ = back.send_to(&buffer[..size], simulator).await;
+            tokio::select! {
+                () = self.relay(front, simulator) => {}
+                // A channel whose sender is gone says nothing any more.
+                Ok(_) = dead.wait_for(|dead| *dead) => {}
             }
         });
         port
+    }
+
+    async fn relay(self, front: Arc<UdpSocket>, simulator: SocketAddr) {
+        let mut behind: Vec<(SocketAddr, Arc<UdpSocket>)> = Vec::new();
+        // They end with the relay.
+        let mut tasks = JoinSet::new();
+        let mut buffer = vec![0; 65_536];
+        while let Ok((size, viewer)) = front.recv_from(&mut buffer).await {
+            let known = behind.iter().find(|(address, _)| *address == viewer);
+            let back = match known {
+                Some((_, back)) => back.clone(),
+                None => {
+                    let back = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
+                    let back = Arc::new(back);
+                    behind.push((viewer, back.clone()));
+                    tasks.spawn(pump(back.clone(), front.clone(), viewer));
+                    self.attacks.fetch_add(1, Ordering::Relaxed);
+                    let play = (self.play)(front.clone(), viewer);
+                    tasks.spawn(async move { drop(play.await) });
+                    back
+                }
+            };
+            let _ = back.send_to(&buffer[..size], simulator).await;
+        }
     }
 }
 

@@ -1,0 +1,25 @@
+//! `login.any`: a session, by whichever form of login there is.
+
+use super::{Failure, Kind, Repeat, Returns, StepDef, args, key};
+use crate::value::Value;
+use std::time::Duration;
+
+pub(super) static STEP: StepDef = StepDef {
+    name: "login.any",
+    doc: "Logs in as a viewer does, by XML-RPC or, where the grid does not speak it, as LLSD, trying \
+          again past a stale session. Returns the login's members.",
+    keys: &[key("start", Kind::Text, "the start location; `last` if left out")],
+    returns: Returns::Open("the login's members"),
+    within: Duration::from_secs(30),
+    repeatable: Repeat::No,
+    watches: args::nothing,
+    run: |call| {
+        Box::pin(async move {
+            let start = call.args.text("start").unwrap_or_else(|| "last".into());
+            match call.viewer.log_in(&start, call.within).await {
+                Ok(members) => Ok(Value::from(&members)),
+                Err(error) => Err(Failure::missing("logging in", "a session", error.to_string())),
+            }
+        })
+    },
+};
