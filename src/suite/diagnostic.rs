@@ -5,12 +5,19 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// A file's path and text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Source {
     /// The path as people know it.
     pub path: String,
     /// The text.
     pub text: String,
+}
+
+/// Without the text: every step holds its source.
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Source({})", self.path)
+    }
 }
 
 impl Source {

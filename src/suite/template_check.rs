@@ -31,14 +31,23 @@ fn event(template: &Template, own: &OwnNames, name: &str) -> Option<String> {
         let near = unknown("event", name, EVENTS.iter().copied());
         if near.contains("did you mean") { near } else { unknown("event", name, &mut known) }
     });
-    what.map(|what| format!("{what} An event of your own is declared by `events` of the file"))
+    what.map(|what| or_declared(what, "events"))
 }
 
 fn capability(_: &Template, own: &OwnNames, name: &str) -> Option<String> {
     let known = CAPABILITIES.iter().copied().chain(own.capabilities.iter().map(|c| &**c));
     let what =
         (!known.clone().any(|known| known == name)).then(|| unknown("capability", name, known));
-    what.map(|what| format!("{what} One of your own is declared by `capabilities` of the file"))
+    what.map(|what| or_declared(what, "capabilities"))
+}
+
+/// What to do about a name that is nobody's mistake.
+fn or_declared(what: String, key: &str) -> String {
+    let hint = format!("name of your own stands in `{key}` at the head of the file");
+    match what.ends_with('?') {
+        true => format!("{what} A {hint}"),
+        false => format!("{what}; a {hint}"),
+    }
 }
 
 /// The message a step names, where it names one plainly.
