@@ -1,9 +1,11 @@
 //! `gridproof list`.
 
 use super::{Failed, TemplateArgs, library, say, split_selection, template};
-use crate::suite::{Level, Selection};
+use crate::suite::{Level, Library, Selection};
+use crate::value::unknown;
 use clap::Args;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 /// Arguments of `list`, and the selection of `run`.
 #[derive(Args, Debug, Clone, Default)]
@@ -42,6 +44,20 @@ impl SelectArgs {
     }
 }
 
+/// A tag that no case has is a mistake.
+pub(super) fn every_tag_counts(select: &SelectArgs, library: &Library) -> Result<(), Failed> {
+    let known: BTreeSet<&str> =
+        library.cases().flat_map(|case| &case.tags).map(String::as_str).collect();
+    match select.tag.iter().chain(&select.not_tag).find(|tag| !known.contains(tag.as_str())) {
+        None => Ok(()),
+        Some(tag) => {
+            let all: Vec<&str> = known.iter().copied().collect();
+            let what = unknown("tag", tag, all.iter().copied());
+            Err((2, format!("{what}; there are {}", all.join(", "))))
+        }
+    }
+}
+
 /// Arguments of `list`.
 #[derive(Args, Debug)]
 pub struct ListArgs {
@@ -58,6 +74,7 @@ pub(super) fn run(args: ListArgs) -> Result<u8, Failed> {
     let template = template(&args.template)?;
     let (_, paths) = split_selection(&args.select.selection);
     let library = library(&paths, &template, false)?;
+    every_tag_counts(&args.select, &library)?;
     let cases = args.select.selection(&paths).choose(&library);
     let level = |case: &crate::suite::Case| {
         let cited = case.requirements.iter().filter_map(|id| library.catalogue.get(id));

@@ -218,6 +218,12 @@ fn split_selection(selection: &[String]) -> (Vec<String>, Vec<PathBuf>) {
     (selection.to_vec(), paths)
 }
 
+/// `; did you mean …?`, where a known name is near.
+fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let told = crate::value::unknown("name", name, known);
+    told.split_once("; ").map(|(_, near)| format!("; {near}")).unwrap_or_default()
+}
+
 /// Told before anything runs: a report that cannot be written is of no use afterwards.
 fn writable(path: &std::path::Path) -> Result<(), Failed> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty());

@@ -1,7 +1,7 @@
 //! `gridproof mutants`.
 
 use super::signals::Signals;
-use super::{Failed, World, library, mistakes_text, say, write_report};
+use super::{Failed, World, library, mistakes_text, near, say, write_report};
 use crate::proof::{Mutant, Mutants, Prepared, Prover, Run, Unproven, shipped_sources};
 use crate::proto::template::Template;
 use crate::report;
@@ -123,7 +123,10 @@ fn choose(selection: &[String], prepared: &mut Prepared) -> Result<(), Failed> {
     }
     for name in selection {
         if !prepared.mutants.iter().any(|mutant| matches(name, mutant)) {
-            let what = format!("`{name}` matches no mutant; `gridproof mutants --list` shows all");
+            let ids = prepared.mutants.iter().map(|mutant| mutant.id.as_str());
+            let near = near(name, ids);
+            let what =
+                format!("`{name}` matches no mutant{near} (`gridproof mutants --list` shows all)");
             return Err((4, what));
         }
     }

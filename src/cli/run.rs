@@ -1,9 +1,11 @@
 //! `gridproof run`.
 
-use super::list::SelectArgs;
+use super::list::{SelectArgs, every_tag_counts};
 use super::signals::Signals;
 use super::target::{TargetArgs, target};
-use super::{Failed, TemplateArgs, World, library, say, split_selection, template, write_report};
+use super::{
+    Failed, TemplateArgs, World, library, near, say, split_selection, template, write_report,
+};
 use crate::proto::template::Template;
 use crate::report::{self, Progress};
 use crate::runner::{Engine, NotReady, Options, RunRecord, Target, preflight, reference_grid};
@@ -79,6 +81,7 @@ pub(super) fn run(world: &World, args: RunArgs) -> Result<u8, Failed> {
     let target = target(world, &args.target)?;
     let profile = profile(&args, target.as_ref(), &library, world)?;
     super::both_writable([("--junit", &args.junit), ("--json", &args.json)])?;
+    every_tag_counts(&args.select, &library)?;
     for name in &args.select.selection {
         every_name_counts(name, &library, &paths)?;
     }
@@ -274,10 +277,7 @@ fn every_name_counts(name: &str, library: &Library, paths: &[PathBuf]) -> Result
         false => {
             let ids = library.cases().map(|case| case.id.as_str());
             let suites = library.suites.iter().map(|suite| suite.id.as_str());
-            let near = unknown("case", name, suites.chain(ids))
-                .split_once("; ")
-                .map(|(_, near)| format!("; {near}"));
-            let near = near.unwrap_or_default();
+            let near = near(name, suites.chain(ids));
             Err((4, format!("`{name}` matches no case{near} (`gridproof list` shows them all)")))
         }
     }

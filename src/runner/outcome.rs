@@ -74,7 +74,7 @@ pub const EXIT: &[(u8, &str)] = &[
     (0, "conformant"),
     (1, "not conformant"),
     (2, "usage, or a mistake in a suite, profile or credentials file"),
-    (3, "the grid cannot be reached, or no account can log in"),
+    (3, "no grid there or it went away, an account cannot log in, a region is not as named"),
     (4, "nothing was selected, or nothing ran"),
     (5, "the profile is stale: what it says is broken holds now"),
     (6, "interrupted, or the record is incomplete"),
