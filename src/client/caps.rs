@@ -7,7 +7,7 @@ use crate::proto::seed;
 use std::time::Duration;
 
 /// What a viewer of our kind asks the seed for.
-pub const WANTED: [&str; 18] = [
+const WANTED: [&str; 18] = [
     "EventQueueGet",
     "SimulatorFeatures",
     "GetDisplayNames",
@@ -29,6 +29,11 @@ pub const WANTED: [&str; 18] = [
 ];
 
 impl Viewer {
+    /// Asks the seed for all that a viewer of our kind wants.
+    pub async fn ask_seed_for_all(&mut self, within: Duration) -> Result<Reply, HttpError> {
+        self.ask_seed(&WANTED, within).await
+    }
+
     /// Asks the seed for capabilities and keeps what it grants.
     pub async fn ask_seed(&mut self, names: &[&str], within: Duration) -> Result<Reply, HttpError> {
         let url = self.session.as_ref().map(|s| s.seed.clone()).unwrap_or_default();

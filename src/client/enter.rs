@@ -1,6 +1,5 @@
 //! Circuits, and the whole way from a login reply to an avatar in the world.
 
-use super::caps::WANTED;
 use super::{LoginError, ROOT, Source, Viewer, What};
 use crate::net::udp::{Link, LinkOptions, Seen};
 use crate::proto::circuit::{Config, SendOptions, Sequence};
@@ -134,7 +133,7 @@ impl Viewer {
     /// The whole way: login, seed, circuit, movement, handshake, event queue.
     pub async fn enter(&mut self, start: &str, within: Duration) -> Result<Llsd, EnterError> {
         let members = self.log_in(start, within).await?;
-        let seed = self.ask_seed(&WANTED, within).await;
+        let seed = self.ask_seed_for_all(within).await;
         let seed = seed.map_err(|error| EnterError::Seed(error.to_string()))?;
         if seed.status != 200 {
             return Err(EnterError::Seed(format!("status {}", seed.status)));

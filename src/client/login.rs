@@ -121,6 +121,7 @@ impl Viewer {
                 HttpRequest::post(url, llsd::CONTENT_TYPE, llsd::to_xml(&request.to_llsd()))
             }
         };
+        let http = HttpRequest { alone: true, ..http };
         let who = [request.text("first"), request.text("last")].map(Option::unwrap_or_default);
         let text = format!("{method} as {} {}", who[0], who[1]);
         // Nobody closes the semaphore: there is always a turn, sooner or later.

@@ -1,7 +1,6 @@
 //! Following an avatar to another region, by teleport or on foot.
 
 use super::Viewer;
-use super::caps::WANTED;
 use super::enter::{EnterError, agent_message};
 use crate::net::Channel;
 use crate::proto::llsd::Llsd;
@@ -83,7 +82,7 @@ impl Viewer {
         }
         self.root = circuit.to_owned();
         self.tell(circuit, movement, true).await;
-        let seed = self.ask_seed(&WANTED, within).await;
+        let seed = self.ask_seed_for_all(within).await;
         seed.map_err(|error| EnterError::Seed(error.to_string()))?;
         let arrived = self.hear_since(since, circuit, "AgentMovementComplete", within).await;
         let arrived = arrived.ok_or(EnterError::Silence("AgentMovementComplete"))?;

@@ -34,7 +34,8 @@ pub use oddity::{UNKNOWN_EVENT, is_odd};
 pub use policy::Policy;
 pub use witness::{Heard, Received, What, Witness};
 
-use crate::net::{server, udp};
+use crate::net::port::Port;
+use crate::net::server;
 use crate::proto::template::Template;
 use inventory::Inventories;
 use region::Order;
@@ -155,7 +156,7 @@ impl Grid {
         let mut ports = Vec::new();
         let mut regions = Vec::new();
         for region in &config.regions {
-            let port = udp::Port::bind(SocketAddr::new(http.ip(), region.port)).await?;
+            let port = Port::bind(SocketAddr::new(http.ip(), region.port)).await?;
             let udp_port = port.address()?.port();
             regions.push(RunningRegion {
                 name: region.name.clone(),

@@ -3,7 +3,7 @@
 use super::circuits::Circuits;
 use super::witness::{Visitor, What};
 use super::{Shared, messages};
-use crate::net::udp::Port;
+use crate::net::port::Port;
 use crate::proto::circuit::Event;
 use crate::proto::message::Message;
 use std::sync::Arc;

@@ -59,6 +59,9 @@ pub struct Request {
     pub body: Option<Vec<u8>>,
     /// Ask from [`ELSEWHERE`], not from the address that everything else comes from.
     pub elsewhere: bool,
+    /// Ask on a connection of its own: one that was kept may be closed at the other end, and what
+    /// must not be asked twice cannot be asked again then.
+    pub alone: bool,
 }
 
 /// A second address of this machine, for grids on loopback.
@@ -93,28 +96,15 @@ pub fn authority(url: &str) -> Option<String> {
 
 /// A client; clones share its connections.
 #[derive(Clone, Debug)]
-pub struct Client(reqwest::Client);
+pub struct Client {
+    keeping: reqwest::Client,
+    alone: reqwest::Client,
+}
 
 impl Client {
     /// A client of its own.
     pub fn new() -> Self {
-        Self::from(None)
-    }
-
-    fn from(address: Option<std::net::IpAddr>) -> Self {
-        static PROVIDER: OnceLock<()> = OnceLock::new();
-        PROVIDER.get_or_init(|| {
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .local_address(address)
-            .pool_idle_timeout(Duration::from_secs(5))
-            .connect_timeout(Duration::from_secs(10))
-            .user_agent(concat!("gridproof/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Self(client.expect("the TLS provider was installed just above"))
+        Self { keeping: client(None, usize::MAX), alone: client(None, 0) }
     }
 
     /// Asks, and reads the whole answer.
@@ -135,11 +125,12 @@ impl Client {
         let method = request.method.as_deref().unwrap_or(default);
         let method = reqwest::Method::from_bytes(method.as_bytes())
             .map_err(|_| HttpError::Broken(format!("`{method}` is not an HTTP method")))?;
-        let client = match request.elsewhere {
-            true => Self::from(Some(ELSEWHERE)),
-            false => self.clone(),
+        let client = match (request.elsewhere, request.alone) {
+            (true, _) => client(Some(ELSEWHERE), 0),
+            (false, true) => self.alone.clone(),
+            (false, false) => self.keeping.clone(),
         };
-        let mut builder = client.0.request(method, url);
+        let mut builder = client.request(method, url);
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }
@@ -167,6 +158,23 @@ impl Default for Client {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn client(address: Option<std::net::IpAddr>, kept: usize) -> reqwest::Client {
+    static PROVIDER: OnceLock<()> = OnceLock::new();
+    PROVIDER.get_or_init(|| {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .local_address(address)
+        .pool_idle_timeout(Duration::from_secs(5))
+        .pool_max_idle_per_host(kept)
+        .connect_timeout(Duration::from_secs(10))
+        .user_agent(concat!("gridproof/", env!("CARGO_PKG_VERSION")))
+        .build();
+    client.expect("the TLS provider was installed just above")
 }
 
 /// The innermost cause says what happened; the outer ones repeat the URL, which is a secret.

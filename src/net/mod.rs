@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod http;
 pub mod mending;
+pub mod port;
 pub mod reach;
 pub mod server;
 pub mod timeline;

@@ -1,68 +1,18 @@
-//! A UDP socket, and the driver that runs one client circuit on it.
+//! The driver that runs one client circuit on a UDP socket.
 
+use super::port::Port;
 use super::{Channel, Clock, Mending, Timeline};
 use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions, Sequence};
-use crate::proto::message::{Decoder, Field, Flags, Header, MAX_DATAGRAM, Message, datagram_row};
+use crate::proto::message::{Decoder, Field, Flags, Header, Message, datagram_row};
 use crate::proto::template::Template;
 use crate::tamper::{Direction, Tamper};
-use socket2::SockRef;
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
-
-/// A bound UDP socket.
-#[derive(Debug)]
-pub struct Port(UdpSocket);
-
-/// What a socket may hold before it is read, in bytes; the system may allow less. Its usual room
-/// is for some 160 small datagrams, which a region full of avatars sends while a machine is busy.
-const ROOM: usize = 4 << 20;
-
-impl Port {
-    /// Binds a socket.
-    pub async fn bind(address: SocketAddr) -> std::io::Result<Self> {
-        let socket = UdpSocket::bind(address).await?;
-        // With less room more is lost, as a wire would lose it: no reason to give up.
-        let _ = SockRef::from(&socket).set_recv_buffer_size(ROOM);
-        Ok(Self(socket))
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> std::io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-
-    /// The next datagram and its sender.
-    pub async fn receive(&self) -> std::io::Result<(Vec<u8>, SocketAddr)> {
-        thread_local! {
-            /// Room for the largest datagram; one for each thread, not one for each socket.
-            static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_DATAGRAM]);
-        }
-        loop {
-            self.0.readable().await?;
-            let received = BUFFER.with_borrow_mut(|buffer| {
-                let (len, from) = self.0.try_recv_from(buffer)?;
-                Ok::<_, std::io::Error>((buffer[..len].to_vec(), from))
-            });
-            match received {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                received => return received,
-            }
-        }
-    }
-
-    /// Sends a datagram. A full buffer or a vanished peer loses it, as a wire would.
-    pub async fn send(&self, bytes: &[u8], to: SocketAddr) {
-        let _ = self.0.send_to(bytes, to).await;
-    }
-}
 
 /// What a link saw.
 #[derive(Clone, Debug)]

@@ -185,9 +185,11 @@ impl Scout {
         let login = self.viewer.log_in(&start, within).await;
         login.map_err(|error| self.barred(target, error, region))?;
         // As viewers do; what the seed answers is for the cases to judge.
-        let _ = self.viewer.ask_seed(&["EventQueueGet"], within).await;
+        let _ = self.viewer.ask_seed_for_all(within).await;
         match self.viewer.arrive(within).await {
-            Ok(()) => {}
+            Ok(()) => {
+                self.viewer.start_events();
+            }
             // Whatever is wrong with it, it is there: cases say what.
             Err(_) if self.viewer.links.get(ROOT).is_some_and(|link| link.has_spoken()) => {}
             Err(error) => {

@@ -10,6 +10,8 @@ use tokio::time::Instant;
 const REFUSED: Duration = Duration::from_secs(15);
 /// So is one that is silent for so long, on a grid that is not slow.
 const SILENT: Duration = Duration::from_secs(45);
+/// However fast a grid's timers run, a machine with much to do is silent for a while.
+const LEAST: Duration = Duration::from_secs(5);
 /// Between two questions while all is well.
 const BEAT: Duration = Duration::from_secs(5);
 /// Between two questions while it is not.
@@ -58,6 +60,7 @@ impl Pulse {
     pub async fn beat(&self) -> String {
         self.beating.store(true, Ordering::Relaxed);
         let (refused, silent) = (REFUSED.mul_f64(self.pace.0), SILENT.mul_f64(self.pace.1));
+        let silent = silent.max(LEAST);
         let mut last = Instant::now();
         loop {
             let answer = self.ask().await;
@@ -125,7 +128,7 @@ impl Pulse {
 
     /// What went wrong in asking; nothing if there was an answer, whatever it says.
     async fn ask(&self) -> Option<HttpError> {
-        let within = ANSWER.mul_f64(self.pace.1.max(0.1));
+        let within = ANSWER.mul_f64(self.pace.1.max(0.2));
         self.http.ask(Request::get(&self.login_uri), within).await.err()
     }
 }

@@ -36,6 +36,7 @@ pub(super) static STEP: StepDef = StepDef {
                 headers,
                 body,
                 elsewhere: false,
+                alone: false,
             };
             http_result::asked(call.viewer, &name, request, call.within).await
         })

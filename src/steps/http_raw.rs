@@ -43,7 +43,7 @@ pub(super) static STEP: StepDef = StepDef {
             let url = args.text("url").unwrap_or_default();
             let elsewhere = args.flag("elsewhere").unwrap_or(false);
             let method = args.text("method");
-            let request = Request { method, url, headers, body, elsewhere };
+            let request = Request { method, url, headers, body, elsewhere, alone: false };
             let reply = call.viewer.ask("http.raw", request, call.within).await;
             if let (true, Err(HttpError::Connect(why))) = (elsewhere, &reply) {
                 return Err(Failure::Impossible(format!("cannot ask from {ELSEWHERE}: {why}")));

@@ -200,7 +200,9 @@ impl Middle {
             Asked::Seed
         } else if text.contains("<key>ack</key>") {
             Asked::Events
-        } else if method == "POST" && text.contains("login_to_simulator") {
+        } else if method == "POST"
+            && (text.contains("login_to_simulator") || text.contains("<key>passwd</key>"))
+        {
             Asked::Login
         } else {
             Asked::Other
