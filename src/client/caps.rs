@@ -28,6 +28,9 @@ const WANTED: [&str; 18] = [
     "HomeLocation",
 ];
 
+/// More than any grid grants is not kept.
+const GRANTED: usize = 1024;
+
 impl Viewer {
     /// Asks the seed for all that a viewer of our kind wants.
     pub async fn ask_seed_for_all(&mut self, within: Duration) -> Result<Reply, HttpError> {
@@ -39,8 +42,8 @@ impl Viewer {
         let url = self.session.as_ref().map(|s| s.seed.clone()).unwrap_or_default();
         let request = Request::post(url, seed::CONTENT_TYPE, seed::request(names));
         let reply = self.ask("Seed", request, within).await?;
-        if let Ok(granted) = seed::parse_reply(&reply.body) {
-            for (name, url) in granted {
+        if let Ok(granted) = reply.read(seed::parse_reply).await {
+            for (name, url) in granted.into_iter().take(GRANTED) {
                 self.learn(&format!("{name} URL"), &url);
                 self.caps.retain(|(n, _)| *n != name);
                 self.caps.push((name, url));

@@ -72,7 +72,7 @@ impl Poller {
             let body = PollRequest { ack, done: false }.to_xml();
             let request = Request::post(&self.url, seed::CONTENT_TYPE, body);
             match self.http.ask(request, HOLD).await {
-                Ok(reply) if reply.status == 200 => match PollReply::parse(&reply.body) {
+                Ok(reply) if reply.status == 200 => match reply.read(PollReply::parse).await {
                     Ok(told) => {
                         failures = 0;
                         ack = Some(told.id);

@@ -132,7 +132,7 @@ impl Viewer {
         let call = tokio::spawn(async move {
             let reply = client.ask(http, within).await;
             drop(turn);
-            reply.map(|http| read(form, http))
+            Ok(read(form, reply?).await)
         });
         let exchange = self.pending_login.insert(call).await;
         self.pending_login = None;
@@ -256,16 +256,16 @@ fn members_of(exchange: Exchange) -> Result<Llsd, LoginError> {
 use super::Credentials;
 
 /// Reads an answer in the form of its call.
-fn read(form: Form, http: HttpReply) -> Exchange {
+async fn read(form: Form, http: HttpReply) -> Exchange {
     let mut exchange = Exchange { http, members: None, fault: None, problem: None };
     match form {
-        Form::XmlRpc => match xmlrpc::parse(&exchange.http.body) {
+        Form::XmlRpc => match exchange.http.read(xmlrpc::parse).await {
             Ok(Document::Response(value)) => exchange.members = Some(value.to_llsd()),
             Ok(Document::Fault { code, message }) => exchange.fault = Some((code, message)),
             Ok(Document::Call { .. }) => exchange.problem = Some("an XML-RPC call".into()),
             Err(error) => exchange.problem = Some(error.to_string()),
         },
-        Form::Llsd => match llsd::from_xml(&exchange.http.body) {
+        Form::Llsd => match exchange.http.read(llsd::from_xml).await {
             Ok(members) => exchange.members = Some(members),
             Err(error) => exchange.problem = Some(format!("not LLSD: {error}")),
         },

@@ -2,9 +2,13 @@
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// Bodies beyond this are cut off: what grids send stays far below.
 pub const MAX_BODY: usize = 16 << 20;
+
+/// Reading more than this takes so long that others would wait for it.
+const LARGE: usize = 64 << 10;
 
 /// What a server answered.
 #[derive(Clone, Debug)]
@@ -23,6 +27,22 @@ impl Reply {
     /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// What the body says. A large one is read away from the threads that keep circuits alive,
+    /// and one at a time: read, it takes many times its size.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        parse: impl FnOnce(&[u8]) -> T + Send + 'static,
+    ) -> T {
+        if self.body.len() < LARGE {
+            return parse(&self.body);
+        }
+        static TURN: Semaphore = Semaphore::const_new(1);
+        let _turn = TURN.acquire().await;
+        let body = self.body.clone();
+        let parsed = tokio::task::spawn_blocking(move || parse(&body)).await;
+        parsed.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) static STEP: StepDef = StepDef {
                 session.seed = own;
             }
             let reply = reply.map_err(|error| http_result::unanswered("the seed", error))?;
-            Ok(http_result::value(&reply))
+            Ok(http_result::value(&reply).await)
         })
     },
 };

@@ -39,7 +39,7 @@ pub(super) static STEP: StepDef = StepDef {
                 done =
                     http_result::asked(call.viewer, "the uploader", request, call.within).await?;
             }
-            Ok(Value::map([("begun", http_result::value(&begun)), ("done", done)]))
+            Ok(Value::map([("begun", http_result::value(&begun).await), ("done", done)]))
         })
     },
 };

@@ -34,7 +34,7 @@ pub(super) static STEP: StepDef = StepDef {
             // Told in the grid's own time, so that a case can hold it against real figures.
             let factor = call.viewer.common.time_factor.max(1);
             let elapsed = reply.elapsed * factor;
-            Ok(http_result::value(&crate::net::http::Reply { elapsed, ..reply }))
+            Ok(http_result::value(&crate::net::http::Reply { elapsed, ..reply }).await)
         })
     },
 };

@@ -49,7 +49,7 @@ pub(super) static STEP: StepDef = StepDef {
                 return Err(Failure::Impossible(format!("cannot ask from {ELSEWHERE}: {why}")));
             }
             let reply = reply.map_err(|error| http_result::unanswered("the request", error))?;
-            Ok(http_result::value(&reply))
+            Ok(http_result::value(&reply).await)
         })
     },
 };

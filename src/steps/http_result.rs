@@ -25,18 +25,21 @@ pub(super) async fn asked(
     within: Duration,
 ) -> Result<Value, Failure> {
     let reply = viewer.ask(what, request, within).await;
-    reply.map(|reply| value(&reply)).map_err(|error| unanswered(what, error))
+    match reply {
+        Ok(reply) => Ok(value(&reply).await),
+        Err(error) => Err(unanswered(what, error)),
+    }
 }
 
 /// A reply as a value.
-pub(super) fn value(reply: &Reply) -> Value {
+pub(super) async fn value(reply: &Reply) -> Value {
     let headers = reply.headers.iter().map(|(k, v)| (k.clone(), Value::string(v)));
     let text: String = String::from_utf8_lossy(&reply.body).chars().take(4096).collect();
     Value::map([
         ("status", Value::integer(reply.status)),
         ("content_type", reply.header("content-type").map_or(Value::Undef, Value::string)),
         ("headers", Value::map(headers.collect::<Vec<_>>())),
-        ("body", body(&reply.body)),
+        ("body", reply.read(body).await),
         ("text", Value::String(text)),
         ("size", Value::integer(reply.body.len() as i64)),
         ("ms", Value::Real(reply.elapsed.as_secs_f64() * 1e3)),
