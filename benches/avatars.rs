@@ -8,7 +8,7 @@
 use futures::StreamExt;
 use gridproof::client::Viewer;
 use gridproof::grid::{Account, Grid, GridConfig, RegionConfig};
-use gridproof::net::{Timeline, http};
+use gridproof::net::Timeline;
 use gridproof::proto::template::Template;
 use gridproof::runner::reference_target;
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ async fn main() {
         GridConfig { regions, accounts: Account::numbered(avatars), ..GridConfig::default() };
     let grid = Grid::start(config).await.expect("the grid starts");
     let target = reference_target(&grid);
-    let common = target.common(http::Client::new(), Template::shipped().clone());
+    let common = target.common(Template::shipped().clone());
     let before = resident();
 
     let start = Instant::now();

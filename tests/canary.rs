@@ -7,7 +7,7 @@
 use gridproof::client::Viewer;
 use gridproof::grid::{Account, Faults, Grid, GridConfig, Said};
 use gridproof::net::Timeline;
-use gridproof::net::http::{Client, Request};
+use gridproof::net::http::Request;
 use gridproof::proof::{Mutants, shipped_sources};
 use gridproof::proto::llsd::Llsd;
 use gridproof::proto::login::hash_password;
@@ -203,7 +203,7 @@ async fn no_output_contains_a_secret() {
 async fn no_debug_text_contains_a_secret() {
     let (grid, canaries) = grid(Faults::default()).await;
     let target = reference_target(&grid);
-    let common = target.common(Client::new(), Template::shipped().clone());
+    let common = target.common(Template::shipped().clone());
     let credentials = target.accounts[0].clone();
     let mut viewer = Viewer::new("primary", credentials, common, Timeline::start());
     viewer.enter("last", Duration::from_secs(20)).await.unwrap();

@@ -24,7 +24,7 @@ const WITHIN: Duration = Duration::from_secs(20);
 fn viewer(login_uri: &str, time_factor: u32) -> Viewer {
     let common = Common {
         login_uri: login_uri.to_owned(),
-        http: Client::new(),
+        http: Client::new(gridproof::net::Network::System),
         template: Template::shipped().clone(),
         time_factor,
         time_scale: 1.0,

@@ -22,7 +22,7 @@ async fn grid(config: GridConfig) -> Grid {
 fn viewer(grid: &Grid, first: &str) -> Viewer {
     let common = Common {
         login_uri: grid.login_uri.clone(),
-        http: http::Client::new(),
+        http: http::Client::new(gridproof::net::Network::System),
         template: Template::shipped().clone(),
         time_factor: grid.time_factor,
         time_scale: 1.0,

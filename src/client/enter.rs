@@ -52,6 +52,7 @@ impl Viewer {
         let rules: Vec<Rule> =
             self.impair.iter().map(|rule| rule.faster(self.common.time_factor)).collect();
         let options = LinkOptions {
+            network: self.common.network().clone(),
             remote,
             config,
             template: self.common.template.clone(),

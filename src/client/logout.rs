@@ -138,6 +138,7 @@ impl Viewer {
         within: Duration,
     ) -> Option<&'static str> {
         tokio::select! {
+            biased;
             acked = self.acked(circuit, sent, within) => acked.then_some("ack"),
             reply = self.hear(circuit, "LogoutReply", within) => reply.map(|_| "reply"),
         }

@@ -140,6 +140,7 @@ impl Mailbox {
                 return Some(found);
             }
             tokio::select! {
+                biased;
                 () = &mut bell => {}
                 () = tokio::time::sleep_until(deadline) => return self.look(&mut find),
             }

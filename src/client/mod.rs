@@ -20,7 +20,7 @@ pub use map::MapRegion;
 pub use teleport::Journey;
 
 use crate::net::udp::Link;
-use crate::net::{Mending, Timeline, http};
+use crate::net::{Mending, Network, Timeline, http};
 use crate::proto::circuit::Config;
 use crate::proto::login::Session;
 use crate::proto::template::Template;
@@ -75,6 +75,11 @@ pub struct Common {
 }
 
 impl Common {
+    /// The network they are on.
+    pub fn network(&self) -> &Network {
+        self.http.network()
+    }
+
     /// The longest to wait for an answer.
     pub fn patience(&self, within: Duration) -> Duration {
         within.mul_f64(self.time_scale).min(self.most_patience)

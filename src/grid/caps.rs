@@ -164,6 +164,7 @@ async fn event_queue(shared: &Arc<Shared>, agent: Uuid, region: usize, request: 
         }
         let Some(wake) = wake else { return status(404) };
         tokio::select! {
+            biased;
             () = wake => {}
             () = tokio::time::sleep_until(until) => {
                 let body = Body::Plain("text/plain", b"Upstream error: ".to_vec());

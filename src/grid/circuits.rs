@@ -11,7 +11,7 @@ use crate::proto::message::{Datagram, Field, Flags, HEADER_LEN, MIN_DATAGRAM, Me
 use crate::proto::template::Template;
 use crate::tamper::{Channel, Direction, Tamper};
 use crate::value::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,8 +45,8 @@ pub(super) struct Circuits {
     pub clock: Clock,
     template: Arc<Template>,
     config: Config,
-    clients: HashMap<SocketAddr, Client>,
-    by_agent: HashMap<Uuid, SocketAddr>,
+    clients: BTreeMap<SocketAddr, Client>,
+    by_agent: BTreeMap<Uuid, SocketAddr>,
     lost: Vec<(Uuid, Uuid, Event)>,
     faults: Faults,
     tap: Option<Tap>,
@@ -71,8 +71,8 @@ impl Circuits {
             ear,
             region,
             factor: grid.time_factor.max(1),
-            clients: HashMap::new(),
-            by_agent: HashMap::new(),
+            clients: BTreeMap::new(),
+            by_agent: BTreeMap::new(),
             lost: Vec::new(),
         }
     }

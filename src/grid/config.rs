@@ -2,6 +2,7 @@
 
 use super::fault::{Faults, Tap};
 use super::witness::Witness;
+use crate::net::Network;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,6 +72,8 @@ pub type Log = Arc<dyn Fn(&str) + Send + Sync>;
 /// A grid to start.
 #[derive(Clone)]
 pub struct GridConfig {
+    /// The network it is on.
+    pub network: Network,
     /// Where HTTP listens; port 0 for a free one.
     pub http: SocketAddr,
     /// The regions; the first is where avatars arrive.
@@ -101,6 +104,7 @@ pub struct GridConfig {
 impl Default for GridConfig {
     fn default() -> Self {
         Self {
+            network: Network::System,
             http: ([127, 0, 0, 1], 0).into(),
             regions: vec![
                 RegionConfig::new("Alpha", 1000, 1000),

@@ -114,7 +114,7 @@ fn complete_movement(region: &mut Region, from: SocketAddr, agent: Uuid) {
     }
     let mut arrival = [
         messages::region_handshake(template, &place),
-        messages::movement_complete(template, presence, &place),
+        messages::movement_complete(template, presence, &place, region.shared.config.network.now()),
         messages::avatar(template, presence, &place),
         messages::agent_data(template, presence),
     ];

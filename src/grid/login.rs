@@ -103,7 +103,8 @@ fn decide(shared: &Arc<Shared>, request: &Request) -> Llsd {
             let mut folders = folders.unwrap_or_default();
             let all = faults.breaks(Policy::IgnoresOptions);
             folders.retain(|(name, _)| all || request.wants(name));
-            let members = success(&world, agent, start_location, folders);
+            let members =
+                success(&world, agent, start_location, shared.config.network.now(), folders);
             let place = world.presence(agent).map(|p| world.places[p.root].name.clone());
             drop(world);
             shared.log(&format!("{name} logged in to {}", place.unwrap_or_default()));
@@ -141,9 +142,16 @@ fn expect_arrival(shared: Arc<Shared>, agent: Uuid, session: Uuid) {
     });
 }
 
-fn success(world: &World, agent: Uuid, start_location: &str, folders: Members) -> Llsd {
+fn success(
+    world: &World,
+    agent: Uuid,
+    start_location: &str,
+    now: jiff::Timestamp,
+    folders: Members,
+) -> Llsd {
     let Some(presence) = world.presence(agent) else { return incomplete() };
     let mut members = session_members(world, presence, start_location);
+    members.push(("seconds_since_epoch", Llsd::Integer(now.as_second() as i32)));
     members.extend(folders);
     members.extend(furniture());
     Llsd::map(members)
@@ -185,7 +193,6 @@ fn session_members(world: &World, presence: &Presence, start_location: &str) -> 
         ("look_at", Llsd::String(notation_reals(&[0.99, 0.042, 0.0]))),
         ("home", Llsd::String(home)),
         ("start_location", text(start_location)),
-        ("seconds_since_epoch", int(jiff::Timestamp::now().as_second() as u32)),
         ("message", text("Welcome to the reference grid of gridproof.")),
         ("agent_access", text("M")),
         ("agent_access_max", text("A")),

@@ -44,8 +44,9 @@ pub(super) fn movement_complete(
     template: &Template,
     presence: &Presence,
     place: &Place,
+    now: jiff::Timestamp,
 ) -> Message {
-    let now = jiff::Timestamp::now().as_second() as u32;
+    let now = now.as_second() as u32;
     Message::named(template, "AgentMovementComplete")
         .with("AgentData", "AgentID", id(presence.agent_id))
         .with("AgentData", "SessionID", id(presence.session_id))

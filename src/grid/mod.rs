@@ -34,8 +34,7 @@ pub use oddity::{UNKNOWN_EVENT, is_odd};
 pub use policy::Policy;
 pub use witness::{Heard, Received, What, Witness};
 
-use crate::net::port::Port;
-use crate::net::server;
+use crate::net::{Network, server};
 use crate::proto::template::Template;
 use inventory::Inventories;
 use region::Order;
@@ -141,13 +140,17 @@ impl Shared {
 impl Grid {
     /// Binds every socket and starts serving.
     pub async fn start(config: GridConfig) -> std::io::Result<Self> {
-        let inventories = Inventories::open(config.data.as_deref(), config.faults.clone());
+        let inventories = Inventories::open(
+            config.data.as_deref(),
+            config.faults.clone(),
+            config.network.clone(),
+        );
         let inventories = inventories.map_err(std::io::Error::other)?;
         let busy = |error: std::io::Error| {
             std::io::Error::new(error.kind(), format!("{} cannot be used: {error}", config.http))
         };
-        let listener = server::listen(config.http).await.map_err(busy)?;
-        let http = listener.local_addr()?;
+        let listener = config.network.listen(config.http).await.map_err(busy)?;
+        let http = listener.address()?;
         let host = match http.ip() {
             ip if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
             ip => ip,
@@ -156,7 +159,7 @@ impl Grid {
         let mut ports = Vec::new();
         let mut regions = Vec::new();
         for region in &config.regions {
-            let port = Port::bind(SocketAddr::new(http.ip(), region.port)).await?;
+            let port = config.network.bind(SocketAddr::new(http.ip(), region.port)).await?;
             let udp_port = port.address()?.port();
             regions.push(RunningRegion {
                 name: region.name.clone(),
@@ -183,6 +186,7 @@ impl Grid {
             places.collect(),
             login_uri.clone(),
             config.faults.clone(),
+            config.network.chance(),
         );
         let (orders, receivers): (Vec<_>, Vec<_>) =
             ports.iter().map(|_| mpsc::unbounded_channel()).unzip();
@@ -212,6 +216,11 @@ impl Grid {
             stop,
             tasks,
         })
+    }
+
+    /// The network it is on.
+    pub fn network(&self) -> &Network {
+        &self.shared.config.network
     }
 
     /// How many avatars are logged in.

@@ -96,7 +96,7 @@ pub(super) fn events(shared: &Shared, agent: Uuid, id: i32) -> Vec<Event> {
     let world = shared.world();
     let Some(place) = elsewhere(&world, agent) else { return odd };
     let to = Destination {
-        agent_id: Uuid::new_v4(),
+        agent_id: world.chance.uuid(),
         address: place.address,
         handle: place.handle(),
         seed: world.url("nowhere"),
@@ -106,7 +106,7 @@ pub(super) fn events(shared: &Shared, agent: Uuid, id: i32) -> Vec<Event> {
     }
     if faults.breaks(Policy::ForeignCrossings) {
         let (position, look_at) = ([128.0, 128.0, 25.0], [1.0, 0.0, 0.0]);
-        let session_id = Uuid::new_v4();
+        let session_id = world.chance.uuid();
         odd.push(CrossedRegion { to, session_id, position, look_at }.to_event());
     }
     odd

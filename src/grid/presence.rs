@@ -2,7 +2,7 @@
 
 use super::inventory::Upload;
 use crate::proto::event_queue::Event;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -28,7 +28,7 @@ pub(super) struct Cap {
 #[derive(Debug)]
 pub(super) struct AgentHere {
     pub seed: String,
-    pub granted: HashMap<&'static str, String>,
+    pub granted: BTreeMap<&'static str, String>,
     pub seed_posted: bool,
     pub handshake_replied: bool,
     /// The world beyond the own avatar was sent.
@@ -44,17 +44,17 @@ pub(super) struct AgentHere {
 }
 
 impl AgentHere {
-    pub fn new(seed: String) -> Self {
+    pub fn new(seed: String, next_event: i32) -> Self {
         Self {
             seed,
-            granted: HashMap::new(),
+            granted: BTreeMap::new(),
             seed_posted: false,
             handshake_replied: false,
             world_open: false,
             announced: false,
             queue: VecDeque::new(),
             late: Vec::new(),
-            next_event: rand::random_range(1..30_000_000),
+            next_event,
             wake: Arc::default(),
         }
     }
@@ -93,6 +93,6 @@ pub(super) struct Presence {
     pub walking: Option<[f32; 2]>,
     /// The animations its viewer has started.
     pub animations: Vec<Uuid>,
-    pub agents: HashMap<usize, AgentHere>,
+    pub agents: BTreeMap<usize, AgentHere>,
     pub transit: Option<Transit>,
 }

@@ -22,18 +22,20 @@ impl Region {
             let due = self.circuits.next_due().into_iter().chain(self.next_step).min();
             let due = due.unwrap_or(Duration::from_secs(3600 * 24));
             let due = self.circuits.clock.instant(due);
+            // However much arrives, what others ask and what is due has its turn.
             tokio::select! {
-                received = self.port.receive() => {
-                    if let Ok((bytes, from)) = received {
-                        self.arrive(&mut decoder, &bytes, from);
-                    }
-                }
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return,
                 order = orders.recv() => match order {
                     Some(order) => self.obey(order),
                     None => return,
                 },
                 () = tokio::time::sleep_until(due) => self.circuits.handle_timeouts(),
-                _ = stop.wait_for(|stop| *stop) => return,
+                received = self.port.receive() => {
+                    if let Ok((bytes, from)) = received {
+                        self.arrive(&mut decoder, &bytes, from);
+                    }
+                }
             }
         }
     }

@@ -87,7 +87,7 @@ impl World {
         let place = (presence.root, presence.position);
         /// Nobody is invited to more places at once.
         const MOST: usize = 100;
-        let lure = Uuid::new_v4();
+        let lure = self.chance.uuid();
         if self.lures.keys().filter(|(invited, _)| *invited == guest).count() >= MOST {
             return None;
         }
@@ -219,6 +219,7 @@ mod tests {
     use super::super::fault::Faults;
     use super::super::world::Place;
     use super::*;
+    use crate::net::Chance;
     use std::net::SocketAddrV4;
 
     fn world() -> (World, Uuid) {
@@ -231,7 +232,8 @@ mod tests {
         };
         let places = vec![place("Alpha", 1000), place("Beta", 1001), place("Gamma", 1010)];
         let accounts = vec![Account::new("Test", "One", "pw")];
-        let mut world = World::new(accounts, places, "http://h/".into(), Faults::default());
+        let mut world =
+            World::new(accounts, places, "http://h/".into(), Faults::default(), Chance::default());
         let agent = world.authenticate("Test", "One", "pw").unwrap();
         world.begin(agent, "home").unwrap();
         world.presence_mut(agent).unwrap().arrived = true;

@@ -4,10 +4,11 @@ use super::config::Account;
 use super::fault::Faults;
 use super::policy::Policy;
 use super::presence::{AgentHere, Cap, Presence, Purpose};
+use crate::net::Chance;
 use crate::proto::event_queue::{EnableSimulator, EstablishAgentCommunication, Event, PollReply};
 use crate::proto::login::{Start, hash_password};
 use md5::{Digest, Md5};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use uuid::Uuid;
 
@@ -57,15 +58,16 @@ pub(super) struct Refusal {
 pub(super) struct World {
     accounts: Vec<Account>,
     pub places: Vec<Place>,
-    presences: HashMap<Uuid, Presence>,
-    last: HashMap<Uuid, (usize, [f32; 3])>,
-    homes: HashMap<Uuid, (usize, [f32; 3])>,
+    presences: BTreeMap<Uuid, Presence>,
+    last: BTreeMap<Uuid, (usize, [f32; 3])>,
+    homes: BTreeMap<Uuid, (usize, [f32; 3])>,
     /// Who was invited where, by the guest and the lure's id.
-    pub(super) lures: HashMap<(Uuid, Uuid), (usize, [f32; 3])>,
+    pub(super) lures: BTreeMap<(Uuid, Uuid), (usize, [f32; 3])>,
     pub(super) journeys: u64,
-    pub caps: HashMap<String, Cap>,
+    pub caps: BTreeMap<String, Cap>,
     base: String,
     pub(super) faults: Faults,
+    pub(super) chance: Chance,
 }
 
 const BAD_CREDENTIALS: Refusal = Refusal {
@@ -92,18 +94,25 @@ pub(super) fn derived_id(text: &str) -> Uuid {
 }
 
 impl World {
-    pub fn new(accounts: Vec<Account>, places: Vec<Place>, base: String, faults: Faults) -> Self {
+    pub fn new(
+        accounts: Vec<Account>,
+        places: Vec<Place>,
+        base: String,
+        faults: Faults,
+        chance: Chance,
+    ) -> Self {
         Self {
             accounts,
             places,
-            presences: HashMap::new(),
-            last: HashMap::new(),
-            homes: HashMap::new(),
-            lures: HashMap::new(),
+            presences: BTreeMap::new(),
+            last: BTreeMap::new(),
+            homes: BTreeMap::new(),
+            lures: BTreeMap::new(),
             journeys: 0,
-            caps: HashMap::new(),
+            caps: BTreeMap::new(),
             base,
             faults,
+            chance,
         }
     }
 
@@ -161,14 +170,14 @@ impl World {
         let (root, position, word) = self.destination(agent, start)?;
         let (first, last) = self.name_of(agent).ok_or(BAD_CREDENTIALS)?;
         let repeated = self.faults.breaks(Policy::RepeatsIds);
-        let fresh_id = || if repeated { agent } else { Uuid::new_v4() };
+        let fresh_id = || if repeated { agent } else { self.chance.uuid() };
         let mut presence = Presence {
             agent_id: agent,
             session_id: fresh_id(),
             secure_session_id: fresh_id(),
             circuit_code: match repeated {
                 true => 7,
-                false => rand::random_range(1..i32::MAX as u32),
+                false => self.chance.number(1..i32::MAX as u32),
             },
             first,
             last,
@@ -180,11 +189,11 @@ impl World {
             flying: false,
             walking: None,
             animations: Vec::new(),
-            agents: HashMap::new(),
+            agents: BTreeMap::new(),
             transit: None,
         };
-        let seed = new_seed(&mut self.caps, agent, root);
-        presence.agents.insert(root, AgentHere::new(seed));
+        let here = new_agent(&mut self.caps, &self.chance, agent, root);
+        presence.agents.insert(root, here);
         self.last.insert(agent, (root, position));
         Ok((self.presences.entry(agent).or_insert(presence), word))
     }
@@ -279,7 +288,7 @@ impl World {
         let mut granted = Vec::new();
         for name in names {
             let id = here.granted.entry(name).or_insert_with(|| {
-                let id = Uuid::new_v4().to_string();
+                let id = self.chance.uuid().to_string();
                 let cap = Cap { agent, region, purpose: Purpose::Named(name) };
                 self.caps.insert(id.clone(), cap);
                 id
@@ -337,9 +346,9 @@ impl World {
     /// The seed of an agent in a region; the agent is made if there is none.
     pub(super) fn child(&mut self, agent: Uuid, region: usize) -> Option<String> {
         let presence = self.presences.get_mut(&agent)?;
-        let caps = &mut self.caps;
+        let (caps, chance) = (&mut self.caps, &self.chance);
         let here = presence.agents.entry(region);
-        let here = here.or_insert_with(|| AgentHere::new(new_seed(caps, agent, region)));
+        let here = here.or_insert_with(|| new_agent(caps, chance, agent, region));
         Some(here.seed.clone())
     }
 
@@ -435,11 +444,16 @@ fn cap_url(base: &str, id: &str) -> String {
     format!("{base}CAPS/{id}")
 }
 
-/// A seed's id ends in four zeros, as OpenSim's do.
-fn new_seed(caps: &mut HashMap<String, Cap>, agent: Uuid, region: usize) -> String {
-    let id = format!("{}0000", Uuid::new_v4());
-    caps.insert(id.clone(), Cap { agent, region, purpose: Purpose::Seed });
-    id
+/// An agent with its seed, whose id ends in four zeros, as OpenSim's do.
+fn new_agent(
+    caps: &mut BTreeMap<String, Cap>,
+    chance: &Chance,
+    agent: Uuid,
+    region: usize,
+) -> AgentHere {
+    let seed = format!("{}0000", chance.uuid());
+    caps.insert(seed.clone(), Cap { agent, region, purpose: Purpose::Seed });
+    AgentHere::new(seed, chance.number(1..30_000_000) as i32)
 }
 
 #[cfg(test)]
@@ -460,6 +474,7 @@ mod tests {
             places,
             "http://h/".into(),
             Faults::default(),
+            Chance::default(),
         )
     }
 

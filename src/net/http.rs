@@ -1,8 +1,12 @@
 //! The HTTP client: bounded bodies, bounded times, no redirects followed behind one's back.
 
+use super::{Network, network, server};
+use reqwest::header::{HeaderName, HeaderValue};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 /// Bodies beyond this are cut off: what grids send stays far below.
 pub const MAX_BODY: usize = 16 << 20;
@@ -108,6 +112,52 @@ impl Request {
     }
 }
 
+impl Request {
+    /// As it is written.
+    fn build(self) -> Result<reqwest::Request, HttpError> {
+        let url = reqwest::Url::parse(&self.url).map_err(|_| HttpError::Url)?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(HttpError::Url);
+        }
+        let default = if self.body.is_some() { "POST" } else { "GET" };
+        let method = self.method.as_deref().unwrap_or(default);
+        let method = reqwest::Method::from_bytes(method.as_bytes())
+            .map_err(|_| HttpError::Broken(format!("`{method}` is not an HTTP method")))?;
+        let mut built = reqwest::Request::new(method, url);
+        for (name, value) in &self.headers {
+            let name = HeaderName::try_from(name);
+            let name = name.map_err(|error| HttpError::Broken(error.to_string()))?;
+            let value = HeaderValue::try_from(value);
+            let value = value.map_err(|error| HttpError::Broken(error.to_string()))?;
+            built.headers_mut().append(name, value);
+        }
+        *built.body_mut() = self.body.map(reqwest::Body::from);
+        Ok(built)
+    }
+
+    /// As a server reads it, and which server.
+    pub(super) fn to_server(self) -> Result<(SocketAddr, server::Request), HttpError> {
+        let ip = if self.elsewhere { ELSEWHERE } else { Ipv4Addr::LOCALHOST.into() };
+        let built = self.build()?;
+        let address = authority(built.url().as_str()).and_then(|text| text.parse().ok());
+        let unknown = || HttpError::Connect("no such host on a simulated network".into());
+        let address = address.ok_or_else(unknown)?;
+        let headers = built.headers().iter().map(|(name, value)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        });
+        let request = server::Request {
+            method: built.method().to_string(),
+            path: built.url().path().to_owned(),
+            query: built.url().query().unwrap_or_default().to_owned(),
+            content_type: None,
+            headers: headers.collect(),
+            body: built.body().and_then(|body| body.as_bytes()).unwrap_or_default().to_vec(),
+            peer: SocketAddr::new(ip, 0),
+        };
+        Ok((address, request))
+    }
+}
+
 /// Host and port of a URL.
 pub fn authority(url: &str) -> Option<String> {
     let url = reqwest::Url::parse(url).ok()?;
@@ -117,47 +167,50 @@ pub fn authority(url: &str) -> Option<String> {
 /// A client; clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Client {
+    network: Network,
     keeping: reqwest::Client,
     alone: reqwest::Client,
 }
 
 impl Client {
-    /// A client of its own.
-    pub fn new() -> Self {
-        Self { keeping: client(None, usize::MAX), alone: client(None, 0) }
+    /// A client of its own on a network.
+    pub fn new(network: Network) -> Self {
+        // Made once where nothing is to be sent by them: they take longer than a simulated run.
+        static IDLE: OnceLock<reqwest::Client> = OnceLock::new();
+        let idle = network.is_simulated().then(|| IDLE.get_or_init(|| client(None, 0)).clone());
+        let keeping = idle.clone().unwrap_or_else(|| client(None, usize::MAX));
+        let alone = idle.unwrap_or_else(|| client(None, 0));
+        Self { network, keeping, alone }
+    }
+
+    /// The network it is on.
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 
     /// Asks, and reads the whole answer.
     pub async fn ask(&self, request: Request, within: Duration) -> Result<Reply, HttpError> {
         let start = Instant::now();
-        match tokio::time::timeout(within, self.exchange(request, start)).await {
-            Ok(result) => result,
+        let exchange = async {
+            match &self.network {
+                Network::System => self.exchange(request).await,
+                Network::Simulated(simulation) => network::ask(simulation, request).await,
+            }
+        };
+        match tokio::time::timeout(within, exchange).await {
+            Ok(reply) => Ok(Reply { elapsed: start.elapsed(), ..reply? }),
             Err(_) => Err(HttpError::Timeout(within)),
         }
     }
 
-    async fn exchange(&self, request: Request, start: Instant) -> Result<Reply, HttpError> {
-        let url = reqwest::Url::parse(&request.url).map_err(|_| HttpError::Url)?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(HttpError::Url);
-        }
-        let default = if request.body.is_some() { "POST" } else { "GET" };
-        let method = request.method.as_deref().unwrap_or(default);
-        let method = reqwest::Method::from_bytes(method.as_bytes())
-            .map_err(|_| HttpError::Broken(format!("`{method}` is not an HTTP method")))?;
+    async fn exchange(&self, request: Request) -> Result<Reply, HttpError> {
         let client = match (request.elsewhere, request.alone) {
             (true, _) => client(Some(ELSEWHERE), 0),
             (false, true) => self.alone.clone(),
             (false, false) => self.keeping.clone(),
         };
-        let mut builder = client.request(method, url);
-        for (name, value) in &request.headers {
-            builder = builder.header(name, value);
-        }
-        if let Some(body) = request.body {
-            builder = builder.body(body);
-        }
-        let mut response = builder.send().await.map_err(explain)?;
+        let built = request.build()?;
+        let mut response = client.execute(built).await.map_err(explain)?;
         let status = response.status().as_u16();
         let headers = response.headers().iter().map(|(name, value)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
@@ -170,13 +223,7 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Reply { status, headers, body, elapsed: start.elapsed() })
-    }
-}
-
-impl Default for Client {
-    fn default() -> Self {
-        Self::new()
+        Ok(Reply { status, headers, body, elapsed: Duration::ZERO })
     }
 }
 

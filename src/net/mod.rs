@@ -1,14 +1,20 @@
 //! Sockets and HTTP: the only room that opens any.
 
+mod chance;
 pub mod clock;
 pub mod http;
 pub mod mending;
+mod network;
 pub mod port;
 pub mod reach;
 pub mod server;
+mod simulation;
 pub mod timeline;
 pub mod udp;
 
+pub use chance::Chance;
 pub use clock::Clock;
 pub use mending::{Mended, Mending};
+pub use network::Network;
+pub use simulation::{Path, Simulation, simulate};
 pub use timeline::{Channel, Entry, Timeline};

@@ -1,44 +1,67 @@
 //! A UDP socket.
 
+use super::simulation::{SimulatedPort, Simulation};
 use crate::proto::message::MAX_DATAGRAM;
 use socket2::SockRef;
 use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::net::UdpSocket;
 
 /// A bound UDP socket.
 #[derive(Debug)]
-pub struct Port(UdpSocket);
+pub struct Port(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    System(UdpSocket),
+    Simulated(SimulatedPort),
+}
 
 /// What a socket may hold before it is read, in bytes; the system may allow less. Its usual room
 /// is for some 160 small datagrams, which a region full of avatars sends while a machine is busy.
 const ROOM: usize = 4 << 20;
 
 impl Port {
-    /// Binds a socket.
-    pub async fn bind(address: SocketAddr) -> std::io::Result<Self> {
+    /// Binds a socket of the system.
+    pub(super) async fn bind(address: SocketAddr) -> std::io::Result<Self> {
         let socket = UdpSocket::bind(address).await?;
         // With less room more is lost, as a wire would lose it: no reason to give up.
         let _ = SockRef::from(&socket).set_recv_buffer_size(ROOM);
-        Ok(Self(socket))
+        Ok(Self(Kind::System(socket)))
+    }
+
+    /// Binds a socket of a simulated network.
+    pub(super) fn simulated(
+        simulation: &Arc<Simulation>,
+        address: SocketAddr,
+    ) -> std::io::Result<Self> {
+        SimulatedPort::bind(simulation, address).map(|port| Self(Kind::Simulated(port)))
     }
 
     /// Where it listens.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
-        self.0.local_addr()
+        match &self.0 {
+            Kind::System(socket) => socket.local_addr(),
+            Kind::Simulated(port) => Ok(port.address()),
+        }
     }
 
     /// The next datagram and its sender.
     pub async fn receive(&self) -> std::io::Result<(Vec<u8>, SocketAddr)> {
+        let socket = match &self.0 {
+            Kind::System(socket) => socket,
+            Kind::Simulated(port) => return Ok(port.receive().await),
+        };
         thread_local! {
             /// Room for the largest datagram; one for each thread, not one for each socket.
             static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_DATAGRAM]);
         }
         loop {
-            self.0.readable().await?;
+            socket.readable().await?;
             let received = BUFFER.with_borrow_mut(|buffer| {
-                let (len, from) = self.0.try_recv_from(buffer)?;
+                let (len, from) = socket.try_recv_from(buffer)?;
                 Ok::<_, std::io::Error>((buffer[..len].to_vec(), from))
             });
             match received {
@@ -50,6 +73,9 @@ impl Port {
 
     /// Sends a datagram. A full buffer or a vanished peer loses it, as a wire would.
     pub async fn send(&self, bytes: &[u8], to: SocketAddr) {
-        let _ = self.0.send_to(bytes, to).await;
+        match &self.0 {
+            Kind::System(socket) => drop(socket.send_to(bytes, to).await),
+            Kind::Simulated(port) => port.send(bytes, to),
+        }
     }
 }

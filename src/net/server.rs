@@ -1,5 +1,6 @@
 //! The HTTP server's shell: it reads whole requests, bounded, and writes whole answers.
 
+use super::simulation::Simulation;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -82,13 +83,41 @@ pub trait Handler: Send + Sync + 'static {
     fn answer(&self, request: Request) -> Answering;
 }
 
-/// Binds a listener.
-pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    TcpListener::bind(address).await
+/// A bound listener.
+#[derive(Debug)]
+pub enum Listener {
+    /// Of the system.
+    System(TcpListener),
+    /// Of a simulated network.
+    Simulated(Arc<Simulation>, SocketAddr),
 }
 
-/// Serves until `stop` says so.
-pub async fn serve(listener: TcpListener, handler: Arc<dyn Handler>, stop: watch::Receiver<bool>) {
+impl Listener {
+    /// Where it listens.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        match self {
+            Self::System(listener) => listener.local_addr(),
+            Self::Simulated(_, address) => Ok(*address),
+        }
+    }
+}
+
+/// Serves until `stop` says so. Who asks before this is first polled waits, and is answered then.
+pub fn serve(
+    listener: Listener,
+    handler: Arc<dyn Handler>,
+    stop: watch::Receiver<bool>,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    match listener {
+        Listener::System(listener) => Box::pin(accept(listener, handler, stop)),
+        Listener::Simulated(simulation, address) => {
+            simulation.add_server(address, handler, stop.clone());
+            Box::pin(async move { simulation.serve(address, stop).await })
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, handler: Arc<dyn Handler>, stop: watch::Receiver<bool>) {
     let mut stopped = stop.clone();
     loop {
         let accepted = tokio::select! {
@@ -118,32 +147,24 @@ async fn respond(
     peer: SocketAddr,
 ) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
-    let header = |name: &str| {
-        let value = parts.headers.get(name)?;
-        Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
-    };
-    let content_type = header("content-type");
     let headers = parts.headers.iter().map(|(name, value)| {
         (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     });
     let headers: Vec<(String, String)> = headers.collect();
     let answer = match Limited::new(body, MAX_BODY).collect().await {
         Err(_) => Answer::status(413),
-        Ok(body) => match inflate(body.to_bytes().to_vec(), header("content-encoding")) {
-            None => Answer::status(400),
-            Some(body) => {
-                let request = Request {
-                    method: parts.method.to_string(),
-                    path: parts.uri.path().to_owned(),
-                    query: parts.uri.query().unwrap_or_default().to_owned(),
-                    content_type,
-                    headers,
-                    body,
-                    peer,
-                };
-                handler.answer(request).await
-            }
-        },
+        Ok(body) => {
+            let request = Request {
+                method: parts.method.to_string(),
+                path: parts.uri.path().to_owned(),
+                query: parts.uri.query().unwrap_or_default().to_owned(),
+                content_type: None,
+                headers,
+                body: body.to_bytes().to_vec(),
+                peer,
+            };
+            answer(&*handler, request).await
+        }
     };
     let mut response = hyper::Response::builder().status(answer.status);
     if !answer.content_type.is_empty() {
@@ -154,6 +175,19 @@ async fn respond(
     }
     let built = response.body(Full::new(Bytes::from(answer.body)));
     Ok(built.unwrap_or_else(|_| hyper::Response::new(Full::default())))
+}
+
+/// What a handler answers to a request as it came.
+pub(super) async fn answer(handler: &dyn Handler, mut request: Request) -> Answer {
+    request.content_type = request.header("content-type").map(str::to_owned);
+    if request.body.len() > MAX_BODY {
+        return Answer::status(413);
+    }
+    let encoding = request.header("content-encoding").map(str::to_owned);
+    match inflate(std::mem::take(&mut request.body), encoding) {
+        None => Answer::status(400),
+        Some(body) => handler.answer(Request { body, ..request }).await,
+    }
 }
 
 /// A gzip body unpacked, within the same bound.

@@ -1,7 +1,7 @@
 //! The driver that runs one client circuit on a UDP socket.
 
 use super::port::Port;
-use super::{Channel, Clock, Mending, Timeline};
+use super::{Channel, Clock, Mending, Network, Timeline};
 use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions, Sequence};
 use crate::proto::message::{Decoder, Field, Flags, Header, Message, datagram_row};
 use crate::proto::template::Template;
@@ -75,6 +75,8 @@ struct Signs {
 
 /// How a link is opened.
 pub struct LinkOptions {
+    /// The network it is on.
+    pub network: Network,
     /// The simulator's address.
     pub remote: SocketAddr,
     /// The circuit's figures.
@@ -103,7 +105,7 @@ impl Link {
             true => ([127, 0, 0, 1], 0).into(),
             false => ([0, 0, 0, 0], 0).into(),
         };
-        let port = Port::bind(any).await?;
+        let port = options.network.bind(any).await?;
         let local = port.address()?;
         let remote = options.remote;
         let (commands, receiver) = mpsc::unbounded_channel();
@@ -242,7 +244,9 @@ impl Driver {
             let late = self.late.keys().next().map(|(at, _)| *at);
             let due = self.circuit.poll_timeout().into_iter().chain(late).min();
             let due = due.unwrap_or(self.clock.now() + Duration::from_secs(3600));
+            // However much arrives, what is asked and what is due has its turn.
             tokio::select! {
+                biased;
                 command = commands.recv() => match command {
                     Some(Command::Close) | None => {
                         self.flush().await;
@@ -250,16 +254,16 @@ impl Driver {
                     }
                     Some(command) => self.obey(command).await,
                 },
+                () = tokio::time::sleep_until(self.clock.instant(due)) => {
+                    self.circuit.handle_timeout(self.clock.now());
+                    self.deliver_late().await;
+                }
                 received = self.port.receive() => {
                     if let Ok((bytes, from)) = received
                         && from == self.options.remote
                     {
                         self.arrive(&bytes).await;
                     }
-                }
-                () = tokio::time::sleep_until(self.clock.instant(due)) => {
-                    self.circuit.handle_timeout(self.clock.now());
-                    self.deliver_late().await;
                 }
             }
         }

@@ -96,7 +96,7 @@ impl Engine {
     /// Why a case cannot run: a region that it goes to was found to be gone, and is so still.
     async fn lacks_region(&self, case: &Case) -> Option<String> {
         for region in self.regions_of(case).filter(|region| self.is_suspect(&region.name)) {
-            match region.is_reachable(self.common.patience(REACH)).await {
+            match region.is_reachable(&self.target.network, self.common.patience(REACH)).await {
                 Ok(()) => self.suspect(&region.name, false),
                 Err(why) => return Some(gone(region, &why)),
             }
@@ -111,9 +111,9 @@ impl Engine {
         }
         for region in self.regions_of(case) {
             let within = self.common.patience(REACH);
-            if region.is_reachable(within).await.is_err() {
+            if region.is_reachable(&self.target.network, within).await.is_err() {
                 tokio::time::sleep(AGAIN).await;
-                if let Err(why) = region.is_reachable(within).await {
+                if let Err(why) = region.is_reachable(&self.target.network, within).await {
                     self.suspect(&region.name, true);
                     return Some(gone(region, &why));
                 }
@@ -125,9 +125,10 @@ impl Engine {
     async fn attempt(&self, case: &Arc<Case>, mut stop: watch::Receiver<bool>) -> CaseRecord {
         let share = case.session == SessionUse::Shared && case.actors.len() == 1;
         let mut slots = self.pool.lease(case.actors.len(), share).await;
-        let clock = std::time::Instant::now();
+        let clock = tokio::time::Instant::now();
         let mut stage = self.stage(case, &mut slots, share).await;
         let mut end = tokio::select! {
+            biased;
             ran = AssertUnwindSafe(stage.run()).catch_unwind() => {
                 ran.map_or(End::Panicked, End::Ran)
             }
@@ -223,6 +224,7 @@ impl Engine {
     pub(super) async fn unless_gone<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
         tokio::pin!(answer);
         tokio::select! {
+            biased;
             answer = &mut answer => Some(answer),
             _ = self.pulse.gone() => tokio::time::timeout(GRACE, answer).await.ok(),
         }

@@ -174,7 +174,7 @@ impl Stage<'_> {
     /// Runs a step; false if the case should go no further.
     async fn step(&mut self, step: &Step, scope: &mut Scope, attempt: &mut Attempt) -> bool {
         let actor = step.actor.clone().unwrap_or_else(|| scope.actor.clone());
-        scope.set_account(&actor);
+        scope.set_account(&actor, self.target.network.now());
         let control = step.control.as_deref();
         if scope.lacks(&step.args) || control.is_some_and(|id| scope.has_failed(id)) {
             // What it builds on did not come, which has been told.

@@ -5,16 +5,16 @@ use super::pulse::Pulse;
 use super::reckon::{Sum, exit};
 use super::{CaseRecord, Outcome, RunRecord, Target, TargetRecord};
 use crate::client::Common;
-use crate::net::http;
 use crate::proto::template::Template;
 use crate::suite::{Case, Effects, Library, Profile};
 use futures::StreamExt;
-use rand::rngs::StdRng;
 use rand::{SeedableRng, seq::SliceRandom};
+use rand_pcg::Pcg64;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// How a plan is run.
 #[derive(Clone, Debug)]
@@ -91,7 +91,7 @@ impl Engine {
         template: Arc<Template>,
         options: Options,
     ) -> Self {
-        let common = target.common(http::Client::new(), template);
+        let common = target.common(template);
         let pool = Pool::new(target.accounts.clone());
         let (uri, scale) = (&target.login_uri, target.time_scale);
         let pulse = Pulse::new(uri, common.http.clone(), target.time_factor, scale);
@@ -117,14 +117,15 @@ impl Engine {
         stop: watch::Receiver<bool>,
         tell: &(dyn Fn(Event<'_>) + Send + Sync),
     ) -> RunRecord {
-        let started = jiff::Timestamp::now();
-        let clock = std::time::Instant::now();
+        let started = self.target.network.now();
+        let clock = Instant::now();
         tell(Event::Planned(cases.len()));
         let running = self.all(cases, &stop, tell);
         tokio::pin!(running);
         let mut records = match self.target.reference {
             true => running.await,
             false => tokio::select! {
+                biased;
                 records = &mut running => records,
                 // Cases hear of it by themselves.
                 _ = self.pulse.beat() => running.await,
@@ -162,7 +163,7 @@ impl Engine {
         let mut order: Vec<usize> = (0..cases.len()).collect();
         order.sort_by_key(|&n| (cases[n].session, cases[n].tags.iter().all(|t| t != "slow")));
         if let Some(seed) = self.options.shuffle {
-            order.shuffle(&mut StdRng::seed_from_u64(seed));
+            order.shuffle(&mut Pcg64::seed_from_u64(seed));
         }
         let running = futures::stream::iter(order).map(|n| {
             let stop = stop.clone();
@@ -187,7 +188,7 @@ impl Engine {
     pub fn unreachable(&self, cases: &[Arc<Case>], why: &str) -> RunRecord {
         let cases = cases.iter().map(|case| self.not_run(case, why)).collect();
         let ended = Some(why.to_owned());
-        RunRecord { ended, ..self.record(jiff::Timestamp::now(), 3, cases) }
+        RunRecord { ended, ..self.record(self.target.network.now(), 3, cases) }
     }
 
     fn record(&self, started: jiff::Timestamp, exit: u8, cases: Vec<CaseRecord>) -> RunRecord {

@@ -28,6 +28,9 @@ pub use preflight::{NotReady, preflight};
 pub use record::{
     CLEAN_UP, CaseRecord, FORMAT, Finding, FindingKind, Place, RunRecord, TargetRecord,
 };
-pub use reference::{TIME_FACTOR, reference_config, reference_grid, reference_target};
+pub use reference::{
+    REFERENCE_NAME, TIME_FACTOR, on_simulated_grid, reference_config, reference_grid,
+    reference_target,
+};
 pub use secrets::Redactor;
 pub use target::{EnteredRegion, Target};

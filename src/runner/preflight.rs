@@ -73,15 +73,17 @@ pub async fn preflight(
     template: Arc<Template>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<Vec<String>, NotReady> {
-    let http = http::Client::new();
+    let http = http::Client::new(target.network.clone());
     tokio::select! {
+        biased;
         answered = answers(target, &http) => answered?,
         _ = stop.wait_for(|stop| *stop) => return Err(NotReady::Stopped),
     }
     let (uri, scale) = (target.login_uri.clone(), target.time_scale);
     let pulse = Pulse::new(&uri, http.clone(), target.time_factor, scale);
-    let common = target.common(http, template);
+    let common = target.common(template);
     tokio::select! {
+        biased;
         looked = look(target, &common, &stop) => looked,
         why = pulse.beat() => Err(NotReady::Gone(why)),
     }
@@ -167,6 +169,7 @@ impl Scout {
     ) -> Result<EnteredRegion, Trouble> {
         let mut stop = self.stop.clone();
         tokio::select! {
+            biased;
             entered = self.come(target, region) => entered,
             _ = stop.wait_for(|stop| *stop) => Err(NotReady::Stopped.into()),
         }

@@ -3,10 +3,14 @@
 use super::Target;
 use crate::client::Credentials;
 use crate::grid::{Account, Grid, GridConfig, RegionConfig, RunningRegion};
+use crate::net::{Path, simulate};
 
 /// How many times faster than the protocol's figures the embedded grid's timers run: fast enough
 /// for cases that wait for a minute's silence, slow enough for a loaded machine.
 pub const TIME_FACTOR: u32 = 40;
+
+/// The embedded grid's name in records.
+pub const REFERENCE_NAME: &str = "reference grid";
 
 /// The reference grid that suites are run on: beside the usual regions one that is closed.
 pub fn reference_config(accounts: usize) -> GridConfig {
@@ -25,6 +29,26 @@ pub fn reference_config(accounts: usize) -> GridConfig {
 pub async fn reference_grid(accounts: usize) -> std::io::Result<(Target, Grid)> {
     let grid = Grid::start(reference_config(accounts)).await?;
     Ok((reference_target(&grid), grid))
+}
+
+/// Starts a grid on a simulated network, does something with it, and stops it. Its timers run at
+/// the protocol's figures: waiting costs nothing there.
+///
+/// # Errors
+/// The grid cannot be started.
+pub fn on_simulated_grid<T>(
+    seed: u64,
+    path: Path,
+    config: GridConfig,
+    use_it: impl AsyncFnOnce(Target) -> T,
+) -> std::io::Result<T> {
+    let used = simulate(seed, path, async move |network| {
+        let grid = Grid::start(GridConfig { time_factor: 1, network, ..config }).await?;
+        let used = use_it(reference_target(&grid)).await;
+        grid.shutdown().await;
+        Ok(used)
+    });
+    used?
 }
 
 /// A running reference grid as a target.
@@ -53,6 +77,7 @@ pub fn reference_target(grid: &Grid) -> Target {
         time_factor: grid.time_factor,
         logins_at_once: usize::MAX,
         reference: true,
-        ..Target::new("reference grid", &grid.login_uri, credentials.collect())
+        network: grid.network().clone(),
+        ..Target::new(REFERENCE_NAME, &grid.login_uri, credentials.collect())
     }
 }

@@ -31,9 +31,10 @@ impl Scope {
             let name = format!("{} {}", c.first, c.last);
             Value::map([("first", text(&c.first)), ("last", text(&c.last)), ("name", text(&name))])
         };
-        let random = uuid::Uuid::new_v4();
-        let ids = (0..MORE_IDS).map(|_| Value::Uuid(uuid::Uuid::new_v4()));
-        let number = rand::random_range(1..i32::MAX);
+        let chance = target.network.chance();
+        let random = chance.uuid();
+        let ids = (0..MORE_IDS).map(|_| Value::Uuid(chance.uuid()));
+        let number = chance.number(1..i32::MAX as u32);
         let regions = target.regions.iter().map(|r| text(r)).collect();
         let region = target.regions.first().map_or(Value::Undef, |r| text(r));
         let neighbour = target.neighbour.as_deref().map_or(Value::Undef, text);
@@ -83,10 +84,10 @@ impl Scope {
     }
 
     /// Whose step comes next.
-    pub fn set_account(&mut self, actor: &str) {
+    pub fn set_account(&mut self, actor: &str, now: jiff::Timestamp) {
         let account = self.built_in.get("actor").and_then(|all| all.get(actor)).cloned();
         self.built_in.insert("account", account.unwrap_or_default());
-        let seconds = jiff::Timestamp::now().as_second();
+        let seconds = now.as_second();
         self.built_in.insert("now", Value::map([("seconds", Value::integer(seconds))]));
     }
 

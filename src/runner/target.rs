@@ -1,7 +1,7 @@
 //! The grid under test.
 
 use crate::client::{Common, Credentials, Departures};
-use crate::net::{http, reach};
+use crate::net::{Network, http};
 use crate::proto::template::Template;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
@@ -16,6 +16,8 @@ const MANY_LOGINS: usize = 10_000;
 pub struct Target {
     /// Its name in reports.
     pub name: String,
+    /// The network it is on.
+    pub network: Network,
     /// Where to log in.
     pub login_uri: String,
     /// Accounts to act through.
@@ -68,11 +70,11 @@ pub struct EnteredRegion {
 
 impl EnteredRegion {
     /// Whether its simulator can be reached; why not, if not.
-    pub async fn is_reachable(&self, within: Duration) -> Result<(), String> {
-        if reach::is_closed(self.simulator.into()).await {
+    pub async fn is_reachable(&self, network: &Network, within: Duration) -> Result<(), String> {
+        if network.is_closed(self.simulator.into()).await {
             return Err(format!("nobody listens on UDP {}", self.simulator));
         }
-        let told = reach::accepts(&self.capabilities, within).await;
+        let told = network.accepts(&self.capabilities, within).await;
         told.map_err(|why| format!("capabilities at {}: {why}", self.capabilities))
     }
 }
@@ -82,6 +84,7 @@ impl Target {
     pub fn new(name: &str, login_uri: &str, accounts: Vec<Credentials>) -> Self {
         Self {
             name: name.to_owned(),
+            network: Network::System,
             login_uri: login_uri.to_owned(),
             accounts,
             regions: Vec::new(),
@@ -124,10 +127,10 @@ impl Target {
     }
 
     /// What viewers of this grid share.
-    pub fn common(&self, http: http::Client, template: Arc<Template>) -> Common {
+    pub fn common(&self, template: Arc<Template>) -> Common {
         Common {
             login_uri: self.login_uri.clone(),
-            http,
+            http: http::Client::new(self.network.clone()),
             template,
             time_factor: self.time_factor,
             time_scale: self.time_scale,

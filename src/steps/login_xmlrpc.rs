@@ -130,8 +130,8 @@ fn stranger(seed: &str) -> String {
     let is_id = |c: char| c.is_ascii_hexdigit() || c == '-';
     let runs = seed.split(|c| !is_id(c));
     let id = runs.max_by_key(|run| run.len()).unwrap_or_default();
-    let another = id.chars().map(|c| match c.to_digit(10) {
-        Some(digit) => char::from_digit((digit + rand::random_range(1..10)) % 10, 10).unwrap_or(c),
+    let another = (1..).zip(id.chars()).map(|(at, c)| match c.to_digit(10) {
+        Some(digit) => char::from_digit((digit + 1 + at % 9) % 10, 10).unwrap_or(c),
         None => c,
     });
     seed.replacen(id, &another.collect::<String>(), 1)

@@ -2,8 +2,8 @@
 
 use super::{Action, Change, Channel, Direction, Rule};
 use crate::value::{Path, Segment, Value};
-use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Tamper {
     rules: Vec<(Rule, u32)>,
-    random: StdRng,
+    random: Pcg64,
     held: Vec<(Direction, Vec<u8>)>,
     last: Vec<usize>,
     applied: Applied,
@@ -49,7 +49,7 @@ impl Tamper {
     /// The same, with counts that others can see.
     pub fn counting(rules: Vec<Rule>, seed: u64, applied: Applied) -> Self {
         let rules = rules.into_iter().map(|rule| (rule, 0)).collect();
-        let random = StdRng::seed_from_u64(seed);
+        let random = Pcg64::seed_from_u64(seed);
         Self { rules, random, held: Vec::new(), last: Vec::new(), applied }
     }
 
@@ -156,7 +156,7 @@ pub fn header_value(bytes: &[u8]) -> Value {
     Value::map([("header", header)])
 }
 
-fn corrupt(bytes: &mut [u8], random: &mut StdRng) {
+fn corrupt(bytes: &mut [u8], random: &mut Pcg64) {
     let at = random.random_range(6..bytes.len().max(7));
     if let Some(byte) = bytes.get_mut(at) {
         *byte ^= 0x55;

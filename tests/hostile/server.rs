@@ -180,7 +180,9 @@ impl Middle {
             body: (!body.is_empty()).then_some(body),
             ..http::Request::default()
         };
-        let reply = http::Client::new().ask(request, Duration::from_secs(120)).await;
+        let reply = http::Client::new(gridproof::net::Network::System)
+            .ask(request, Duration::from_secs(120))
+            .await;
         let Ok(reply) = reply else { return Ok(()) };
         let body = String::from_utf8_lossy(&reply.body).replace(&self.grid, &own);
         let body = self.reroute(asked, body).await;

@@ -328,7 +328,7 @@ impl Desk<'_> {
             let mut waiting = vec![(source, destination)];
             while let Some((from, to)) = waiting.pop() {
                 let contents = library.contents(from).ok_or(Refusal::NoSuchFolder)?;
-                let id = Uuid::new_v4();
+                let id = own.new_id();
                 own.create_folder(id, to, -1, &contents.folder.name)?;
                 made.folders.push(id);
                 for item in &contents.items {
@@ -372,7 +372,8 @@ struct Made {
 fn make_folder(own: &mut Inventory, parent: Uuid, wanted: &Llsd) -> Result<Folder, Refusal> {
     let kind = wanted.get("type_default").and_then(Llsd::as_i32).unwrap_or(-1);
     let name = wanted.get("name").and_then(Llsd::as_str).unwrap_or_default();
-    own.create_folder(Uuid::new_v4(), parent, i8::try_from(kind).unwrap_or(-1), name)
+    let id = own.new_id();
+    own.create_folder(id, parent, i8::try_from(kind).unwrap_or(-1), name)
 }
 
 /// An item or a link; a link to what is not there is refused.

@@ -2,7 +2,7 @@
 
 use super::Store;
 use super::library;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ pub(in crate::grid) struct Asset {
 /// Every asset of the grid, by id.
 #[derive(Debug)]
 pub(in crate::grid) struct Assets {
-    in_memory: HashMap<Uuid, Asset>,
+    in_memory: BTreeMap<Uuid, Asset>,
     size: usize,
 }
 

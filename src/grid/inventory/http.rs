@@ -7,7 +7,7 @@ use crate::grid::{Policy, Shared};
 use crate::net::server::Request;
 use crate::proto::inventory::Item;
 use crate::proto::llsd::{Llsd, from_xml};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// One request may ask for so many folders or items, and get so many entries.
@@ -61,7 +61,8 @@ fn fetch(
     if asked.len() > MOST {
         return Err(403);
     }
-    let (mut folders, mut bad, mut seen, mut entries) = (Vec::new(), Vec::new(), HashSet::new(), 0);
+    let (mut folders, mut bad, mut seen, mut entries) =
+        (Vec::new(), Vec::new(), BTreeSet::new(), 0);
     for wanted in asked {
         let id = wanted.get("folder_id").and_then(Llsd::as_uuid).unwrap_or_default();
         if !seen.insert(id) {
@@ -134,7 +135,7 @@ fn find(
     if asked.len() > MOST {
         return Err(403);
     }
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     let ids = asked.iter().filter_map(|wanted| wanted.get("item_id").and_then(Llsd::as_uuid));
     let items = ids.filter(|id| seen.insert(*id)).filter_map(&mut read);
     let items: Vec<Llsd> = items.map(|item| item.to_llsd(item.owner)).collect();

@@ -21,11 +21,12 @@ pub(super) use udp::dispatch;
 pub(super) use upload::{Upload, begin as begin_upload, finish as finish_upload};
 
 use super::{Faults, Policy};
+use crate::net::Network;
 use crate::proto::inventory::{Folder, Item, NOTECARD, SCRIPT};
 use crate::proto::llsd::Llsd;
 use assets::{Asset, Assets, MOST_BYTES};
 use model::{Contents, FULL, Inventory, Refusal};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use store::Store;
 use transaction::Transactions;
@@ -40,27 +41,33 @@ const MOST_ANSWERED: usize = 32;
 /// Everything that anybody has.
 #[derive(Debug)]
 pub(super) struct Inventories {
-    of: HashMap<Uuid, Inventory>,
+    of: BTreeMap<Uuid, Inventory>,
     library: Inventory,
     assets: Assets,
     store: Option<Store>,
-    transactions: HashMap<Uuid, Transactions>,
+    transactions: BTreeMap<Uuid, Transactions>,
     /// What was answered to the last requests of each agent that name a transaction and a path.
-    answered: HashMap<Uuid, VecDeque<Answered>>,
+    answered: BTreeMap<Uuid, VecDeque<Answered>>,
     faults: Faults,
+    network: Network,
 }
 
 impl Inventories {
     /// Kept in that directory; without one, in memory.
-    pub fn open(directory: Option<&Path>, faults: Faults) -> Result<Self, StoreError> {
+    pub fn open(
+        directory: Option<&Path>,
+        faults: Faults,
+        network: Network,
+    ) -> Result<Self, StoreError> {
         Ok(Self {
-            of: HashMap::new(),
-            library: library::library(faults.clone()),
+            of: BTreeMap::new(),
+            library: library::library(faults.clone(), network.clone()),
             assets: Assets::new(),
             store: directory.map(Store::open).transpose()?,
-            transactions: HashMap::new(),
-            answered: HashMap::new(),
+            transactions: BTreeMap::new(),
+            answered: BTreeMap::new(),
             faults,
+            network,
         })
     }
 
@@ -74,11 +81,12 @@ impl Inventories {
     }
 
     fn load(&self, agent: Uuid) -> Result<Inventory, Refusal> {
-        let fresh = || library::fresh(agent, self.faults.clone());
+        let fresh = || library::fresh(agent, self.faults.clone(), self.network.clone());
         let Some(store) = &self.store else { return Ok(fresh()) };
         match store.load(agent).map_err(|_| Refusal::Storage)? {
             Some((folders, items)) => {
-                Ok(Inventory::new(agent, folders, items, self.faults.clone()))
+                let (faults, network) = (self.faults.clone(), self.network.clone());
+                Ok(Inventory::new(agent, folders, items, faults, network))
             }
             None => {
                 let mut inventory = fresh();
@@ -88,6 +96,11 @@ impl Inventories {
                 Ok(inventory)
             }
         }
+    }
+
+    /// An id that nothing has.
+    pub fn new_id(&self) -> Uuid {
+        self.network.chance().uuid()
     }
 
     /// Makes one change to an account's inventory. What cannot be kept has not happened.
@@ -144,7 +157,7 @@ impl Inventories {
         }
         let Some(tree) = self.tree_of(agent, folder) else {
             let item = own_item(agent, folder, -1, -1, "invented");
-            let items = vec![Item { id: Uuid::new_v4(), ..item }];
+            let items = vec![Item { id: self.new_id(), ..item }];
             let folder = Folder { id: folder, ..Folder::default() };
             let (folders, targets) = (Vec::new(), Vec::new());
             return invents.then_some((agent, Contents { folder, folders, items, targets }));

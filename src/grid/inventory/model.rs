@@ -3,8 +3,9 @@
 mod removing;
 
 use crate::grid::{Faults, Policy};
+use crate::net::Network;
 use crate::proto::inventory::{Folder, Item, LINK, MAX_DESCRIPTION, MAX_NAME};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// Why a change is refused; nothing has changed then.
@@ -99,18 +100,25 @@ impl Contents {
 pub(in crate::grid) struct Inventory {
     pub owner: Uuid,
     pub root: Uuid,
-    folders: HashMap<Uuid, Folder>,
-    items: HashMap<Uuid, Item>,
-    within: HashMap<Uuid, Within>,
+    folders: BTreeMap<Uuid, Folder>,
+    items: BTreeMap<Uuid, Item>,
+    within: BTreeMap<Uuid, Within>,
     touched: Touched,
     faults: Faults,
+    network: Network,
 }
 
 impl Inventory {
     /// An inventory of these folders and items, the root first among the folders.
-    pub fn new(owner: Uuid, folders: Vec<Folder>, items: Vec<Item>, faults: Faults) -> Self {
+    pub fn new(
+        owner: Uuid,
+        folders: Vec<Folder>,
+        items: Vec<Item>,
+        faults: Faults,
+        network: Network,
+    ) -> Self {
         let root = folders.iter().find(|f| f.parent.is_nil()).map_or(Uuid::nil(), |f| f.id);
-        let mut within: HashMap<Uuid, Within> = HashMap::new();
+        let mut within: BTreeMap<Uuid, Within> = BTreeMap::new();
         for folder in &folders {
             within.entry(folder.id).or_default();
             within.entry(folder.parent).or_default().folders.push(folder.id);
@@ -126,6 +134,7 @@ impl Inventory {
             within,
             touched: Touched::default(),
             faults,
+            network,
         }
     }
 
@@ -321,6 +330,11 @@ impl Inventory {
         false
     }
 
+    /// An id that nothing has.
+    pub fn new_id(&self) -> Uuid {
+        self.network.chance().uuid()
+    }
+
     /// Adds an item, under an id of its own.
     pub fn create_item(&mut self, mut item: Item) -> Result<Item, Refusal> {
         self.room_for(1)?;
@@ -329,7 +343,7 @@ impl Inventory {
             return Err(Refusal::NoSuchFolder);
         }
         if item.id.is_nil() {
-            item.id = Uuid::new_v4();
+            item.id = self.new_id();
         }
         if self.folders.contains_key(&item.id) || self.items.contains_key(&item.id) {
             return Err(Refusal::Exists);
@@ -337,7 +351,7 @@ impl Inventory {
         item.owner = self.owner;
         item.name = cut(&item.name, MAX_NAME);
         item.description = cut(&item.description, MAX_DESCRIPTION);
-        item.created = jiff::Timestamp::now().as_second() as i32;
+        item.created = self.network.now().as_second() as i32;
         self.within.entry(item.folder).or_default().items.push(item.id);
         self.items.insert(item.id, item.clone());
         self.touched.items.insert(item.id);

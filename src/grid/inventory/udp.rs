@@ -199,7 +199,7 @@ impl Desk<'_> {
         let asset = match here {
             _ if !transaction.is_nil() => Uuid::nil(),
             Some(here) if kind == LANDMARK => {
-                let id = Uuid::new_v4();
+                let id = all.new_id();
                 all.put_asset(id, kind, here.to_text().as_bytes());
                 id
             }

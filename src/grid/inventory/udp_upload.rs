@@ -21,7 +21,7 @@ impl Desk<'_> {
         {
             return self.keep(region, transaction, kind, data);
         }
-        let xfer = Uuid::new_v4().as_u64_pair().0;
+        let xfer = region.shared.inventories().new_id().as_u64_pair().0;
         let shared = region.shared.clone();
         if !shared.inventories().transactions(self.agent).begin(transaction, kind, xfer) {
             self.complete(region, id, kind, false);

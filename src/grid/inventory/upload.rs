@@ -55,7 +55,7 @@ pub(in crate::grid) fn begin(
     let Ok(asked @ Llsd::Map(_)) = from_xml(&request.body) else { return Some(Err(400)) };
     let body = match wanted(shared, agent, &asked) {
         Ok(upload) => {
-            let id = Uuid::new_v4().to_string();
+            let id = shared.config.network.chance().uuid().to_string();
             let purpose = Purpose::Uploader(Box::new(upload));
             let mut world = shared.world();
             if world.uploaders(agent) >= MOST_WAITING {
@@ -173,7 +173,7 @@ fn keep(
     upload: Upload,
     bytes: &[u8],
 ) -> Result<Vec<(&'static str, Llsd)>, Refusal> {
-    let asset = Uuid::new_v4();
+    let asset = shared.config.network.chance().uuid();
     let mut all = shared.inventories();
     let kind = match &upload {
         Upload::New(item) => item.kind,
