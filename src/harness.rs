@@ -1,18 +1,18 @@
 //! Suites under `cargo test` and nextest: every case a libtest-mimic trial.
 
-use crate::grid::Grid;
+use crate::net::Path;
 use crate::proof::{CaseVerdict, MutantVerdict, Mutants, Proof, Prover, Run, shipped_sources};
 use crate::proto::template::Template;
 use crate::report::{Paint, failure};
-use crate::runner::{Engine, Options, Outcome, reference_grid};
+use crate::runner::{CaseRecord, Engine, Options, Outcome, on_simulated_grid, reference_config};
 use crate::suite::{Case, Diagnostic, Files, Level, Library, Profile};
 use libtest_mimic::{Failed, Trial};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
-/// Every shipped case as a trial against one embedded reference grid, started by the first that
-/// runs. A case that does not pass fails its trial, with the failure as its message.
-pub fn trials(runtime: &'static tokio::runtime::Runtime) -> Vec<Trial> {
+/// Every shipped case as a trial against a reference grid of its own, on a simulated network. A case
+/// that does not pass fails its trial, with the failure as its message.
+pub fn trials() -> Vec<Trial> {
     let library = match Library::load(&Files::shipped(), Template::shipped()) {
         Ok(library) => Arc::new(library),
         Err(mistakes) => {
@@ -21,40 +21,37 @@ pub fn trials(runtime: &'static tokio::runtime::Runtime) -> Vec<Trial> {
             return vec![Trial::test("suites are free of mistakes", move || Err(failed.into()))];
         }
     };
-    let engine: Arc<tokio::sync::OnceCell<(Engine, Grid)>> = Arc::default();
     let cases: Vec<Arc<Case>> = library.cases().cloned().collect();
-    cases
-        .into_iter()
-        .map(|case| {
-            let (library, engine) = (library.clone(), engine.clone());
-            Trial::test(case.id.clone(), move || {
-                runtime.block_on(async move {
-                    let engine = engine.get_or_try_init(|| start(library)).await;
-                    let (engine, _) = engine.map_err(|e| Failed::from(e.to_string()))?;
-                    let (_keep, never) = watch::channel(false);
-                    let record = engine.run_case(&case, never).await;
-                    match record.outcome {
-                        Outcome::Pass => Ok(()),
-                        _ => Err(failure(&record, Paint { colour: false }).into()),
-                    }
-                })
-            })
+    let trial = |case: Arc<Case>| {
+        let library = library.clone();
+        Trial::test(case.id.clone(), move || {
+            let record = run(library, &case).map_err(|error| Failed::from(error.to_string()))?;
+            match record.outcome {
+                Outcome::Pass => Ok(()),
+                _ => Err(failure(&record, Paint { colour: false }).into()),
+            }
         })
-        .collect()
+    };
+    cases.into_iter().map(trial).collect()
 }
 
-async fn start(library: Arc<Library>) -> std::io::Result<(Engine, Grid)> {
-    let (target, grid) = reference_grid(24).await?;
-    let template = Template::shipped().clone();
-    let engine = Engine::new(target, library, Profile::default(), template, Options::default());
-    Ok((engine, grid))
+fn run(library: Arc<Library>, case: &Arc<Case>) -> std::io::Result<CaseRecord> {
+    let config = reference_config(3);
+    on_simulated_grid(1, Path::default(), config, async |target| {
+        let template = Template::shipped().clone();
+        let engine = Engine::new(target, library, Profile::default(), template, Options::default());
+        let (_keep, never) = watch::channel(false);
+        let record = engine.run_case(case, never).await;
+        engine.finish().await;
+        record
+    })
 }
 
 /// The proof that the shipped cases can fail, as trials: one for each cited requirement, one for
 /// each case, one for each written mutant. They share one run of all mutants, which the first that
 /// runs begins; a runner that gives each trial a process of its own, as nextest does, runs it anew
 /// for each.
-pub fn mutant_trials(runtime: &'static tokio::runtime::Runtime) -> Vec<Trial> {
+pub fn mutant_trials() -> Vec<Trial> {
     let (library, mutants) = match shipped_mutants() {
         Ok(shipped) => shipped,
         Err(text) => {
@@ -72,17 +69,15 @@ pub fn mutant_trials(runtime: &'static tokio::runtime::Runtime) -> Vec<Trial> {
     let trial = |(kind, id, check): (&str, String, Check)| {
         let (library, mutants, proof) = (library.clone(), mutants.clone(), proof.clone());
         Trial::test(format!("{kind} {id}"), move || {
-            runtime.block_on(async move {
-                let proof = proof.get_or_init(|| prove(library, mutants)).await;
-                let proof = proof.as_ref().map_err(|why| Failed::from(why.clone()))?;
-                check.hold(proof, &id)
-            })
+            let proof = proof.get_or_init(|| prove(library, mutants));
+            let proof = proof.as_ref().map_err(|why| Failed::from(why.clone()))?;
+            check.hold(proof, &id)
         })
     };
     names.into_iter().map(trial).collect()
 }
 
-type SharedProof = Arc<tokio::sync::OnceCell<Result<Proof, String>>>;
+type SharedProof = Arc<OnceLock<Result<Proof, String>>>;
 
 fn shipped_mutants() -> Result<(Arc<Library>, Mutants), String> {
     let template = Template::shipped();
@@ -94,11 +89,11 @@ fn shipped_mutants() -> Result<(Arc<Library>, Mutants), String> {
     Ok((Arc::new(library), mutants))
 }
 
-async fn prove(library: Arc<Library>, mutants: Mutants) -> Result<Proof, String> {
+fn prove(library: Arc<Library>, mutants: Mutants) -> Result<Proof, String> {
     let prover = Prover::new(library, Run { jobs: 0, thorough: false });
     let (_keep, never) = watch::channel(false);
-    let prepared = prover.prepare(mutants, &never).await.map_err(|why| why.to_string())?;
-    prover.prove(&prepared, &never, &|_, _| {}).await.map_err(|why| why.to_string())
+    let prepared = prover.prepare(mutants, &never).map_err(|why| why.to_string())?;
+    prover.prove(&prepared, &never, &|_, _| {}).map_err(|why| why.to_string())
 }
 
 /// What a trial asks of the proof.

@@ -51,12 +51,14 @@ pub(super) fn run(world: &World, args: MutantsArgs) -> Result<u8, Failed> {
         return Err((2, "--json and --html name the same file".into()));
     }
     let mutants = read(&args.selection, &library, colour)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|error| (70, format!("cannot start: {error}")))?;
+    // For signals alone: the work has threads of its own.
     runtime.block_on(async {
         let (stop, stopped) = watch::channel(false);
         let watcher = tokio::spawn(Signals::listen()?.stop(stop));
-        let done = prove(world, &args, library, mutants, stopped).await;
+        let done = prove(world, &args, library, mutants, stopped);
         watcher.abort();
         done
     })
@@ -85,7 +87,7 @@ pub(super) fn read(
         .map_err(|mistakes| (2, mistakes_text(&mistakes, colour)))
 }
 
-async fn prove(
+fn prove(
     world: &World,
     args: &MutantsArgs,
     library: Arc<Library>,
@@ -98,7 +100,7 @@ async fn prove(
         Unproven::Unclean(_) => (1, why.to_string()),
         Unproven::Lost(..) => (70, why.to_string()),
     };
-    let mut prepared = prover.prepare(mutants, &stop).await.map_err(unproven)?;
+    let mut prepared = prover.prepare(mutants, &stop).map_err(unproven)?;
     choose(&args.selection, &mut prepared)?;
     if args.list {
         for mutant in &prepared.mutants {
@@ -108,7 +110,7 @@ async fn prove(
     }
     let progress = report::Counter::new(world.stderr_is_terminal);
     let tell = |done, total| progress.tell(done, total);
-    let proof = prover.prove(&prepared, &stop, &tell).await;
+    let proof = prover.prove(&prepared, &stop, &tell);
     progress.finish();
     let proof = proof.map_err(unproven)?;
     say(&proof.text(world.paint(), args.verbose));

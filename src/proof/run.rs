@@ -4,17 +4,18 @@ use super::generate::{Recording, generated};
 use super::load::{Equivalent, Mutants};
 use super::looks::Looks;
 use super::mutant::{Mutant, Origin};
-use super::verdict::{Fate, Observation, Proof, explanations, written};
-use crate::grid::{Faults, Grid, GridConfig, Tap};
+use super::verdict::{Observation, Proof, explanations};
+use crate::grid::{Faults, GridConfig, Tap};
+use crate::net::Path;
 use crate::proto::template::Template;
 use crate::runner::{
-    CaseRecord, Engine, FindingKind, Options, Outcome, Target, reference_config, reference_target,
+    CaseRecord, Engine, FindingKind, Options, Outcome, on_simulated_grid, reference_config,
 };
 use crate::suite::{Case, Library, Profile, wildcard};
-use futures::StreamExt;
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::sync::watch;
 
 /// How mutants are run.
@@ -70,19 +71,9 @@ pub struct Prover {
     lost: Arc<Mutex<Vec<String>>>,
 }
 
-/// Upper bounds of waits are a real grid's; the embedded one answers at once or not at all. This is
-/// longer than a minute of its own time.
-const MOST_PATIENCE: Duration = Duration::from_millis(2700);
-
-/// How many times faster than the protocol's figures the timers of mutants run: with many grids at
-/// once every one of them must still get a processor in time.
-const FACTOR: u32 = 30;
-
-/// Grids at once: most of a case is waiting.
-const JOBS_PER_CORE: usize = if cfg!(debug_assertions) { 20 } else { 64 };
-
-/// Grids at once where a verdict is to be confirmed at rest.
-const AT_REST: usize = 4;
+/// What every grid's ids and circuit codes follow from: a mutant differs from the clean grid by its
+/// fault alone.
+const SEED: u64 = 1;
 
 /// Generated mutants meet this many cases at most.
 const ONLOOKERS: usize = 5;
@@ -104,34 +95,27 @@ impl Prover {
     pub fn new(library: Arc<Library>, run: Run) -> Self {
         let looks = Arc::new(Looks::of(&library));
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let jobs = if run.jobs == 0 { JOBS_PER_CORE * cores } else { run.jobs };
+        let jobs = if run.jobs == 0 { cores } else { run.jobs };
         Self { library, looks, run: Run { jobs, ..run }, lost: Arc::default() }
     }
 
     /// What there is to prove: a clean run first, in which every case must pass, then the written
     /// mutants and those made from what that run said.
-    pub async fn prepare(
+    pub fn prepare(
         &self,
         mutants: Mutants,
         stop: &watch::Receiver<bool>,
     ) -> Result<Prepared, Unproven> {
-        let (recording, records) = self.record(stop).await;
+        let (recording, records) = self.record(stop);
         if *stop.borrow() {
             return Err(Unproven::Stopped);
         }
         self.none_lost()?;
         let fit =
             |record: &CaseRecord| matches!(record.outcome, Outcome::Pass | Outcome::Impossible);
-        let mut red = Vec::new();
-        for record in records.iter().filter(|record| !fit(record)) {
-            let Some(case) = self.library.case(&record.id) else { continue };
-            // With little else to do, as whatever speaks against us.
-            let tap = Some(recording.tap(&case.id));
-            let again = self.pair(case, Faults::default(), tap, stop.clone()).await;
-            if let Some((record, _)) = again.filter(|(record, _)| !fit(record)) {
-                red.push(format!("{} {}", record.outcome, record.id));
-            }
-        }
+        let red = records.iter().filter(|record| !fit(record));
+        let red: Vec<String> =
+            red.map(|record| format!("{} {}", record.outcome, record.id)).collect();
         if !red.is_empty() {
             return Err(Unproven::Unclean(red));
         }
@@ -144,13 +128,13 @@ impl Prover {
     }
 
     /// Runs mutants and judges them. `tell` hears how many of how many pairs are done.
-    pub async fn prove(
+    pub fn prove(
         &self,
         prepared: &Prepared,
         stop: &watch::Receiver<bool>,
         tell: &(dyn Fn(usize, usize) + Send + Sync),
     ) -> Result<Proof, Unproven> {
-        let seen = self.observe_all(prepared, stop, tell).await;
+        let seen = self.observe_all(prepared, stop, tell);
         if *stop.borrow() {
             return Err(Unproven::Stopped);
         }
@@ -183,9 +167,9 @@ impl Prover {
     }
 
     /// Runs one case on one mutant.
-    pub async fn meet(&self, mutant: &Mutant, case: &Arc<Case>) -> Option<CaseRecord> {
+    pub fn meet(&self, mutant: &Mutant, case: &Arc<Case>) -> Option<CaseRecord> {
         let (_keep, never) = watch::channel(false);
-        let ran = self.pair(case, mutant.faults.afresh(), None, never).await;
+        let ran = self.pair(case, mutant.faults.afresh(), None, &never);
         ran.map(|(record, _)| record)
     }
 
@@ -196,27 +180,18 @@ impl Prover {
     }
 
     /// Runs every case on a clean grid of its own: what the grids said, and how the cases ended.
-    async fn record(&self, stop: &watch::Receiver<bool>) -> (Recording, Vec<CaseRecord>) {
+    fn record(&self, stop: &watch::Receiver<bool>) -> (Recording, Vec<CaseRecord>) {
         let recording = Recording::default();
-        let running = futures::stream::iter(self.library.cases().cloned()).map(|case| {
+        let cases = self.library.cases().cloned().collect();
+        let ran = self.side_by_side(cases, &|_| {}, |prover, case: Arc<Case>| {
             let tap = recording.tap(&case.id);
-            let prover = self.clone();
-            let stop = stop.clone();
-            tokio::spawn(async move {
-                let ran = prover.pair(&case, Faults::default(), Some(tap), stop).await;
-                ran.map(|(record, _)| record)
-            })
+            prover.pair(&case, Faults::default(), Some(tap), stop).map(|(record, _)| record)
         });
-        let mut ran = running.buffer_unordered(self.run.jobs);
-        let mut records = Vec::new();
-        while let Some(record) = ran.next().await {
-            records.extend(self.made(record));
-        }
-        drop(ran);
+        let records = ran.into_iter().flatten().collect();
         (recording, records)
     }
 
-    async fn observe_all(
+    fn observe_all(
         &self,
         prepared: &Prepared,
         stop: &watch::Receiver<bool>,
@@ -231,7 +206,7 @@ impl Prover {
                 cases.into_iter().map(move |case| (n, case))
             })
             .collect();
-        let mut seen = self.observe(mutants, pairs, stop, tell).await;
+        let mut seen = self.observe(mutants, pairs, stop, tell);
         // A mutant that nobody noticed and that nothing explains meets more who look at it: if all
         // of those are blocked by it, so are the others.
         let unnoticed = (0..mutants.len()).filter(|n| {
@@ -253,46 +228,8 @@ impl Prover {
         let new: Vec<bool> = all.map(|pair| met.insert(pair)).collect();
         let further = further.iter().zip(new).filter(|(_, new)| *new);
         let further: Vec<Pair> = further.map(|(pair, _)| pair.clone()).collect();
-        seen.extend(self.observe(mutants, further, stop, tell).await);
-        self.confirm(mutants, &mut seen, &explained, stop, tell).await;
+        seen.extend(self.observe(mutants, further, stop, tell));
         seen
-    }
-
-    /// A machine with much to do may miss what it should see, or see what is not there: what
-    /// speaks against us is looked at again with little else to do, and only that counts.
-    async fn confirm(
-        &self,
-        mutants: &[Mutant],
-        seen: &mut Vec<Observation>,
-        explained: &(dyn Fn(&Mutant) -> bool + Send + Sync),
-        stop: &watch::Receiver<bool>,
-        tell: &(dyn Fn(usize, usize) + Send + Sync),
-    ) {
-        let doubtful = |n: &usize| {
-            let mutant = &mutants[*n];
-            let of: Vec<&Observation> = seen.iter().filter(|o| o.mutant == *n).collect();
-            match mutant.is_written() {
-                true => written(mutant, &of).0 != Fate::Noticed,
-                // Unexplained and not noticed, or noticed though it is said that nobody needs to.
-                false => {
-                    let red = |o: &&Observation| o.outcome == Outcome::Blocked;
-                    let noticed = of.iter().any(|o| !o.broken.is_empty() || red(o));
-                    noticed == explained(mutant)
-                }
-            }
-        };
-        let doubtful: BTreeSet<usize> = (0..mutants.len()).filter(doubtful).collect();
-        let again = seen.iter().filter(|o| doubtful.contains(&o.mutant));
-        let pair = |o: &Observation| Some((o.mutant, self.library.case(&o.case)?.clone()));
-        let pairs: Vec<Pair> = again.filter_map(pair).collect();
-        // Where that much is in doubt, something else is wrong, and looking again would take long.
-        if pairs.is_empty() || pairs.len() > seen.len() / 4 + 50 {
-            return;
-        }
-        let rest = Self { run: Run { jobs: AT_REST, ..self.run.clone() }, ..self.clone() };
-        let at_rest = rest.observe(mutants, pairs, stop, tell).await;
-        seen.retain(|o| !doubtful.contains(&o.mutant));
-        seen.extend(at_rest);
     }
 
     /// Cases that caught nothing yet, or cite what nobody proved yet, with the mutants of what they
@@ -375,7 +312,7 @@ impl Prover {
         close.into_iter().take(4 * ONLOOKERS).map(|(_, n)| (n, case.clone())).collect()
     }
 
-    async fn observe(
+    fn observe(
         &self,
         mutants: &[Mutant],
         pairs: Vec<Pair>,
@@ -383,62 +320,74 @@ impl Prover {
         tell: &(dyn Fn(usize, usize) + Send + Sync),
     ) -> Vec<Observation> {
         let total = pairs.len();
-        let running = futures::stream::iter(pairs).map(|(n, case)| {
-            let (prover, stop) = (self.clone(), stop.clone());
+        let told = |done| tell(done, total);
+        let ran = self.side_by_side(pairs, &told, |prover, (n, case): Pair| {
             let faults = mutants[n].faults.afresh();
-            tokio::spawn(async move {
-                let (record, applied) = prover.pair(&case, faults, None, stop).await?;
-                Some(Observation::of(n, &record, applied))
-            })
+            let (record, applied) = prover.pair(&case, faults, None, stop)?;
+            Some(Observation::of(n, &record, applied))
         });
-        let mut seen = Vec::new();
-        let mut ran = running.buffer_unordered(self.run.jobs);
-        let mut done = 0;
-        while let Some(observation) = ran.next().await {
-            done += 1;
-            tell(done, total);
-            seen.extend(self.made(observation));
-        }
+        let mut seen: Vec<Observation> = ran.into_iter().flatten().collect();
         seen.sort_by(|a, b| (a.mutant, &a.case).cmp(&(b.mutant, &b.case)));
         seen
     }
 
-    /// What a task brought; one that ended otherwise is a run that was lost.
-    fn made<T>(&self, task: Result<Option<T>, tokio::task::JoinError>) -> Option<T> {
-        task.unwrap_or_else(|error| {
-            self.lose(error.to_string());
-            None
+    /// Does the same with each of many, on as many threads as there are jobs: each run is a world
+    /// of its own that waits for nothing outside.
+    fn side_by_side<T: Send, R: Send>(
+        &self,
+        all: Vec<T>,
+        tell: &(dyn Fn(usize) + Send + Sync),
+        make: impl Fn(&Self, T) -> R + Sync,
+    ) -> Vec<R> {
+        let done = AtomicUsize::new(0);
+        let waiting = Mutex::new(all.into_iter());
+        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || {
+            let mut made = Vec::new();
+            while let Some(one) = next() {
+                let ran = catch_unwind(AssertUnwindSafe(|| make(self, one)));
+                match ran {
+                    Ok(one) => made.push(one),
+                    Err(_) => self.lose("a run panicked; please report this".into()),
+                }
+                tell(done.fetch_add(1, Ordering::Relaxed) + 1);
+            }
+            made
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..self.run.jobs).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().filter_map(|thread| thread.join().ok()).flatten().collect()
         })
     }
 
-    /// Runs one case on a grid of its own; nothing if the run was stopped.
-    async fn pair(
+    /// Runs one case on a grid of its own, on a simulated network; nothing if the run was stopped.
+    fn pair(
         &self,
         case: &Arc<Case>,
         faults: Faults,
         tap: Option<Tap>,
-        stop: watch::Receiver<bool>,
+        stop: &watch::Receiver<bool>,
     ) -> Option<(CaseRecord, Vec<u32>)> {
         if *stop.borrow() {
             return None;
         }
-        let config =
-            GridConfig { time_factor: FACTOR, faults: faults.clone(), tap, ..reference_config(3) };
-        let grid = match Grid::start(config).await {
-            Ok(grid) => grid,
+        let applied = faults.clone();
+        let config = GridConfig { faults, tap, ..reference_config(3) };
+        let ran = on_simulated_grid(SEED, Path::default(), config, async |target| {
+            let (library, template) = (self.library.clone(), Template::shipped().clone());
+            let options = Options::default();
+            let engine = Engine::new(target, library, Profile::default(), template, options);
+            let record = engine.run_case(case, stop.clone()).await;
+            engine.finish().await;
+            record
+        });
+        match ran {
+            Ok(record) => Some((record, applied.applied())),
             Err(error) => {
                 self.lose(format!("cannot start a grid: {error}"));
-                return None;
+                None
             }
-        };
-        let target = Target { most_patience: MOST_PATIENCE, ..reference_target(&grid) };
-        let (library, template) = (self.library.clone(), Template::shipped().clone());
-        let options = Options::default();
-        let engine = Engine::new(target, library, Profile::default(), template, options);
-        let record = engine.run_case(case, stop).await;
-        engine.finish().await;
-        grid.shutdown().await;
-        Some((record, faults.applied()))
+        }
     }
 }
 
