@@ -6,9 +6,13 @@ use super::target::{TargetArgs, target};
 use super::{
     Failed, TemplateArgs, World, library, near, say, split_selection, template, write_report,
 };
+use crate::net::Path;
 use crate::proto::template::Template;
 use crate::report::{self, Progress};
-use crate::runner::{Engine, NotReady, Options, RunRecord, Target, preflight, reference_grid};
+use crate::runner::{
+    Engine, NotReady, Options, RunRecord, Target, on_simulated_grid, preflight, reference_config,
+    reference_grid,
+};
 use crate::suite::{Case, Effects, Library, Profile, Source, shipped_profile};
 use crate::value::unknown;
 use clap::{Args, ValueEnum};
@@ -48,6 +52,10 @@ pub struct RunArgs {
     /// Cases at once; if left out, as many as there are accounts, or as suits the reference grid
     #[arg(long, short, value_name = "N", default_value_t = 0)]
     jobs: usize,
+    /// Run on the reference grid in memory, on a network and a clock that follow from this number:
+    /// no sockets, no waiting, and from the same number the same record, byte for byte
+    #[arg(long, value_name = "SEED")]
+    simulate: Option<u64>,
     /// Begin cases in a random order that follows from this number
     #[arg(long, value_name = "SEED")]
     shuffle: Option<u64>,
@@ -79,6 +87,11 @@ pub(super) fn run(world: &World, args: RunArgs) -> Result<u8, Failed> {
     let (_, paths) = split_selection(&args.select.selection);
     let library = library(&paths, &template, world.stderr_is_terminal && world.paint().colour)?;
     let target = target(world, &args.target)?;
+    if args.simulate.is_some() && target.is_some() {
+        let what = "--simulate runs the embedded reference grid in memory, and a grid is named: a \
+                    real grid is on a real network";
+        return Err((2, what.into()));
+    }
     let profile = profile(&args, target.as_ref(), &library, world)?;
     super::both_writable([("--junit", &args.junit), ("--json", &args.json)])?;
     every_tag_counts(&args.select, &library)?;
@@ -92,8 +105,15 @@ pub(super) fn run(world: &World, args: RunArgs) -> Result<u8, Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| (70, format!("cannot start: {error}")))?;
     let chosen = Chosen { library, profile, template, cases };
+    let (stop, stopped) = watch::channel(false);
+    if let Some(seed) = args.simulate {
+        let listening = runtime.block_on(async { Signals::listen() })?;
+        let watcher = runtime.spawn(listening.stop(stop));
+        let done = run_simulated(world, &args, seed, chosen, stopped);
+        watcher.abort();
+        return done;
+    }
     runtime.block_on(async {
-        let (stop, stopped) = watch::channel(false);
         let watcher = tokio::spawn(Signals::listen()?.stop(stop));
         let done = run_on(world, &args, target, chosen, stopped).await;
         watcher.abort();
@@ -142,6 +162,33 @@ async fn run_on(
     Ok(record.exit)
 }
 
+/// Runs what was chosen on a grid in memory, in a world that follows from a number.
+fn run_simulated(
+    world: &World,
+    args: &RunArgs,
+    seed: u64,
+    chosen: Chosen,
+    stopped: watch::Receiver<bool>,
+) -> Result<u8, Failed> {
+    let config = reference_config(REFERENCE_ACCOUNTS);
+    let path = Path { delay: SIMULATED_DELAY };
+    let record = on_simulated_grid(seed, path, config, async |mut target| {
+        target.name = format!("simulated reference grid, seed {seed}");
+        target.time_scale = args.target.time_scale.unwrap_or(target.time_scale);
+        execute(world, args, target, chosen, &[], stopped).await
+    });
+    let record = record.map_err(|error| (70, format!("cannot start the simulation: {error}")))?;
+    write_reports(args, &record)?;
+    say(&report::closing(&record, world.paint()));
+    Ok(record.exit)
+}
+
+/// How long things are under way on a simulated network, in microseconds.
+const SIMULATED_DELAY: std::ops::Range<u64> = 200..15_000;
+
+/// Cases at once there: as many on every machine, or the same seed would not give the same run.
+const SIMULATED_JOBS: usize = 8;
+
 /// Nothing is run: every report says so, and why.
 fn not_ready(args: &RunArgs, target: Target, chosen: Chosen, why: &NotReady) -> Result<u8, Failed> {
     let Chosen { library, profile, template, cases } = chosen;
@@ -176,6 +223,7 @@ async fn execute(
 ) -> RunRecord {
     let Chosen { library, profile, template, cases } = chosen;
     let jobs = match args.jobs {
+        0 if args.simulate.is_some() => SIMULATED_JOBS,
         0 if target.reference => reference_jobs(),
         0 => target.accounts.len(),
         jobs => jobs,
@@ -221,6 +269,7 @@ fn reproduce(args: &RunArgs) -> String {
         ("--profile", target.profile.clone()),
         ("--time-scale", target.time_scale.map(|scale| scale.to_string())),
         ("--time-factor", target.time_factor.map(|factor| factor.to_string())),
+        ("--simulate", args.simulate.map(|seed| seed.to_string())),
         ("--template", args.template.path().map(path)),
     ];
     given.extend(target.region.iter().map(|name| ("--region", Some(name.clone()))));

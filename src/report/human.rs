@@ -1,16 +1,21 @@
 //! The first and last lines of a run.
 
 use super::Paint;
-use crate::runner::{CaseRecord, Outcome, RunRecord, Target};
+use crate::runner::{CaseRecord, Outcome, REFERENCE_NAME, RunRecord, Target};
 
-/// The embedded grid's name in the first and the last line.
-const REFERENCE: &str = "the embedded reference grid (no grid was named)";
+/// The embedded grid in the first and the last line.
+fn reference(name: &str) -> String {
+    match name == REFERENCE_NAME {
+        true => "the embedded reference grid (no grid was named)".to_owned(),
+        false => format!("the {name} (nothing is sent anywhere)"),
+    }
+}
 
 /// What is tested, before anything runs: the grid, what it says of itself, how much is asked, and
 /// what was remarkable in looking at it.
 pub fn opening(target: &Target, cases: usize, jobs: usize, notes: &[String]) -> String {
     let what = match target.reference {
-        true => REFERENCE.to_owned(),
+        true => reference(&target.name),
         false => named(&target.name, &target.login_uri),
     };
     let (cases, accounts) = (plural(cases, "case"), plural(target.accounts.len(), "account"));
@@ -83,7 +88,7 @@ pub fn closing(record: &RunRecord, paint: Paint) -> String {
     let flaky = record.cases.iter().filter(|c| c.attempts > 1).count();
     let seconds = record.ms / 1e3;
     let target = match record.target.reference {
-        true => REFERENCE.to_owned(),
+        true => reference(&record.target.name),
         false => named(&record.target.name, &record.target.login_uri),
     };
     if flaky > 0 {
