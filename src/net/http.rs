@@ -136,7 +136,7 @@ impl Request {
     }
 
     /// As a server reads it, and which server.
-    pub(super) fn to_server(self) -> Result<(SocketAddr, server::Request), HttpError> {
+    pub(super) fn into_server(self) -> Result<(SocketAddr, server::Request), HttpError> {
         let ip = if self.elsewhere { ELSEWHERE } else { Ipv4Addr::LOCALHOST.into() };
         let built = self.build()?;
         let address = authority(built.url().as_str()).and_then(|text| text.parse().ok());

@@ -167,7 +167,7 @@ impl Simulation {
 
     /// Asks a server; nothing if there is none.
     pub(super) async fn ask(&self, request: Request) -> Option<Result<Reply, HttpError>> {
-        let (address, asked) = match request.to_server() {
+        let (address, asked) = match request.into_server() {
             Ok(asked) => asked,
             Err(error) => return Some(Err(error)),
         };
