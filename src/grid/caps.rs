@@ -1,7 +1,7 @@
 //! Capabilities: the seed, the event queue and the dispatch to the simple ones.
 
+use super::capability::Purpose;
 use super::fault::Said;
-use super::presence::Purpose;
 use super::reply::{Body, Reply};
 use super::witness::{Visitor, What};
 use super::{Policy, Shared, features, inventory, oddity, region::Order};

@@ -6,12 +6,12 @@ use super::oddity::HARMLESS;
 use super::policy::Policy;
 use super::witness::{Ear, Visitor};
 use crate::net::Clock;
-use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions};
+use crate::proto::circuit::{Circuit, Config, Encoded, Event, Handled, SendOptions};
 use crate::proto::message::{Datagram, Field, Flags, HEADER_LEN, MIN_DATAGRAM, Message, Packet};
 use crate::proto::template::Template;
 use crate::tamper::{Channel, Direction, Tamper};
 use crate::value::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +38,8 @@ pub(super) struct Client {
     wire: Option<Tamper>,
     /// Nothing is taken any more; what was sent may still be acknowledged.
     closing: bool,
+    /// When its circuit is due next, as the table of timers has it.
+    due: Option<Duration>,
 }
 
 /// All circuits of a region.
@@ -46,6 +48,10 @@ pub(super) struct Circuits {
     template: Arc<Template>,
     config: Config,
     clients: BTreeMap<SocketAddr, Client>,
+    /// When which circuit is due next.
+    timers: BTreeSet<(Duration, SocketAddr)>,
+    /// Circuits that may have something to send, or another due time.
+    touched: BTreeSet<SocketAddr>,
     by_agent: BTreeMap<Uuid, SocketAddr>,
     lost: Vec<(Uuid, Uuid, Event)>,
     faults: Faults,
@@ -72,6 +78,8 @@ impl Circuits {
             region,
             factor: grid.time_factor.max(1),
             clients: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            touched: BTreeSet::new(),
             by_agent: BTreeMap::new(),
             lost: Vec::new(),
         }
@@ -107,8 +115,13 @@ impl Circuits {
             throttled: false,
             withheld: None,
             closing: false,
+            due: None,
         };
-        self.clients.insert(from, client);
+        // One that stood at this address before goes with its timer.
+        if let Some(due) = self.clients.insert(from, client).and_then(|old| old.due) {
+            self.timers.remove(&(due, from));
+        }
+        self.touched.insert(from);
         self.by_agent.insert(agent, from);
     }
 
@@ -128,6 +141,13 @@ impl Circuits {
         self.by_agent.keys().copied().collect()
     }
 
+    /// The client at an address, to do something with its circuit.
+    fn touch(&mut self, from: SocketAddr) -> Option<&mut Client> {
+        let client = self.clients.get_mut(&from)?;
+        self.touched.insert(from);
+        Some(client)
+    }
+
     /// Whether the ids in a message are those of the circuit; a message without ids is anybody's.
     pub fn owns(&self, from: SocketAddr, packet: &Packet<'_>) -> bool {
         let Some(client) = self.clients.get(&from) else { return false };
@@ -145,10 +165,11 @@ impl Circuits {
     /// Hands a packet to its circuit; whether it is new and to be processed.
     pub fn handle(&mut self, from: SocketAddr, packet: &Packet<'_>) -> bool {
         let now = self.clock.now();
-        let Some(client) = self.clients.get_mut(&from) else { return false };
         if packet.header.flags.has(Flags::RESENT) && self.faults.breaks(Policy::IgnoresResent) {
             return false;
         }
+        let Some(client) = self.clients.get_mut(&from) else { return false };
+        self.touched.insert(from);
         let number = packet.header.sequence;
         client.highest = client.highest.max(number);
         if client.highest - number > 1 << 20 && self.faults.breaks(Policy::NeverWraps) {
@@ -179,7 +200,7 @@ impl Circuits {
 
     /// Answers no pings any more, from the second time on.
     pub fn choke(&mut self, from: SocketAddr) {
-        if let Some(client) = self.clients.get_mut(&from) {
+        if let Some(client) = self.touch(from) {
             let again = std::mem::replace(&mut client.throttled, true);
             client.circuit.config_mut().pongs = !again;
         }
@@ -194,7 +215,7 @@ impl Circuits {
 
     /// Forgets the acks it owes.
     pub fn forget_acks(&mut self, from: SocketAddr) {
-        if let Some(client) = self.clients.get_mut(&from) {
+        if let Some(client) = self.touch(from) {
             client.circuit.forget_acks();
         }
     }
@@ -210,18 +231,31 @@ impl Circuits {
     }
 
     pub fn send(&mut self, to: SocketAddr, message: &Message, reliable: bool) {
+        self.send_all([to], message, reliable);
+    }
+
+    /// Sends the same to many, encoded once.
+    pub fn send_all(
+        &mut self,
+        all: impl IntoIterator<Item = SocketAddr>,
+        message: &Message,
+        reliable: bool,
+    ) {
         let now = self.clock.now();
-        let options = if reliable { SendOptions::RELIABLE } else { SendOptions::UNRELIABLE };
-        if let Some(client) = self.clients.get_mut(&to) {
-            // What the grid builds fits its definition; a text too long for its field does not go.
-            let _ = client.circuit.send(now, message, options);
+        // What the grid builds fits its definition; a text too long for its field does not go.
+        let Ok(encoded) = Encoded::new(message) else { return };
+        for to in all {
+            let options = if reliable { SendOptions::RELIABLE } else { SendOptions::UNRELIABLE };
+            if let Some(client) = self.touch(to) {
+                client.circuit.send_encoded(now, &encoded, options);
+            }
         }
     }
 
     /// Acknowledges at once what is owed.
     pub fn flush_acks(&mut self, from: SocketAddr) {
         let now = self.clock.now();
-        if let Some(client) = self.clients.get_mut(&from) {
+        if let Some(client) = self.touch(from) {
             client.circuit.flush_acks(now);
         }
     }
@@ -229,13 +263,14 @@ impl Circuits {
     /// Acknowledges at once what is owed, and no more after that: the client is leaving.
     pub fn close(&mut self, from: SocketAddr) {
         let now = self.clock.now();
-        let Some(client) = self.clients.get_mut(&from) else { return };
+        let Some(client) = self.touch(from) else { return };
         client.circuit.flush_acks(now);
         let config = client.circuit.config_mut();
         (config.acks, config.pings, config.pongs) = (false, false, false);
         client.closing = true;
-        if self.by_agent.get(&client.agent) == Some(&from) {
-            self.by_agent.remove(&client.agent);
+        let agent = client.agent;
+        if self.by_agent.get(&agent) == Some(&from) {
+            self.by_agent.remove(&agent);
         }
     }
 
@@ -249,7 +284,7 @@ impl Circuits {
     /// Patience with a client that said it would pause, in seconds of real time.
     pub fn set_patience(&mut self, from: SocketAddr, seconds: u64, factor: u32) {
         let now = self.clock.now();
-        if let Some(client) = self.clients.get_mut(&from) {
+        if let Some(client) = self.touch(from) {
             let limit = Duration::from_secs(seconds) / factor.max(1);
             client.circuit.config_mut().silence_limit = Some(limit);
             if seconds <= 60 {
@@ -259,24 +294,27 @@ impl Circuits {
     }
 
     pub fn next_due(&self) -> Option<Duration> {
-        let timers = self.clients.values().filter_map(|client| client.circuit.poll_timeout());
-        timers.chain(self.late.keys().next().map(|(at, _)| *at)).min()
+        let circuit = self.timers.first().map(|(due, _)| *due);
+        circuit.into_iter().chain(self.late.keys().next().map(|(at, _)| *at)).min()
     }
 
     pub fn handle_timeouts(&mut self) {
         let now = self.clock.now();
-        for client in self.clients.values_mut() {
-            if client.circuit.poll_timeout().is_some_and(|due| due <= now) {
+        while let Some((_, from)) = self.timers.first().copied().filter(|(due, _)| *due <= now) {
+            if let Some(client) = self.touch(from) {
+                client.due = None;
                 client.circuit.handle_timeout(now);
             }
+            self.timers.pop_first();
+        }
+        if !self.faults.breaks(Policy::DiesUnpinged) {
+            return;
         }
         let unpinged =
             self.clients.iter().filter(|(_, c)| !c.closing && c.circuit.unanswered_pings() > 8);
         let unpinged: Vec<SocketAddr> = unpinged.map(|(from, _)| *from).collect();
         for from in unpinged {
-            if self.faults.breaks(Policy::DiesUnpinged)
-                && let Some(client) = self.clients.get(&from)
-            {
+            if let Some(client) = self.clients.get(&from) {
                 self.lost.push((client.agent, client.session, Event::Silent));
                 self.disable(from);
             }
@@ -286,7 +324,9 @@ impl Circuits {
     /// What goes out; circuits that have nothing left to say are forgotten.
     pub fn outgoing(&mut self) -> Vec<(SocketAddr, Vec<u8>)> {
         let mut out = Vec::new();
-        for (to, client) in &mut self.clients {
+        let touched = std::mem::take(&mut self.touched);
+        for to in &touched {
+            let Some(client) = self.clients.get_mut(to) else { continue };
             while let Some(transmit) = client.circuit.poll_transmit() {
                 out.push((*to, transmit.bytes));
             }
@@ -310,18 +350,26 @@ impl Circuits {
                 self.ear.sent(&self.template, visitor, *to, bytes);
             }
         }
-        let gone = |client: &Client| {
-            client.circuit.is_closed() || (client.closing && client.circuit.is_settled())
-        };
-        let by_agent = &mut self.by_agent;
-        self.clients.retain(|from, client| {
-            let stays = !gone(client);
-            if !stays && by_agent.get(&client.agent) == Some(from) {
-                by_agent.remove(&client.agent);
-            }
-            stays
-        });
+        touched.into_iter().for_each(|from| self.settle(from));
         out
+    }
+
+    /// Forgets a circuit that has nothing left to say, and notes when another is due.
+    fn settle(&mut self, from: SocketAddr) {
+        let Some(client) = self.clients.get_mut(&from) else { return };
+        let gone = client.circuit.is_closed() || (client.closing && client.circuit.is_settled());
+        let due = client.circuit.poll_timeout().filter(|_| !gone);
+        if let Some(due) = std::mem::replace(&mut client.due, due).filter(|old| due != Some(*old)) {
+            self.timers.remove(&(due, from));
+        }
+        self.timers.extend(due.map(|due| (due, from)));
+        let agent = client.agent;
+        if gone {
+            self.clients.remove(&from);
+            if self.by_agent.get(&agent) == Some(&from) {
+                self.by_agent.remove(&agent);
+            }
+        }
     }
 
     /// What becomes of a client's datagrams on a wire with faults.

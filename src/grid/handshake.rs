@@ -2,7 +2,7 @@
 
 use super::circuits::circuit_code;
 use super::region::{Order, Region};
-use super::{Policy, inworld, messages, oddity, teleport};
+use super::{Policy, messages, oddity, scene, teleport};
 use crate::proto::message::{FieldValue, Message, Packet};
 use std::net::SocketAddr;
 use uuid::Uuid;
@@ -80,7 +80,7 @@ pub(super) fn dispatch(region: &mut Region, from: SocketAddr, message: &Message)
                 oddity::settled(region, from, agent);
             }
             if opened || faults.breaks(Policy::ShowsWorldAgain) {
-                inworld::show_world(region, agent);
+                region.show_world(agent);
             }
         }
         "LogoutRequest" => log_out(region, from, agent, session),
@@ -118,7 +118,6 @@ fn complete_movement(region: &mut Region, from: SocketAddr, agent: Uuid) {
         messages::avatar(template, presence, &place),
         messages::agent_data(template, presence),
     ];
-    let avatar = arrival[2].clone();
     let opened = world.open_world(agent, region.index);
     drop(world);
     if faults.breaks(Policy::FatDatagrams) {
@@ -133,14 +132,14 @@ fn complete_movement(region: &mut Region, from: SocketAddr, agent: Uuid) {
         region.circuits.send(from, &arrival[1], true);
     }
     if landing.is_none() || !faults.breaks(Policy::LandsUnseen) {
-        inworld::tell_others(region, agent, &avatar);
+        region.tell_arrival(agent);
     }
-    inworld::tell_where(region);
+    scene::tell_where_to(region, agent);
     if let Some(landing) = landing {
         teleport::leave_behind(region, agent, landing);
     }
     if opened || shared.config.faults.breaks(Policy::NoGates) {
-        inworld::show_world(region, agent);
+        region.show_world(agent);
     }
 }
 

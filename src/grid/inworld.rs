@@ -3,7 +3,7 @@
 use super::presence::Presence;
 use super::region::{Order, Region};
 use super::world::Place;
-use super::{Policy, inventory, messages, teleport, walking};
+use super::{Policy, inventory, messages, scene, teleport, walking};
 use crate::proto::message::{Field, FieldValue, Message};
 use std::net::SocketAddr;
 use uuid::Uuid;
@@ -141,14 +141,14 @@ fn change_animations(region: &mut Region, agent: Uuid, change: impl FnOnce(&mut 
         region.circuits.send(to, &told, true);
     }
     if !shared.config.faults.breaks(Policy::PlaysAlone) {
-        tell_others(region, agent, &told);
+        scene::tell_others(region, agent, &told);
     }
 }
 
 /// What a viewer points at, for the others here; under the receiver's ids, as the sender's session
 /// is nobody else's business.
 fn pass_effect(region: &mut Region, agent: Uuid, message: &Message) {
-    for other in onlookers(region, agent) {
+    for other in scene::onlookers(region, agent) {
         if let Some((to, session)) = region.circuits.of(other) {
             let passed = message.clone().with("AgentData", "AgentID", Field::Uuid(other)).with(
                 "AgentData",
@@ -210,11 +210,10 @@ fn chat(region: &mut Region, agent: Uuid, message: &Message) {
         }
     }
     drop(world);
-    for listener in listeners {
-        if let Some((to, _)) = region.circuits.of(listener) {
-            region.circuits.send(to, &said, true);
-        }
-    }
+    let circuits = &region.circuits;
+    let to = listeners.into_iter().filter_map(|listener| circuits.of(listener));
+    let to: Vec<SocketAddr> = to.map(|(to, _)| to).collect();
+    region.circuits.send_all(to, &said, true);
 }
 
 fn distance(a: [f32; 3], b: [f32; 3]) -> f32 {
@@ -297,60 +296,4 @@ fn region_info(region: &mut Region, from: SocketAddr) {
         .with("RegionInfo", "WaterHeight", Field::F32(20.0))
         .with("RegionInfo2", "ProductName", FieldValue::text("gridproof"));
     region.circuits.send(from, &reply, true);
-}
-
-/// The gate of an agent has opened: it sees the avatars that are here.
-pub(super) fn show_world(region: &mut Region, agent: Uuid) {
-    let Some((to, _)) = region.circuits.of(agent) else { return };
-    let world = region.shared.world();
-    let place = world.places[region.index].clone();
-    let template = &region.shared.template;
-    let avatars: Vec<Message> = world
-        .others(region.index, agent)
-        .map(|presence| messages::avatar(template, presence, &place))
-        .collect();
-    drop(world);
-    avatars.iter().for_each(|avatar| region.circuits.send(to, avatar, true));
-}
-
-/// Tells something of an avatar to every other agent whose gate is open.
-pub(super) fn tell_others(region: &mut Region, agent: Uuid, message: &Message) {
-    for other in onlookers(region, agent) {
-        if let Some((to, _)) = region.circuits.of(other) {
-            region.circuits.send(to, message, true);
-        }
-    }
-}
-
-/// Tells something to every agent whose gate is open.
-pub(super) fn tell_all(region: &mut Region, message: &Message) {
-    tell_others(region, Uuid::nil(), message);
-}
-
-/// Every agent here but this one whose gate is open.
-fn onlookers(region: &Region, agent: Uuid) -> Vec<Uuid> {
-    let world = region.shared.world();
-    let open = |other: &Uuid| {
-        let here = world.presence(*other).and_then(|p| p.agents.get(&region.index));
-        here.is_some_and(|here| here.world_open)
-    };
-    let others = region.circuits.agents().into_iter().filter(|other| *other != agent);
-    others.filter(open).collect()
-}
-
-/// Tells every agent here who is where. Bounded, as one message counts to 255.
-pub(super) fn tell_where(region: &mut Region) {
-    let world = region.shared.world();
-    let all: Vec<(Uuid, [f32; 3])> = world
-        .others(region.index, Uuid::nil())
-        .take(60)
-        .map(|p| (p.agent_id, p.position))
-        .collect();
-    drop(world);
-    for (agent, _) in &all {
-        if let Some((to, _)) = region.circuits.of(*agent) {
-            let message = messages::coarse(&region.shared.template, &all, *agent);
-            region.circuits.send(to, &message, false);
-        }
-    }
 }

@@ -65,6 +65,46 @@ pub(super) fn local_id(agent: Uuid) -> u32 {
 
 /// An avatar as an object.
 pub(super) fn avatar(template: &Template, presence: &Presence, place: &Place) -> Message {
+    with_avatar(updates(template, place), presence)
+}
+
+/// An avatar takes so many bytes beside its name, its zeros coded; and all of a message together no
+/// more than any path carries.
+const AVATAR_BYTES: usize = 142;
+const MOST_BYTES: usize = 1180;
+
+/// Avatars as objects, several in a message; whose each message is.
+pub(super) fn avatars<'a>(
+    template: &Template,
+    all: impl Iterator<Item = &'a Presence>,
+    place: &Place,
+) -> Vec<(Vec<Uuid>, Message)> {
+    let mut messages = Vec::new();
+    let (mut agents, mut message, mut left) = (Vec::new(), updates(template, place), MOST_BYTES);
+    for presence in all {
+        let bytes = AVATAR_BYTES + presence.first.len() + presence.last.len();
+        if bytes > left && !agents.is_empty() {
+            let full = std::mem::replace(&mut message, updates(template, place));
+            messages.push((std::mem::take(&mut agents), full));
+            left = MOST_BYTES;
+        }
+        left = left.saturating_sub(bytes);
+        agents.push(presence.agent_id);
+        message = with_avatar(message.with_block("ObjectData"), presence);
+    }
+    if !agents.is_empty() {
+        messages.push((agents, message));
+    }
+    messages
+}
+
+fn updates(template: &Template, place: &Place) -> Message {
+    Message::named(template, "ObjectUpdate")
+        .with("RegionData", "RegionHandle", Field::U64(place.handle()))
+        .with("RegionData", "TimeDilation", Field::U16(u16::MAX))
+}
+
+fn with_avatar(update: Message, presence: &Presence) -> Message {
     const PCODE_AVATAR: u8 = 47;
     const MATERIAL_FLESH: u8 = 4;
     let names = format!(
@@ -78,9 +118,7 @@ pub(super) fn avatar(template: &Template, presence: &Presence, place: &Place) ->
     for number in plane.iter().chain(&presence.position).chain(&still) {
         motion.extend_from_slice(&number.to_le_bytes());
     }
-    Message::named(template, "ObjectUpdate")
-        .with("RegionData", "RegionHandle", Field::U64(place.handle()))
-        .with("RegionData", "TimeDilation", Field::U16(u16::MAX))
+    update
         .with("ObjectData", "ID", Field::U32(local_id(presence.agent_id)))
         .with("ObjectData", "FullID", id(presence.agent_id))
         .with("ObjectData", "PCode", Field::U8(PCODE_AVATAR))
@@ -108,9 +146,11 @@ pub(super) fn animations(template: &Template, presence: &Presence) -> Message {
     message
 }
 
-/// An avatar has left.
-pub(super) fn kill(template: &Template, agent: Uuid) -> Message {
-    Message::named(template, "KillObject").with("ObjectData", "ID", Field::U32(local_id(agent)))
+/// Avatars have left.
+pub(super) fn kill(template: &Template, agents: &[Uuid]) -> Message {
+    agents.iter().fold(Message::named(template, "KillObject"), |message, agent| {
+        message.with_block("ObjectData").with("ObjectData", "ID", Field::U32(local_id(*agent)))
+    })
 }
 
 /// Who is where, coarsely; `You` points at the receiver.
@@ -199,4 +239,41 @@ pub(super) fn terse(template: &Template, presence: &Presence, place: &Place) -> 
         .with("RegionData", "RegionHandle", Field::U64(place.handle()))
         .with("RegionData", "TimeDilation", Field::U16(u16::MAX))
         .with("ObjectData", "Data", Field::Variable(data))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::World;
+    use super::*;
+    use crate::grid::{Account, Faults};
+    use crate::net::Chance;
+    use crate::proto::circuit::Encoded;
+
+    #[test]
+    fn avatars_together_fit_into_a_datagram_that_any_path_carries() {
+        let place = Place {
+            name: "Square".into(),
+            x: 1000,
+            y: 1000,
+            address: std::net::SocketAddrV4::new([127, 0, 0, 1].into(), 9),
+            closed: false,
+        };
+        let long = |n: usize| format!("{}{n}", "Maximiliana".repeat(1 + n % 3));
+        let accounts: Vec<Account> = (0..60).map(|n| Account::new(long(n), long(n), "")).collect();
+        let (base, faults) = ("http://h/".to_owned(), Faults::default());
+        let places = vec![place.clone()];
+        let mut world = World::new(accounts.clone(), places, base, faults, Chance::seeded(1));
+        for account in accounts {
+            let agent = world.agent_of(&account.first, &account.last).unwrap();
+            world.begin(agent, "home").unwrap();
+            let presence = world.presence_mut(agent).unwrap();
+            (presence.arrived, presence.position) = (true, [77.123, 201.456, 23.789]);
+        }
+        let all = avatars(Template::shipped(), world.others(0, Uuid::nil()), &place);
+        assert_eq!(all.iter().map(|(agents, _)| agents.len()).sum::<usize>(), 60);
+        for (agents, message) in all {
+            let size = Encoded::new(&message).unwrap().size();
+            assert!(size <= 1200, "{} avatars in {size} bytes", agents.len());
+        }
+    }
 }

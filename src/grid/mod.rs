@@ -3,6 +3,7 @@
 //! `world` is a pure model of who is where; the shells around it are the HTTP side, `web`, and one
 //! UDP task per region.
 
+mod capability;
 mod caps;
 mod circuits;
 mod config;
@@ -18,6 +19,7 @@ mod policy;
 mod presence;
 mod region;
 mod reply;
+mod scene;
 mod simulator;
 mod teleport;
 mod travel;

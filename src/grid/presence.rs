@@ -1,28 +1,10 @@
 //! Somebody logged in: the session, the avatar, and an agent in each region that knows it.
 
-use super::inventory::Upload;
 use crate::proto::event_queue::Event;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::Notify;
 use uuid::Uuid;
-
-/// What a capability does.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Purpose {
-    Seed,
-    Named(&'static str),
-    /// Takes the bytes of one upload.
-    Uploader(Box<Upload>),
-}
-
-/// A capability: an id in a URL that stands for one agent in one region.
-#[derive(Clone, Debug)]
-pub(super) struct Cap {
-    pub agent: Uuid,
-    pub region: usize,
-    pub purpose: Purpose,
-}
 
 /// An agent in one region, root or child.
 #[derive(Debug)]

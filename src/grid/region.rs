@@ -1,8 +1,9 @@
 //! A region: its UDP port, its circuits, and who else is there.
 
+use super::Shared;
 use super::circuits::Circuits;
+use super::scene::Scene;
 use super::witness::{Visitor, What};
-use super::{Shared, messages};
 use crate::net::port::Port;
 use crate::proto::circuit::Event;
 use crate::proto::message::Message;
@@ -35,23 +36,14 @@ pub(super) struct Region {
     pub port: Port,
     /// When those who walk are moved on, if anybody walks.
     pub next_step: Option<Duration>,
+    pub scene: Scene,
 }
 
 impl Region {
     pub fn new(index: usize, port: Port, shared: Arc<Shared>) -> Self {
         let circuits =
             Circuits::new(index, shared.template.clone(), &shared.config, shared.ear.clone());
-        Self { index, shared, circuits, port, next_step: None }
-    }
-
-    /// Tells the others that an avatar is gone.
-    pub fn leave(&mut self, agent: Uuid) {
-        let kill = messages::kill(&self.shared.template, agent);
-        for other in self.circuits.agents().into_iter().filter(|other| *other != agent) {
-            if let Some((to, _)) = self.circuits.of(other) {
-                self.circuits.send(to, &kill, true);
-            }
-        }
+        Self { index, shared, circuits, port, next_step: None, scene: Scene::default() }
     }
 
     pub async fn flush(&mut self) {

@@ -17,9 +17,11 @@ impl Region {
     ) {
         let mut decoder = Decoder::tolerant();
         loop {
-            self.flush().await;
             self.walk();
-            let due = self.circuits.next_due().into_iter().chain(self.next_step).min();
+            self.tell_scene();
+            self.flush().await;
+            let due = self.circuits.next_due().into_iter().chain(self.next_step);
+            let due = due.chain(self.scene_due()).min();
             let due = due.unwrap_or(Duration::from_secs(3600 * 24));
             let due = self.circuits.clock.instant(due);
             // However much arrives, what others ask and what is due has its turn.
@@ -168,7 +170,7 @@ impl Region {
                     self.circuits.disable(from);
                 }
             }
-            Order::ShowWorld(agent) => inworld::show_world(self, agent),
+            Order::ShowWorld(agent) => self.show_world(agent),
             Order::Deliver(agent, message) => {
                 if let Some((from, _)) = self.circuits.of(agent) {
                     self.circuits.send(from, &message, true);

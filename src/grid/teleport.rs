@@ -157,7 +157,7 @@ fn go(
         let local = messages::teleport_local(&shared.template, agent, &target);
         region.circuits.send(from, &local, true);
         if let Some(avatar) = moved {
-            super::inworld::tell_others(region, agent, &avatar);
+            super::scene::tell_others(region, agent, &avatar);
         }
         return Ok(());
     }

@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(world.land(agent, 2), Some(Landing { left: 0, closed: vec![0] }));
         assert_eq!(world.presence(agent).unwrap().root, 2);
         assert_eq!(world.give_up(agent, number), None);
-        assert!(world.caps.values().all(|cap| cap.region == 2));
+        assert!(world.caps.of(agent).all(|cap| cap.region == 2));
     }
 
     #[test]

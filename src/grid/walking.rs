@@ -3,7 +3,7 @@
 use super::messages;
 use super::region::Region;
 use super::travel::Target;
-use super::{inworld, teleport};
+use super::{scene, teleport};
 use crate::proto::message::{Field, Message};
 use std::time::Duration;
 use uuid::Uuid;
@@ -108,7 +108,7 @@ impl Region {
         }
         drop(world);
         for message in moved {
-            inworld::tell_all(self, &message);
+            scene::tell_all(self, &message);
         }
         for (agent, number) in journeys {
             teleport::expect_landing(self, agent, number);

@@ -1,9 +1,10 @@
 //! Who is logged in and where: a pure model, changed under one lock.
 
+use super::capability::{Cap, Capabilities, Purpose};
 use super::config::Account;
 use super::fault::Faults;
 use super::policy::Policy;
-use super::presence::{AgentHere, Cap, Presence, Purpose};
+use super::presence::{AgentHere, Presence};
 use crate::net::Chance;
 use crate::proto::event_queue::{EnableSimulator, EstablishAgentCommunication, Event, PollReply};
 use crate::proto::login::{Start, hash_password};
@@ -57,6 +58,9 @@ pub(super) struct Refusal {
 #[derive(Debug)]
 pub(super) struct World {
     accounts: Vec<Account>,
+    /// Places of the accounts, by agent and by name in lower case.
+    by_agent: BTreeMap<Uuid, usize>,
+    by_name: BTreeMap<(String, String), usize>,
     pub places: Vec<Place>,
     presences: BTreeMap<Uuid, Presence>,
     last: BTreeMap<Uuid, (usize, [f32; 3])>,
@@ -64,7 +68,7 @@ pub(super) struct World {
     /// Who was invited where, by the guest and the lure's id.
     pub(super) lures: BTreeMap<(Uuid, Uuid), (usize, [f32; 3])>,
     pub(super) journeys: u64,
-    pub caps: BTreeMap<String, Cap>,
+    pub caps: Capabilities,
     base: String,
     pub(super) faults: Faults,
     pub(super) chance: Chance,
@@ -101,15 +105,21 @@ impl World {
         faults: Faults,
         chance: Chance,
     ) -> Self {
+        let numbered = || accounts.iter().enumerate();
+        let by_agent = numbered().map(|(n, account)| (agent_id(account), n)).collect();
+        // Of two accounts of one name the first is meant.
+        let by_name = numbered().rev().map(|(n, a)| (key(&a.first, &a.last), n)).collect();
         Self {
             accounts,
+            by_agent,
+            by_name,
             places,
             presences: BTreeMap::new(),
             last: BTreeMap::new(),
             homes: BTreeMap::new(),
             lures: BTreeMap::new(),
             journeys: 0,
-            caps: BTreeMap::new(),
+            caps: Capabilities::default(),
             base,
             faults,
             chance,
@@ -130,14 +140,12 @@ impl World {
 
     /// First and last name of an account, logged in or not.
     pub fn name_of(&self, agent: Uuid) -> Option<(String, String)> {
-        let account = self.accounts.iter().find(|a| agent_id(a) == agent)?;
+        let account = self.accounts.get(*self.by_agent.get(&agent)?)?;
         Some((account.first.clone(), account.last.clone()))
     }
 
     fn account(&self, first: &str, last: &str) -> Option<&Account> {
-        self.accounts
-            .iter()
-            .find(|a| a.first.eq_ignore_ascii_case(first) && a.last.eq_ignore_ascii_case(last))
+        self.accounts.get(*self.by_name.get(&key(first, last))?)
     }
 
     /// The agent of a name.
@@ -243,7 +251,7 @@ impl World {
         let Some(presence) = self.presences.remove(&agent) else { return Vec::new() };
         self.last.insert(agent, (presence.root, presence.position));
         if !self.faults.breaks(Policy::CapsOutlive) {
-            self.caps.retain(|_, cap| cap.agent != agent);
+            self.caps.revoke(agent, None);
         }
         self.lures.retain(|(guest, _), _| *guest != agent);
         presence.agents.values().for_each(|here| here.wake.notify_waiters());
@@ -261,8 +269,8 @@ impl World {
 
     /// How many uploaders of an agent wait for their bytes.
     pub fn uploaders(&self, agent: Uuid) -> usize {
-        let waits = |cap: &&Cap| cap.agent == agent && matches!(cap.purpose, Purpose::Uploader(_));
-        self.caps.values().filter(waits).count()
+        let waits = |cap: &&Cap| matches!(cap.purpose, Purpose::Uploader(_));
+        self.caps.of(agent).filter(waits).count()
     }
 
     /// The URL of a capability's id.
@@ -359,7 +367,7 @@ impl World {
             here.wake.notify_waiters();
         }
         if !self.faults.breaks(Policy::CapsOutlive) {
-            self.caps.retain(|_, cap| cap.agent != agent || cap.region != region);
+            self.caps.revoke(agent, Some(region));
         }
     }
 
@@ -435,6 +443,11 @@ impl World {
     }
 }
 
+/// A name as it is looked up: its case does not count.
+fn key(first: &str, last: &str) -> (String, String) {
+    (first.to_ascii_lowercase(), last.to_ascii_lowercase())
+}
+
 fn agent_id(account: &Account) -> Uuid {
     derived_id(&format!("agent {} {}", account.first, account.last).to_lowercase())
 }
@@ -445,12 +458,7 @@ fn cap_url(base: &str, id: &str) -> String {
 }
 
 /// An agent with its seed, whose id ends in four zeros, as OpenSim's do.
-fn new_agent(
-    caps: &mut BTreeMap<String, Cap>,
-    chance: &Chance,
-    agent: Uuid,
-    region: usize,
-) -> AgentHere {
+fn new_agent(caps: &mut Capabilities, chance: &Chance, agent: Uuid, region: usize) -> AgentHere {
     let seed = format!("{}0000", chance.uuid());
     caps.insert(seed.clone(), Cap { agent, region, purpose: Purpose::Seed });
     AgentHere::new(seed, chance.number(1..30_000_000) as i32)
@@ -494,7 +502,7 @@ mod tests {
         assert_eq!(world.begin(agent, "last").unwrap().1, "last");
         assert_eq!(world.begin(agent, "last").unwrap_err(), ALREADY);
         assert_eq!(world.end(agent), [0]);
-        assert!(world.caps.is_empty());
+        assert_eq!(world.caps.of(agent).count(), 0);
         assert!(world.begin(agent, "uri:beta&1&2&3").is_ok());
         assert_eq!(world.presence(agent).unwrap().root, 1);
     }

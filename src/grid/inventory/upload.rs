@@ -2,7 +2,7 @@
 
 use super::model::Refusal;
 use super::{MOST_BYTES, own_item};
-use crate::grid::presence::{Cap, Purpose};
+use crate::grid::capability::{Cap, Purpose};
 use crate::grid::reply::{Body, Reply};
 use crate::grid::{Policy, Shared};
 use crate::net::server::Request;

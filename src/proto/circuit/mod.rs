@@ -145,16 +145,25 @@ impl Circuit {
         message: &Message,
         options: SendOptions,
     ) -> Result<Sequence, EncodeError> {
+        let encoded = Encoded::with(&mut self.encoder, message)?;
+        Ok(self.send_encoded(now, &encoded, options))
+    }
+
+    /// The same of a message that was encoded before: once for many circuits.
+    pub fn send_encoded(
+        &mut self,
+        now: Instant,
+        encoded: &Encoded,
+        options: SendOptions,
+    ) -> Sequence {
         let sequence = options.sequence.unwrap_or(self.next);
-        let mut flags = Flags(options.flags & !Flags::ACK.0);
+        let mut flags = Flags(encoded.bytes[0] | options.flags & !Flags::ACK.0);
         if options.reliable {
             flags = flags.with(Flags::RELIABLE);
         }
-        if message.def.zerocoded {
-            flags = flags.with(Flags::ZEROCODED);
-        }
-        let header = Header { flags, sequence };
-        let bytes = message.encode(&mut self.encoder, header, &[], true)?.to_vec();
+        let mut bytes = encoded.bytes.clone();
+        bytes[0] = flags.0;
+        bytes[1..5].copy_from_slice(&sequence.to_be_bytes());
         if options.sequence.is_none() {
             self.next = (self.next + 1) & self.config.sequence_mask;
         }
@@ -163,12 +172,12 @@ impl Circuit {
             self.unacked.insert(sequence, bytes.clone(), now, self.config.resend_first);
         }
         match options.acks.is_empty() {
-            true => self.transmit(bytes, sequence, message.name() != "PacketAck"),
+            true => self.transmit(bytes, sequence, !encoded.is_ack),
             false => {
                 self.out.push_back(Transmit { bytes: trailed(bytes, &options.acks), sequence })
             }
         }
-        Ok(sequence)
+        sequence
     }
 
     /// The number the next message will get.
@@ -388,6 +397,38 @@ impl Circuit {
             bytes = trailed(bytes, &acks);
         }
         self.out.push_back(Transmit { bytes, sequence });
+    }
+}
+
+/// A message as it goes on the wire, but for its number and whether it is reliable.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    bytes: Vec<u8>,
+    is_ack: bool,
+}
+
+impl Encoded {
+    /// Encodes a message.
+    ///
+    /// # Errors
+    /// A field is too long, or a block has too many instances.
+    pub fn new(message: &Message) -> Result<Self, EncodeError> {
+        Self::with(&mut Encoder::new(), message)
+    }
+
+    fn with(encoder: &mut Encoder, message: &Message) -> Result<Self, EncodeError> {
+        let mut flags = Flags::default();
+        if message.def.zerocoded {
+            flags = flags.with(Flags::ZEROCODED);
+        }
+        let header = Header { flags, sequence: 0 };
+        let bytes = message.encode(encoder, header, &[], true)?.to_vec();
+        Ok(Self { bytes, is_ack: message.name() == "PacketAck" })
+    }
+
+    /// How many bytes the datagram has.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
     }
 }
 

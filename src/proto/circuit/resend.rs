@@ -2,7 +2,7 @@
 
 use super::{Config, Instant, Sequence};
 use crate::proto::message::Flags;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -14,34 +14,47 @@ struct Waiting {
     resends: u32,
 }
 
-/// Packets by number.
+/// Packets by number, by when they are due again, and by when they were sent first: whoever has
+/// thousands of them is asked for the next one all the time.
 #[derive(Debug, Default)]
 pub(super) struct Unacked {
     waiting: BTreeMap<Sequence, Waiting>,
+    by_due: BTreeSet<(Instant, Sequence)>,
+    by_sent: BTreeSet<(Instant, Sequence)>,
 }
 
 impl Unacked {
     pub fn insert(&mut self, sequence: Sequence, bytes: Vec<u8>, now: Instant, first: Duration) {
+        // A number that comes around again takes the place of the old one.
+        self.remove(sequence);
         let waiting = Waiting { bytes, sent: now, due: now + first, interval: first, resends: 0 };
+        self.by_due.insert((waiting.due, sequence));
+        self.by_sent.insert((waiting.sent, sequence));
         self.waiting.insert(sequence, waiting);
     }
 
     /// Forgets an acknowledged packet: when it was sent first, and how often again.
     pub fn remove(&mut self, sequence: Sequence) -> Option<(Instant, u32)> {
-        self.waiting.remove(&sequence).map(|w| (w.sent, w.resends))
+        let waiting = self.waiting.remove(&sequence)?;
+        self.by_due.remove(&(waiting.due, sequence));
+        self.by_sent.remove(&(waiting.sent, sequence));
+        Some((waiting.sent, waiting.resends))
     }
 
     /// One packet that is due: its bytes to send again, or none if it is given up.
     pub fn due(&mut self, now: Instant, config: &Config) -> Option<(Sequence, Option<Vec<u8>>)> {
-        let (&sequence, waiting) = self.waiting.iter_mut().find(|(_, w)| w.due <= now)?;
+        let (due, sequence) = self.by_due.first().copied().filter(|(due, _)| *due <= now)?;
+        let waiting = self.waiting.get_mut(&sequence)?;
         if waiting.resends >= config.resend_tries {
-            self.waiting.remove(&sequence);
+            self.remove(sequence);
             return Some((sequence, None));
         }
         waiting.resends += 1;
         waiting.interval *= 2;
         waiting.due = now + waiting.interval;
         waiting.bytes[0] |= Flags::RESENT.0;
+        self.by_due.remove(&(due, sequence));
+        self.by_due.insert((waiting.due, sequence));
         Some((sequence, Some(waiting.bytes.clone())))
     }
 
@@ -54,15 +67,17 @@ impl Unacked {
     }
 
     pub fn next_due(&self) -> Option<Instant> {
-        self.waiting.values().map(|w| w.due).min()
+        self.by_due.first().map(|(due, _)| *due)
     }
 
     pub fn oldest(&self) -> Option<Sequence> {
         // By time, not by number: numbers wrap.
-        self.waiting.iter().min_by_key(|(_, w)| w.sent).map(|(sequence, _)| *sequence)
+        self.by_sent.first().map(|(_, sequence)| *sequence)
     }
 
     pub fn clear(&mut self) {
         self.waiting.clear();
+        self.by_due.clear();
+        self.by_sent.clear();
     }
 }
