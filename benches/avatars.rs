@@ -162,7 +162,7 @@ async fn chat(viewers: &mut [Viewer]) -> (Duration, usize) {
         let hearing = viewers.iter().map(|viewer| {
             viewer
                 .mailbox
-                .wait(deadline, |heard| heard.iter().any(|o| says(o, &line)).then_some(()))
+                .wait(deadline, |heard| heard.iter().rev().any(|o| says(o, &line)).then_some(()))
         });
         let all = futures::future::join_all(hearing).await;
         heard += all.into_iter().flatten().count();

@@ -7,11 +7,43 @@ use crate::proto::message::{Flags, Header, Message};
 use crate::value::{Path, Segment, Value, message_value};
 use std::collections::BTreeSet;
 
-/// Whether a value has the wanted values at the wanted paths; at a path over every item of an
-/// array, whether one of them is the wanted one.
+/// Whether a value has the wanted values at the wanted paths. Those at paths over every item of one
+/// array must be of the same item.
 pub(super) fn fits(value: &Value, filter: Option<&Value>) -> bool {
     let Some(Value::Map(wanted)) = filter else { return true };
-    wanted.iter().all(|(path, want)| has(value, path, want))
+    wanted.iter().all(|(path, want)| match over_items(path) {
+        Some((array, _)) => item(value, &array, wanted).is_some(),
+        None => has(value, path, want),
+    })
+}
+
+/// The item that made a value fit, where a path of the filter is over every item of an array.
+pub(super) fn fitting_item(value: &Value, filter: Option<&Value>) -> Option<Value> {
+    let Some(Value::Map(wanted)) = filter else { return None };
+    let array = wanted.iter().find_map(|(path, _)| Some(over_items(path)?.0))?;
+    item(value, &array, wanted)
+}
+
+/// The first item of an array that has every value that is wanted of one of its items.
+fn item(value: &Value, array: &Path, wanted: &[(String, Value)]) -> Option<Value> {
+    let within: Vec<(Path, &Value)> = wanted
+        .iter()
+        .filter_map(|(path, want)| {
+            let (other, within) = over_items(path)?;
+            (other == *array).then_some((within, want))
+        })
+        .collect();
+    let Value::Array(items) = array.find(value)? else { return None };
+    items.into_iter().find(|item| within.iter().all(|(path, want)| holds(item, path, want)))
+}
+
+/// A path over every item of an array: the array's, and what follows within an item.
+fn over_items(path: &str) -> Option<(Path, Path)> {
+    let mut array = Path::parse(path).ok()?;
+    let at = array.0.iter().position(|segment| *segment == Segment::All)?;
+    let within = array.0.split_off(at + 1);
+    array.0.pop();
+    Some((array, Path(within)))
 }
 
 /// Whether a value has none of these values at these paths.
@@ -21,7 +53,10 @@ pub(super) fn lacks(value: &Value, without: Option<&Value>) -> bool {
 }
 
 fn has(value: &Value, path: &str, want: &Value) -> bool {
-    let Ok(path) = Path::parse(path) else { return false };
+    Path::parse(path).is_ok_and(|path| holds(value, &path, want))
+}
+
+fn holds(value: &Value, path: &Path, want: &Value) -> bool {
     match (path.find(value), path.0.contains(&Segment::All)) {
         (Some(Value::Array(items)), true) => items.iter().any(|item| item.same(want)),
         (found, _) => found.is_some_and(|found| found.same(want)),
@@ -151,4 +186,30 @@ pub(super) fn trouble(viewer: &Viewer) -> Option<String> {
             _ => None,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_on_every_item_hold_of_one_and_the_same() {
+        let row = |id: i64, name: &str| {
+            Value::map([("ID", Value::integer(id)), ("Name", Value::string(name))])
+        };
+        let rows = vec![row(1, "jane"), row(2, "john"), row(3, "jane")];
+        let value = Value::map([("Rows", Value::Array(rows)), ("Size", Value::integer(3))]);
+        let filter = |id: i64, name: &str| {
+            Value::map([
+                ("Rows[*].ID", Value::integer(id)),
+                ("Rows[*].Name", Value::string(name)),
+                ("Size", Value::integer(3)),
+            ])
+        };
+        assert_eq!(fitting_item(&value, Some(&filter(3, "jane"))), Some(row(3, "jane")));
+        assert!(fits(&value, Some(&filter(2, "john"))));
+        assert!(!fits(&value, Some(&filter(2, "jane"))), "one is of the second, one of the first");
+        let plain = Value::map([("Size", Value::integer(3))]);
+        assert!(fits(&value, Some(&plain)) && fitting_item(&value, Some(&plain)).is_none());
+    }
 }

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 pub(super) static STEP: StepDef = StepDef {
     name: "udp.expect",
     doc: "Waits for a message on a circuit and returns its blocks, and `header` (sequence, \
-          reliable, resent, zerocoded, size). A message is taken by the first step that waits for \
+          reliable, resent, zerocoded, size); where `where` has a path with `[*]`, `item` is the \
+          instance that had what it asks for. A message is taken by the first step that waits for \
           it. With `never` it must not come while `within` lasts; with `count` exactly so many \
           must have come when `within` is over.",
     keys: &[
@@ -21,7 +22,7 @@ pub(super) static STEP: StepDef = StepDef {
         key(
             "where",
             Kind::Table,
-            "only a message that has these values at these paths; at a path with `[*]`, in some item",
+            "only a message that has these values at these paths; at paths with `[*]`, in one and the same item",
         ),
         key("without", Kind::Table, "only a message that has none of these values at these paths"),
         key(
@@ -91,7 +92,15 @@ impl Wanted {
         let value = heard::value(&heard);
         let fits = heard::fits(&value, self.filter.as_ref())
             && heard::lacks(&value, self.without.as_ref());
-        fits.then(|| if self.raw { message_bytes(heard.message) } else { value })
+        if !fits {
+            return None;
+        }
+        let item = heard::fitting_item(&value, self.filter.as_ref());
+        let mut told = if self.raw { message_bytes(heard.message) } else { value };
+        if let (Value::Map(members), Some(item)) = (&mut told, item) {
+            members.push(("item".into(), item));
+        }
+        Some(told)
     }
 
     fn is_named(&self, name: &str) -> bool {

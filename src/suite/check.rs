@@ -382,7 +382,9 @@ impl<'a> Check<'a> {
                 Returns::Open(_) => return Ok(()),
                 Returns::Members(members) => members.iter().map(|(n, _)| *n).collect(),
                 Returns::Message => match template_check::message_of(step, self.template) {
-                    Some(def) => def.blocks.iter().map(|b| &*b.name).chain(["header"]).collect(),
+                    Some(def) => {
+                        def.blocks.iter().map(|b| &*b.name).chain(["header", "item"]).collect()
+                    }
                     None => return Ok(()),
                 },
             },

@@ -115,6 +115,13 @@ pub(crate) fn unknown_path(message: &MessageDef, path: &crate::value::Path) -> O
             .filter(|field| !HEADER.contains(field))
             .map(|field| unknown("member", field, HEADER));
     }
+    // The instance that a filter found, of whatever block.
+    if head == "item" {
+        let has = |field: &&str| message.blocks.iter().any(|block| block.field(field).is_some());
+        let known = message.blocks.iter().flat_map(|block| block.fields.iter().map(|f| &*f.name));
+        let field = field.filter(|field| !has(field))?;
+        return Some(format!("{} in {}", unknown("field", field, known), message.name));
+    }
     let Some(block) = message.block(head) else {
         let known = message.blocks.iter().map(|b| &*b.name).chain(["header"]);
         return Some(format!("{} in {}", unknown("block", head, known), message.name));
