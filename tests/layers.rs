@@ -112,3 +112,41 @@ fn files_and_the_binary_stay_small() {
         assert!(file != "main.rs" || lines <= 30, "main.rs has {lines} lines");
     }
 }
+
+/// A message, block or field that is misspelt would be found by the handler that first builds it.
+#[test]
+fn every_message_block_and_field_that_the_sources_name_is_in_the_template() {
+    let template = gridproof::proto::template::Template::shipped();
+    let has = |block: &str, field: &str| {
+        template
+            .messages()
+            .iter()
+            .any(|message| message.block(block).is_some_and(|block| block.field(field).is_some()))
+    };
+    let named =
+        regex::Regex::new(r#"(?:Message::named|agent_message)\([^"]{1,60},"(\w+)""#).unwrap();
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for (file, _, text) in files() {
+        let text: String = text.split("#[cfg(test)]").next().unwrap().split_whitespace().collect();
+        for name in named.captures_iter(&text).map(|found| found[1].to_owned()) {
+            seen += 1;
+            if template.message(&name).is_none() {
+                wrong.push(format!("{file}: message {name}"));
+            }
+        }
+        for rest in text.split(".with(\"").skip(1) {
+            let mut parts = rest.split('"');
+            if let (Some(block), Some(","), Some(field)) =
+                (parts.next(), parts.next(), parts.next())
+            {
+                seen += 1;
+                if !has(block, field) {
+                    wrong.push(format!("{file}: {block}.{field}"));
+                }
+            }
+        }
+    }
+    assert!(seen > 150, "{seen}");
+    assert_eq!(wrong, Vec::<String>::new());
+}

@@ -1,17 +1,19 @@
 //! `gridproof run`.
 
 use super::list::{SelectArgs, every_tag_counts};
+use super::log::{self, LogLevel};
 use super::signals::Signals;
 use super::target::{TargetArgs, target};
 use super::{
-    Failed, TemplateArgs, World, library, near, say, split_selection, template, write_report,
+    Failed, TemplateArgs, World, library, near, own_mistakes, say, split_selection, template,
+    write_report,
 };
 use crate::net::Path;
 use crate::proto::template::Template;
 use crate::report::{self, Progress};
 use crate::runner::{
-    Engine, NotReady, Options, RunRecord, Target, on_simulated_grid, preflight, reference_config,
-    reference_grid,
+    Engine, Event, NotReady, Options, RunRecord, Target, on_simulated_grid, preflight,
+    reference_config, reference_grid,
 };
 use crate::suite::{Case, Effects, Library, Profile, Source, shipped_profile};
 use crate::value::unknown;
@@ -77,12 +79,16 @@ pub struct RunArgs {
     /// Write the run record to this file (see `explain record`)
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// What to tell of on standard error
+    #[arg(long, value_enum, value_name = "LEVEL", default_value = "error")]
+    log: LogLevel,
     /// List passing cases on a terminal too
     #[arg(long, short)]
     verbose: bool,
 }
 
 pub(super) fn run(world: &World, args: RunArgs) -> Result<u8, Failed> {
+    log::begin(world, args.log);
     let template = template(&args.template)?;
     let (_, paths) = split_selection(&args.select.selection);
     let library = library(&paths, &template, world.stderr_is_terminal && world.paint().colour)?;
@@ -154,12 +160,17 @@ async fn run_on(
         }
     };
     let record = execute(world, args, target, chosen, &notes, stopped).await;
+    let mut mistakes = Vec::new();
     if let Some(grid) = grid {
+        mistakes = grid.mistakes();
         grid.shutdown().await;
     }
     write_reports(args, &record)?;
     say(&report::closing(&record, world.paint()));
-    Ok(record.exit)
+    match mistakes.is_empty() {
+        true => Ok(record.exit),
+        false => Err((70, own_mistakes(&mistakes))),
+    }
 }
 
 /// Runs what was chosen on a grid in memory, in a world that follows from a number.
@@ -232,9 +243,23 @@ async fn execute(
     let live = world.stdout_is_terminal && world.stderr_is_terminal;
     let progress = Progress::new(world.paint(), live, args.verbose);
     let engine = Engine::new(target, library, profile, template, options(args, jobs));
-    let record = engine.run(&cases, stopped, &|event| progress.tell(event)).await;
+    let record = engine
+        .run(&cases, stopped, &|event| {
+            told(&event);
+            progress.tell(event);
+        })
+        .await;
     progress.finish();
     record
+}
+
+/// A line of the log for each case.
+fn told(event: &Event<'_>) {
+    match event {
+        Event::Planned(cases) => tracing::info!("{cases} cases are planned"),
+        Event::Started(id) => tracing::info!("{id} begins"),
+        Event::Finished(case) => tracing::info!("{} ends: {}", case.id, case.outcome),
+    }
 }
 
 fn options(args: &RunArgs, jobs: usize) -> Options {

@@ -1,8 +1,9 @@
 //! `gridproof serve`.
 
+use super::log::{self, LogLevel};
 use super::run::FailOn;
 use super::signals::Signals;
-use super::{Failed, World, say, write_report};
+use super::{Failed, World, own_mistakes, say, write_report};
 use crate::grid::{Account, GRANTED, Grid, GridConfig, RegionConfig};
 use crate::judge::{Judge, Trial, Verdict, trials};
 use crate::net::Clock;
@@ -53,9 +54,9 @@ pub struct ServeArgs {
     /// Serve a grid with the fault of this mutant (`gridproof mutants --list`)
     #[arg(long, value_name = "ID")]
     mutant: Option<String>,
-    /// Tell who logs in and out
-    #[arg(long)]
-    log: bool,
+    /// What to tell of on standard error; `info` where no level is given
+    #[arg(long, value_enum, value_name = "LEVEL", default_value = "warn", num_args = 0..=1, default_missing_value = "info")]
+    log: LogLevel,
     /// End after this long, as Ctrl-C does
     #[arg(long, value_name = "TIME", value_parser = time)]
     r#for: Option<Duration>,
@@ -137,6 +138,7 @@ fn region(text: &str) -> Result<RegionConfig, String> {
 }
 
 pub(super) fn run(world: &World, args: ServeArgs) -> Result<u8, Failed> {
+    log::begin(world, args.log);
     if args.time_factor == 0 || args.time_factor > 1000 {
         return Err((2, "--time-factor takes a number from 1 to 1000".into()));
     }
@@ -156,10 +158,6 @@ pub(super) fn run(world: &World, args: ServeArgs) -> Result<u8, Failed> {
         data: args.data.clone(),
         without: args.without.clone(),
         announces_destinations: args.announce_destinations,
-        log: args.log.then(|| {
-            let log: crate::grid::Log = Arc::new(|text: &str| say(&format!("{text}\n")));
-            log
-        }),
         ..GridConfig::default()
     };
     // An account named here stands before one of the same name that is always there.
@@ -193,7 +191,11 @@ pub(super) fn run(world: &World, args: ServeArgs) -> Result<u8, Failed> {
         // The end of the time and a signal are the same to whoever waits for the verdict.
         let _ = tokio::time::timeout(end, signals.next()).await;
         let record = court.as_ref().map(|court| court.verdict(&grid, &args, started, began.now()));
+        let mistakes = grid.mistakes();
         grid.shutdown().await;
+        if !mistakes.is_empty() {
+            return Err((70, own_mistakes(&mistakes)));
+        }
         match record {
             Some(record) => deliver(world, &args.judge, &record),
             None => Ok(0),

@@ -113,6 +113,9 @@ fn seed(shared: &Shared, agent: Uuid, region: usize, request: &Request) -> Reply
         .into_iter()
         .filter(|name| names.iter().any(|n| n == name) && without.iter().all(|n| n != name))
         .collect();
+    for name in names.iter().filter(|name| !wanted.contains(&name.as_str())) {
+        shared.notices.in_vain("capability", name);
+    }
     let mut world = shared.world();
     if names.is_empty() && faults.breaks(Policy::IgnoresEmptySeed) {
         return Reply::new(Channel::Seed, "", Body::Llsd(seed::reply(Vec::new())));

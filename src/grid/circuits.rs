@@ -1,7 +1,8 @@
 //! The circuits of one region, by address and by agent.
 
-use super::config::GridConfig;
+use super::Shared;
 use super::fault::{self, Faults, Said, Tap};
+use super::notices::Notices;
 use super::oddity::HARMLESS;
 use super::policy::Policy;
 use super::witness::{Ear, Visitor};
@@ -57,6 +58,7 @@ pub(super) struct Circuits {
     faults: Faults,
     tap: Option<Tap>,
     ear: Ear,
+    notices: Notices,
     region: usize,
     factor: u32,
     /// Datagrams that a fault holds back, by when they go on.
@@ -65,16 +67,18 @@ pub(super) struct Circuits {
 }
 
 impl Circuits {
-    pub fn new(region: usize, template: Arc<Template>, grid: &GridConfig, ear: Ear) -> Self {
+    pub fn new(region: usize, shared: &Shared) -> Self {
+        let grid = &shared.config;
         Self {
             clock: Clock::start(),
-            template,
+            template: shared.template.clone(),
+            notices: shared.notices.clone(),
             config: grid.faults.circuit(Config::simulator().faster(grid.time_factor)),
             late: BTreeMap::new(),
             late_count: 0,
             faults: grid.faults.clone(),
             tap: grid.tap.clone(),
-            ear,
+            ear: shared.ear.clone(),
             region,
             factor: grid.time_factor.max(1),
             clients: BTreeMap::new(),
@@ -242,8 +246,13 @@ impl Circuits {
         reliable: bool,
     ) {
         let now = self.clock.now();
-        // What the grid builds fits its definition; a text too long for its field does not go.
-        let Ok(encoded) = Encoded::new(message) else { return };
+        let encoded = match Encoded::new(message) {
+            Ok(encoded) => encoded,
+            Err(error) => {
+                let name = message.name();
+                return self.notices.mistake(&format!("{name} cannot be written: {error}"));
+            }
+        };
         for to in all {
             let options = if reliable { SendOptions::RELIABLE } else { SendOptions::UNRELIABLE };
             if let Some(client) = self.touch(to) {

@@ -5,7 +5,6 @@ use super::witness::Witness;
 use crate::net::Network;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Somebody who may log in.
@@ -66,9 +65,6 @@ impl RegionConfig {
     }
 }
 
-/// Where a grid writes what it does, one line at a time.
-pub type Log = Arc<dyn Fn(&str) + Send + Sync>;
-
 /// A grid to start.
 #[derive(Clone)]
 pub struct GridConfig {
@@ -93,8 +89,6 @@ pub struct GridConfig {
     pub announces_destinations: bool,
     /// What is wrong with it on purpose.
     pub faults: Faults,
-    /// What is told while it runs.
-    pub log: Option<Log>,
     /// Sees everything it says, before any fault gets at it.
     pub tap: Option<Tap>,
     /// Sees everything that passes between it and its visitors.
@@ -118,7 +112,6 @@ impl Default for GridConfig {
             without: Vec::new(),
             announces_destinations: false,
             faults: Faults::default(),
-            log: None,
             tap: None,
             witness: None,
         }

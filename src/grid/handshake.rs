@@ -148,7 +148,7 @@ fn log_out(region: &mut Region, from: SocketAddr, agent: Uuid, session: Uuid) {
     let mut world = shared.world();
     let regions = world.end(agent);
     drop(world);
-    shared.log("an avatar logged out");
+    tracing::info!("an avatar logged out");
     let faults = &shared.config.faults;
     if faults.breaks(Policy::LeavesWithoutAck) {
         region.circuits.forget_acks(from);

@@ -8,6 +8,10 @@ use crate::proto::message::{Field, FieldValue, Message};
 use std::net::SocketAddr;
 use uuid::Uuid;
 
+/// Messages that need no answer: the circuit has heeded them, or they change nothing here.
+const HEARD: [&str; 5] =
+    ["PacketAck", "StartPingCheck", "CompletePingCheck", "AgentThrottle", "AgentHeightWidth"];
+
 /// Handles a message of an avatar. What has no handler is acknowledged and otherwise ignored.
 pub(super) fn dispatch(region: &mut Region, from: SocketAddr, message: &Message, sequence: u32) {
     let Some(client) = region.circuits.client(from) else { return };
@@ -75,9 +79,13 @@ pub(super) fn dispatch(region: &mut Region, from: SocketAddr, message: &Message,
         "AgentResume" => {
             region.circuits.set_patience(from, 60, region.shared.config.time_factor);
         }
-        _ => {
-            let _ = inventory::dispatch(region, from, agent, message)
+        name if HEARD.contains(&name) => {}
+        name => {
+            let served = inventory::dispatch(region, from, agent, message)
                 || teleport::dispatch(region, from, agent, message);
+            if !served {
+                region.shared.notices.in_vain("message", name);
+            }
         }
     }
 }

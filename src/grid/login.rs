@@ -107,7 +107,7 @@ fn decide(shared: &Arc<Shared>, request: &Request) -> Llsd {
                 success(&world, agent, start_location, shared.config.network.now(), folders);
             let place = world.presence(agent).map(|p| world.places[p.root].name.clone());
             drop(world);
-            shared.log(&format!("{name} logged in to {}", place.unwrap_or_default()));
+            tracing::info!("{name} logged in to {}", place.unwrap_or_default());
             expect_arrival(shared.clone(), agent, session);
             members
         }

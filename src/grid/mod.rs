@@ -14,6 +14,7 @@ mod inventory;
 mod inworld;
 mod login;
 mod messages;
+mod notices;
 mod oddity;
 mod policy;
 mod presence;
@@ -29,7 +30,7 @@ mod witness;
 mod world;
 
 pub use caps::{EVENTS, GRANTED};
-pub use config::{Account, GridConfig, Log, RegionConfig};
+pub use config::{Account, GridConfig, RegionConfig};
 pub use fault::{Faults, Said, Tap};
 pub use inventory::StoreError;
 pub use oddity::{UNKNOWN_EVENT, is_odd};
@@ -39,6 +40,7 @@ pub use witness::{Heard, Received, What, Witness};
 use crate::net::{Network, server};
 use crate::proto::template::Template;
 use inventory::Inventories;
+use notices::Notices;
 use region::Order;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -102,6 +104,7 @@ pub(crate) struct Shared {
     config: GridConfig,
     login_uri: String,
     ear: Ear,
+    notices: Notices,
 }
 
 impl std::fmt::Debug for Shared {
@@ -129,12 +132,6 @@ impl Shared {
     fn order(&self, region: usize, order: Order) {
         if let Some(orders) = self.orders.get(region) {
             let _ = orders.send(order);
-        }
-    }
-
-    fn log(&self, text: &str) {
-        if let Some(log) = &self.config.log {
-            log(text);
         }
     }
 }
@@ -200,6 +197,7 @@ impl Grid {
             template: Template::shipped().clone(),
             login_uri: login_uri.clone(),
             ear: Ear::new(config.witness.clone()),
+            notices: Notices::default(),
             config,
         });
         let mut tasks = Vec::new();
@@ -223,6 +221,12 @@ impl Grid {
     /// The network it is on.
     pub fn network(&self) -> &Network {
         &self.shared.config.network
+    }
+
+    /// What went wrong in it that is nobody's fault but this program's: handlers that panicked,
+    /// messages that could not be written.
+    pub fn mistakes(&self) -> Vec<String> {
+        self.shared.notices.mistakes()
     }
 
     /// How many avatars are logged in.

@@ -41,8 +41,7 @@ pub(super) struct Region {
 
 impl Region {
     pub fn new(index: usize, port: Port, shared: Arc<Shared>) -> Self {
-        let circuits =
-            Circuits::new(index, shared.template.clone(), &shared.config, shared.ear.clone());
+        let circuits = Circuits::new(index, &shared);
         Self { index, shared, circuits, port, next_step: None, scene: Scene::default() }
     }
 
@@ -72,7 +71,7 @@ impl Region {
         if root {
             let visitor = Visitor { agent, session: Some(session), region: self.index };
             self.shared.ear.hear(visitor, || What::Silent);
-            self.shared.log(&format!("an avatar was silent for too long in region {}", self.index));
+            tracing::info!("an avatar was silent for too long in region {}", self.index);
             self.leave(agent);
         }
         for region in regions.into_iter().filter(|r| *r != self.index) {

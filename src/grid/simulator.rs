@@ -1,9 +1,11 @@
 //! A region's task: datagrams in, orders from outside, timers; each to whoever handles it.
 
+use super::notices::panic_text;
 use super::region::{Order, Region};
 use super::{Policy, handshake, inworld, messages, witness};
 use crate::proto::message::{Decoder, Flags, Message, Packet};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
@@ -35,10 +37,22 @@ impl Region {
                 () = tokio::time::sleep_until(due) => self.circuits.handle_timeouts(),
                 received = self.port.receive() => {
                     if let Ok((bytes, from)) = received {
-                        self.arrive(&mut decoder, &bytes, from);
+                        self.survive(&mut decoder, &bytes, from);
                     }
                 }
             }
+        }
+    }
+
+    /// A handler that panics takes nobody else along: the region lives on, and says so.
+    fn survive(&mut self, decoder: &mut Decoder, bytes: &[u8], from: SocketAddr) {
+        let arrive = AssertUnwindSafe(|| self.arrive(decoder, bytes, from));
+        if let Err(panic) = catch_unwind(arrive) {
+            let template = self.shared.template.clone();
+            let packet = Decoder::tolerant().decode(&template, bytes).map(|p| p.name().to_owned());
+            let name = packet.unwrap_or_default();
+            let text = panic_text(&*panic);
+            self.shared.notices.mistake(&format!("the handler of {name} panicked ({text})"));
         }
     }
 

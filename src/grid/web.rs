@@ -1,5 +1,6 @@
 //! The grid's HTTP side: login at `/`, grid info, capabilities.
 
+use super::notices::panic_text;
 use super::reply::{Body, Reply};
 use super::witness::{Visitor, What};
 use super::{Policy, Shared, caps, login};
@@ -8,6 +9,8 @@ use crate::proto::llsd;
 use crate::proto::login as call;
 use crate::proto::xmlrpc::{self, Document, RpcValue};
 use crate::tamper::Channel;
+use futures::FutureExt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 pub(super) struct Web(pub Arc<Shared>);
@@ -16,7 +19,15 @@ impl Handler for Web {
     fn answer(&self, request: Request) -> Answering {
         let shared = self.0.clone();
         Box::pin(async move {
-            let reply = route(&shared, request).await;
+            let path = request.path.clone();
+            let routed = AssertUnwindSafe(route(&shared, request)).catch_unwind().await;
+            let reply = routed.unwrap_or_else(|panic| {
+                // Its first part only: what follows is a secret.
+                let place = path.split('/').nth(1).unwrap_or_default();
+                let text = panic_text(&*panic);
+                shared.notices.mistake(&format!("the handler of /{place} panicked ({text})"));
+                Reply::status(Channel::Http, "", 500)
+            });
             let visitor = reply.visitor.filter(|_| reply.channel == Channel::Login);
             let Some(answer) = reply.deliver(&shared).await else {
                 // Never answered: the connection ends with the grid, or when the client gives up.

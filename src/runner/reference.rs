@@ -35,7 +35,7 @@ pub async fn reference_grid(accounts: usize) -> std::io::Result<(Target, Grid)> 
 /// the protocol's figures: waiting costs nothing there.
 ///
 /// # Errors
-/// The grid cannot be started.
+/// The grid cannot be started, or made a mistake of its own.
 pub fn on_simulated_grid<T>(
     seed: u64,
     path: Path,
@@ -45,8 +45,12 @@ pub fn on_simulated_grid<T>(
     let used = simulate(seed, path, async move |network| {
         let grid = Grid::start(GridConfig { time_factor: 1, network, ..config }).await?;
         let used = use_it(reference_target(&grid)).await;
+        let mistakes = grid.mistakes();
         grid.shutdown().await;
-        Ok(used)
+        match mistakes.first() {
+            None => Ok(used),
+            Some(first) => Err(std::io::Error::other(format!("the grid's own mistake: {first}"))),
+        }
     });
     used?
 }

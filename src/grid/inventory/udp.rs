@@ -47,7 +47,7 @@ pub(in crate::grid) fn dispatch(
         _ => return false,
     };
     if let Err(refusal) = done {
-        region.shared.log(&format!("{}: {refusal}", message.name()));
+        tracing::debug!("{}: {refusal}", message.name());
     }
     true
 }
