@@ -5,12 +5,14 @@ mod coverage;
 mod decode;
 mod explain;
 mod list;
+mod log;
 mod mutants;
 mod run;
 mod serve;
 mod signals;
 mod steps;
 mod target;
+mod variants;
 
 use crate::proto::template::Template;
 use crate::report::Paint;
@@ -72,6 +74,8 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     /// Prove that the suites can fail: run them on grids with one fault each
     Mutants(mutants::MutantsArgs),
+    /// Prove that the suites call no right grid wrong: run them on grids that are right and different
+    Variants(variants::VariantsArgs),
     /// Tell what of the catalogue of requirements the suites test
     Coverage(coverage::CoverageArgs),
     /// Explain a case, a requirement, a step, or: types, predicates, outcomes, record, mutants
@@ -99,6 +103,12 @@ impl TemplateArgs {
     }
 }
 
+/// What went wrong in the reference grid that nobody else did.
+fn own_mistakes(mistakes: &[String]) -> String {
+    let what = mistakes.join("; ");
+    format!("the reference grid made a mistake of its own, please report it: {what}")
+}
+
 /// A message for the user and the exit code.
 type Failed = (u8, String);
 
@@ -118,6 +128,7 @@ pub fn main(world: &World) -> u8 {
         Command::Check(args) => check::run(world, args),
         Command::Serve(args) => serve::run(world, *args),
         Command::Mutants(args) => mutants::run(world, args),
+        Command::Variants(args) => variants::run(world, args),
         Command::Coverage(args) => coverage::run(world, args),
         Command::Explain(args) => explain::run(world, args),
         Command::Steps(args) => steps::run(args),

@@ -13,10 +13,15 @@ static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/mutants");
 
 /// The files of mutants inside the program.
 pub fn shipped_sources() -> Vec<Arc<Source>> {
-    let mut files: Vec<_> = SHIPPED.files().collect();
+    sources(&SHIPPED, "fixtures/mutants")
+}
+
+/// The files of a folder inside the program, in order.
+pub(super) fn sources(folder: &'static Dir<'_>, name: &str) -> Vec<Arc<Source>> {
+    let mut files: Vec<_> = folder.files().collect();
     files.sort_by_key(|file| file.path());
     let source = |file: &include_dir::File<'_>| {
-        let path = format!("fixtures/mutants/{}", file.path().display());
+        let path = format!("{name}/{}", file.path().display());
         Some(Arc::new(Source { path, text: file.contents_utf8()?.to_owned() }))
     };
     files.into_iter().filter_map(source).collect()
@@ -81,7 +86,7 @@ impl Mutants {
 }
 
 /// An array of tables; anything else in its place is a mistake.
-fn tables<'n>(reader: &mut Reader<'_>, table: &'n Node, key: &str) -> &'n [Node] {
+pub(super) fn tables<'n>(reader: &mut Reader<'_>, table: &'n Node, key: &str) -> &'n [Node] {
     let Some(node) = table.get(key) else { return &[] };
     let tables = node.items().iter().all(|item| matches!(item.kind, NodeKind::Table(_)));
     if !matches!(node.kind, NodeKind::Array(_)) || !tables {

@@ -14,6 +14,7 @@ mod looks;
 mod mutant;
 mod run;
 mod text;
+mod variant;
 mod verdict;
 
 pub use coverage::{Coverage, Status};
@@ -22,4 +23,5 @@ pub(crate) use load::faults;
 pub use load::{Mutants, shipped_sources};
 pub use mutant::{Mutant, Origin};
 pub use run::{Prepared, Prover, Run, Unproven};
+pub use variant::{Variant, Verdicts, shipped_variants};
 pub use verdict::{CaseVerdict, Fate, MutantVerdict, Proof, RequirementVerdict, Score};

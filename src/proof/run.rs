@@ -27,6 +27,14 @@ pub struct Run {
     pub thorough: bool,
 }
 
+impl Run {
+    /// The same with as many jobs as there are cores, where it is left open.
+    pub fn with_jobs(self) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self { jobs: if self.jobs == 0 { cores } else { self.jobs }, ..self }
+    }
+}
+
 /// Mutants ready to be run.
 #[derive(Clone, Debug)]
 pub struct Prepared {
@@ -94,9 +102,7 @@ impl Prover {
     /// A prover for the cases of a library.
     pub fn new(library: Arc<Library>, run: Run) -> Self {
         let looks = Arc::new(Looks::of(&library));
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let jobs = if run.jobs == 0 { cores } else { run.jobs };
-        Self { library, looks, run: Run { jobs, ..run }, lost: Arc::default() }
+        Self { library, looks, run: run.with_jobs(), lost: Arc::default() }
     }
 
     /// What there is to prove: a clean run first, in which every case must pass, then the written
@@ -331,33 +337,15 @@ impl Prover {
         seen
     }
 
-    /// Does the same with each of many, on as many threads as there are jobs: each run is a world
-    /// of its own that waits for nothing outside.
+    /// The same of every pair; what panicked is a run that was lost.
     fn side_by_side<T: Send, R: Send>(
         &self,
         all: Vec<T>,
         tell: &(dyn Fn(usize) + Send + Sync),
         make: impl Fn(&Self, T) -> R + Sync,
     ) -> Vec<R> {
-        let done = AtomicUsize::new(0);
-        let waiting = Mutex::new(all.into_iter());
-        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let work = || {
-            let mut made = Vec::new();
-            while let Some(one) = next() {
-                let ran = catch_unwind(AssertUnwindSafe(|| make(self, one)));
-                match ran {
-                    Ok(one) => made.push(one),
-                    Err(_) => self.lose("a run panicked; please report this".into()),
-                }
-                tell(done.fetch_add(1, Ordering::Relaxed) + 1);
-            }
-            made
-        };
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..self.run.jobs).map(|_| scope.spawn(work)).collect();
-            threads.into_iter().filter_map(|thread| thread.join().ok()).flatten().collect()
-        })
+        let ran = side_by_side(self.run.jobs, all, tell, |one| make(self, one));
+        ran.into_iter().filter_map(|ran| ran.map_err(|why| self.lose(why)).ok()).collect()
     }
 
     /// Runs one case on a grid of its own, on a simulated network; nothing if the run was stopped.
@@ -389,6 +377,32 @@ impl Prover {
             }
         }
     }
+}
+
+/// Does the same with each of many, on so many threads: each run is a world of its own that waits
+/// for nothing outside. In no order; a run that panicked says so.
+pub(super) fn side_by_side<T: Send, R: Send>(
+    jobs: usize,
+    all: Vec<T>,
+    tell: &(dyn Fn(usize) + Send + Sync),
+    make: impl Fn(T) -> R + Sync,
+) -> Vec<Result<R, String>> {
+    let done = AtomicUsize::new(0);
+    let waiting = Mutex::new(all.into_iter());
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        let mut made = Vec::new();
+        while let Some(one) = next() {
+            let ran = catch_unwind(AssertUnwindSafe(|| make(one)));
+            made.push(ran.map_err(|_| "a run panicked; please report this".to_owned()));
+            tell(done.fetch_add(1, Ordering::Relaxed) + 1);
+        }
+        made
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).flatten().collect()
+    })
 }
 
 impl Observation {
