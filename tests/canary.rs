@@ -148,6 +148,9 @@ fn no_report_contains_a_secret() {
             engine.run(&cases, never, &|_| {}).await
         });
         let record = record.unwrap();
+        canaries.are_many(100);
+        canaries.are_silent_in(&json(&record));
+        canaries.are_silent_in(&junit(&record));
         for case in &record.cases {
             canaries.are_silent_in(failure(case, Paint { colour: false }).as_bytes());
         }
