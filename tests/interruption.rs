@@ -21,7 +21,10 @@ use tokio::sync::watch;
 const RUNS: u64 = 60;
 
 /// Runs of the program ended by a signal.
-const SIGNALS: u64 = 200;
+fn signals() -> u64 {
+    let told = std::env::var("GRIDPROOF_SIGNALS").ok();
+    told.and_then(|text| text.parse().ok()).unwrap_or(40)
+}
 
 /// Runs everything on a grid of its own and stops after so many events: at a random moment, but at
 /// the same one for the same seed as far as the cases go.
@@ -126,7 +129,7 @@ async fn signalled(run: u64) -> (Vec<u8>, String, usize) {
 async fn a_signal_ends_a_run_and_loses_nothing() {
     let library = Library::load(&Files::shipped(), Template::shipped()).unwrap();
     let all = library.cases().count();
-    let runs = futures::stream::iter(0..SIGNALS)
+    let runs = futures::stream::iter(0..signals())
         .map(|run| async move { (run, tokio::spawn(signalled(run)).await.unwrap()) });
     let mut runs = runs.buffer_unordered(6);
     while let Some((run, (record, xml, population))) = runs.next().await {

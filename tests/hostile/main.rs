@@ -333,7 +333,7 @@ fn spoofed() -> Wire {
 fn main() {
     let mut arguments = Arguments::from_args();
     // Most of the time they wait, for what does not come.
-    arguments.test_threads.get_or_insert(4);
+    arguments.test_threads.get_or_insert(6);
     let mut trials = Vec::new();
     let mut trial = |name: String, test: futures::future::BoxFuture<'static, ()>| {
         trials.push(Trial::test(name, move || {
