@@ -109,18 +109,24 @@ fn tell_frame(region: &mut Region) {
             send(region, others, update, true);
         }
     }
-    if !left.is_empty() {
-        let all = region.circuits.agents();
-        let others = all.iter().filter(|other| !left.contains(other));
-        for kill in left.chunks(MOST_KILLED) {
-            send(
-                region,
-                others.clone(),
-                &messages::kill(&region.shared.template.clone(), kill),
-                true,
-            );
+    for (to, gone) in told_gone(&region.circuits.agents(), &left) {
+        for some in gone.chunks(MOST_KILLED) {
+            let kill = messages::kill(&region.shared.template, some);
+            send(region, to.iter(), &kill, true);
         }
     }
+}
+
+/// Who is told of whom that they are gone: most of all of them; whoever has left and keeps a child
+/// agent here, of all but their own.
+fn told_gone(here: &[Uuid], left: &[Uuid]) -> Vec<(Vec<Uuid>, Vec<Uuid>)> {
+    let (leaving, staying): (Vec<Uuid>, Vec<Uuid>) =
+        here.iter().partition(|agent| left.contains(agent));
+    let others = leaving.into_iter().map(|own| {
+        (vec![own], left.iter().copied().filter(|agent| *agent != own).collect::<Vec<_>>())
+    });
+    let all = std::iter::once((staying, left.to_vec())).chain(others);
+    all.filter(|(to, gone)| !to.is_empty() && !gone.is_empty()).collect()
 }
 
 /// So many are told gone in one KillObject.
@@ -190,5 +196,23 @@ fn tell_where(region: &mut Region) {
     if !unnamed.is_empty() {
         let message = messages::coarse(&region.shared.template, &all, Uuid::nil());
         send(region, unnamed.iter(), &message, false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_leaves_and_still_looks_on_is_told_of_the_others() {
+        let [jane, john, jack] = [1, 2, 3].map(Uuid::from_u128);
+        assert_eq!(told_gone(&[jane, john], &[]), []);
+        assert_eq!(told_gone(&[jane], &[jane]), []);
+        assert_eq!(told_gone(&[jane, jack], &[john]), [(vec![jane, jack], vec![john])]);
+        // Both went next door in one frame, and keep a child agent here.
+        assert_eq!(
+            told_gone(&[jane, john, jack], &[jane, john]),
+            [(vec![jack], vec![jane, john]), (vec![jane], vec![john]), (vec![john], vec![jane])]
+        );
     }
 }
