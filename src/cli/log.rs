@@ -16,7 +16,7 @@ pub(super) enum LogLevel {
     Warn,
     /// And who logs in and out, and which cases begin and end
     Info,
-    /// And what becomes of each request and message
+    /// And why the reference grid refused what was asked of an inventory
     Debug,
 }
 

@@ -4,6 +4,7 @@ use super::notices::panic_text;
 use super::region::{Order, Region};
 use super::{Policy, handshake, inworld, messages, witness};
 use crate::proto::message::{Decoder, Flags, Message, Packet};
+use crate::proto::template::Template;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -19,8 +20,8 @@ impl Region {
     ) {
         let mut decoder = Decoder::tolerant();
         loop {
-            self.walk();
-            self.tell_scene();
+            self.survive(|| "walking".into(), Self::walk);
+            self.survive(|| "the scene".into(), Self::tell_scene);
             self.flush().await;
             let due = self.circuits.next_due().into_iter().chain(self.next_step);
             let due = due.chain(self.scene_due()).min();
@@ -31,13 +32,17 @@ impl Region {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return,
                 order = orders.recv() => match order {
-                    Some(order) => self.obey(order),
+                    Some(order) => self.survive(|| "an order".into(), |region| region.obey(order)),
                     None => return,
                 },
-                () = tokio::time::sleep_until(due) => self.circuits.handle_timeouts(),
+                () = tokio::time::sleep_until(due) => {
+                    self.survive(|| "timers".into(), |region| region.circuits.handle_timeouts());
+                }
                 received = self.port.receive() => {
                     if let Ok((bytes, from)) = received {
-                        self.survive(&mut decoder, &bytes, from);
+                        let template = self.shared.template.clone();
+                        let name = || name_of(&template, &bytes);
+                        self.survive(name, |region| region.arrive(&mut decoder, &bytes, from));
                     }
                 }
             }
@@ -45,14 +50,10 @@ impl Region {
     }
 
     /// A handler that panics takes nobody else along: the region lives on, and says so.
-    fn survive(&mut self, decoder: &mut Decoder, bytes: &[u8], from: SocketAddr) {
-        let arrive = AssertUnwindSafe(|| self.arrive(decoder, bytes, from));
-        if let Err(panic) = catch_unwind(arrive) {
-            let template = self.shared.template.clone();
-            let packet = Decoder::tolerant().decode(&template, bytes).map(|p| p.name().to_owned());
-            let name = packet.unwrap_or_default();
+    fn survive(&mut self, what: impl Fn() -> String, handle: impl FnOnce(&mut Self)) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| handle(self))) {
             let text = panic_text(&*panic);
-            self.shared.notices.mistake(&format!("the handler of {name} panicked ({text})"));
+            self.shared.notices.mistake(&format!("the handler of {} panicked ({text})", what()));
         }
     }
 
@@ -192,4 +193,10 @@ impl Region {
             }
         }
     }
+}
+
+/// What a datagram is called; nothing if it does not decode.
+fn name_of(template: &Template, bytes: &[u8]) -> String {
+    let packet = Decoder::tolerant().decode(template, bytes).map(|p| p.name().to_owned());
+    packet.unwrap_or_default()
 }
