@@ -1,7 +1,7 @@
 //! `gridproof explain`.
 
 use super::{Failed, TemplateArgs, World, library, say, steps, template};
-use crate::grid::Policy;
+use crate::grid::misbehaviours;
 use crate::judge;
 use crate::proto::template::Template;
 use crate::report::wrap;
@@ -86,8 +86,9 @@ fn explain_case(case: &Case, library: &Library) -> String {
         &format!("  effects {:?}, session {:?}", case.effects, case.session).to_lowercase(),
     );
     text.push('\n');
-    if !case.needs.is_empty() {
-        text.push_str(&format!("  needs {}\n", case.needs.join(", ")));
+    let needs: Vec<String> = case.needs.iter().map(ToString::to_string).collect();
+    if !needs.is_empty() {
+        text.push_str(&format!("  needs {}\n", needs.join(", ")));
     }
     if !case.tags.is_empty() {
         text.push_str(&format!("  tags {}\n", case.tags.join(", ")));
@@ -127,7 +128,7 @@ fn topic(name: &str) -> Option<String> {
         "record" => RECORD.to_owned(),
         "mutants" => MUTANTS.to_owned(),
         "policies" => {
-            let policies = Policy::ALL.iter().map(|(_, word, doc)| format!("{word:<24} {doc}\n"));
+            let policies = misbehaviours().map(|own| format!("{:<24} {}\n", own.word, own.means));
             policies.collect()
         }
         "trials" => trials(),

@@ -4,7 +4,7 @@ use super::log::{self, LogLevel};
 use super::run::FailOn;
 use super::signals::Signals;
 use super::{Failed, World, own_mistakes, say, write_report};
-use crate::grid::{Account, GRANTED, Grid, GridConfig, RegionConfig};
+use crate::grid::{self, Account, Grid, GridConfig, RegionConfig};
 use crate::judge::{Judge, Trial, Verdict, trials};
 use crate::net::Clock;
 use crate::proof::Mutant;
@@ -46,7 +46,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Do not grant this capability (repeatable): for trying how a client does without
-    #[arg(long, value_name = "NAME", value_parser = granted)]
+    #[arg(long, value_name = "NAME", value_parser = capability)]
     without: Vec<String>,
     /// Announce the destination of a teleport before TeleportFinish, as old grids did
     #[arg(long)]
@@ -105,10 +105,10 @@ fn account(text: &str) -> Result<Account, String> {
 }
 
 /// A capability that this grid would grant.
-fn granted(text: &str) -> Result<String, String> {
-    match GRANTED.contains(&text) {
+fn capability(text: &str) -> Result<String, String> {
+    match grid::granted().contains(&text) {
         true => Ok(text.to_owned()),
-        false => Err(unknown("capability", text, GRANTED)),
+        false => Err(unknown("capability", text, grid::granted())),
     }
 }
 
@@ -331,7 +331,7 @@ mod tests {
         let closed = RegionConfig { closed: true, ..place };
         assert_eq!(region("My Land@7,8:9:closed"), Ok(closed.clone()));
         assert_eq!(region("My Land@7,8:closed"), Ok(RegionConfig { port: 0, ..closed }));
-        assert!(granted("EventQueueGet").is_ok() && granted("NoSuchThing").is_err());
+        assert!(capability("EventQueueGet").is_ok() && capability("NoSuchThing").is_err());
         assert!(region("A@7").is_err());
         assert!(region("@7,8").is_err());
         assert!(region("A@0,8").is_err());

@@ -5,7 +5,6 @@ use super::witness::Witness;
 use crate::net::Network;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Somebody who may log in.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -115,17 +114,5 @@ impl Default for GridConfig {
             tap: None,
             witness: None,
         }
-    }
-}
-
-impl GridConfig {
-    /// How long an empty event queue holds a poll: 25 s, as Second Life does.
-    pub(super) fn hold(&self) -> Duration {
-        Duration::from_secs(25) / self.time_factor.max(1)
-    }
-
-    /// How long a session may take to open its circuit.
-    pub(super) fn arrival_limit(&self) -> Duration {
-        Duration::from_secs(60) / self.time_factor.max(1)
     }
 }

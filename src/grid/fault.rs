@@ -1,7 +1,6 @@
 //! What may be wrong with a grid on purpose: the faults of mutants, described as data.
 
-use super::policy::Policy;
-use crate::proto::circuit::Config;
+use super::misbehaviour::Misbehaviour;
 use crate::proto::event_queue::Event;
 use crate::proto::llsd::Llsd;
 use crate::proto::message::Message;
@@ -29,27 +28,13 @@ pub enum Said<'a> {
 /// The faults of one grid.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
-    policies: Vec<Policy>,
-    rules: Vec<Rule>,
-    /// How often each policy and each rule made a difference, and how often each rule could have.
+    misbehaviours: Arc<[Misbehaviour]>,
+    rules: Arc<[Rule]>,
+    /// How often each misbehaviour and each rule made a difference, and how often each rule could
+    /// have.
     applied: Arc<Vec<AtomicU32>>,
     matched: Arc<Vec<AtomicU32>>,
 }
-
-/// The policies that are figures of circuits.
-const OF_CIRCUITS: &[Policy] = &[
-    Policy::NeverAcks,
-    Policy::AcksOnce,
-    Policy::AcksSingly,
-    Policy::IgnoresAcks,
-    Policy::ProcessesDuplicates,
-    Policy::NeverResends,
-    Policy::NeverPongs,
-    Policy::NeverPings,
-    Policy::NeverTimesOut,
-    Policy::CountsFromAHundred,
-    Policy::AcksByTheHundred,
-];
 
 /// What becomes of an HTTP answer besides its members.
 #[derive(Debug, Default, PartialEq)]
@@ -63,57 +48,59 @@ pub(super) struct Spoilt {
 
 impl Faults {
     /// Rules of the protocol not kept, and rules for what passes.
-    pub fn new(policies: Vec<Policy>, rules: Vec<Rule>) -> Self {
+    pub fn new(misbehaviours: Vec<Misbehaviour>, rules: Vec<Rule>) -> Self {
+        Self::of(misbehaviours.into(), rules.into())
+    }
+
+    fn of(misbehaviours: Arc<[Misbehaviour]>, rules: Arc<[Rule]>) -> Self {
         let zeros = |n| Arc::new((0..n).map(|_| AtomicU32::new(0)).collect::<Vec<_>>());
-        let (applied, matched) = (zeros(policies.len() + rules.len()), zeros(rules.len()));
-        Self { policies, rules, applied, matched }
+        let (applied, matched) = (zeros(misbehaviours.len() + rules.len()), zeros(rules.len()));
+        Self { misbehaviours, rules, applied, matched }
     }
 
     /// These faults and others.
-    pub fn and(mut self, other: &Self) -> Self {
-        self.policies.extend(&other.policies);
-        self.rules.extend(other.rules.iter().cloned());
-        Self::new(self.policies, self.rules)
+    pub fn and(self, other: &Self) -> Self {
+        let rules = [&self.rules[..], &other.rules].concat();
+        Self::new([&self.misbehaviours[..], &other.misbehaviours].concat(), rules)
     }
 
     /// The same faults, not yet applied: for another grid.
     pub fn afresh(&self) -> Self {
-        Self::new(self.policies.clone(), self.rules.clone())
+        Self::of(self.misbehaviours.clone(), self.rules.clone())
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.policies.is_empty() && self.rules.is_empty()
+        self.misbehaviours.is_empty() && self.rules.is_empty()
     }
 
-    /// How often each policy, then each rule, made a difference: a mutant that never did proves
+    /// How often each misbehaviour, then each rule, made a difference: a mutant that never did proves
     /// nothing.
     pub fn applied(&self) -> Vec<u32> {
         self.applied.iter().map(|n| n.load(Ordering::Relaxed)).collect()
     }
 
     /// Whether a rule of the protocol is not kept, asked where that makes a difference.
-    pub(super) fn breaks(&self, policy: Policy) -> bool {
-        match self.policies.iter().position(|p| *p == policy) {
-            Some(at) => {
-                self.note(at);
-                true
-            }
-            None => false,
+    pub(super) fn breaks(&self, what: impl Into<Misbehaviour>) -> bool {
+        if self.misbehaviours.is_empty() {
+            return false;
+        }
+        let what = what.into();
+        let at = self.misbehaviours.iter().position(|own| *own == what);
+        at.inspect(|at| self.note(*at)).is_some()
+    }
+
+    /// Notes of several that they make a difference from now on, where they are not kept.
+    pub(super) fn note_all(&self, all: &[impl Into<Misbehaviour> + Copy]) {
+        for what in all {
+            self.breaks(*what);
         }
     }
 
-    fn has(&self, policy: Policy) -> bool {
-        self.policies.contains(&policy)
-    }
-
-    /// A circuit has opened: from now on its figures make a difference.
-    pub(super) fn circuit_opened(&self) {
-        for (at, policy) in self.policies.iter().enumerate() {
-            if OF_CIRCUITS.contains(policy) {
-                self.note(at);
-            }
-        }
+    /// Whether it is not kept, asked before that makes a difference.
+    pub(super) fn has(&self, what: impl Into<Misbehaviour>) -> bool {
+        let what = what.into();
+        self.misbehaviours.contains(&what)
     }
 
     fn note(&self, at: usize) {
@@ -123,7 +110,7 @@ impl Faults {
     }
 
     pub(super) fn note_rule(&self, rule: usize) {
-        self.note(self.policies.len() + rule);
+        self.note(self.misbehaviours.len() + rule);
     }
 
     /// The rules about something said in values: those that count it as theirs.
@@ -247,7 +234,7 @@ impl Faults {
 
     /// The wire of one circuit.
     pub(super) fn wire(&self) -> Option<Tamper> {
-        (!self.rules.is_empty()).then(|| Tamper::new(self.rules.clone(), 1))
+        (!self.rules.is_empty()).then(|| Tamper::new(self.rules.to_vec(), 1))
     }
 
     /// Notes which rules a datagram met on its wire.
@@ -268,30 +255,6 @@ impl Faults {
             self.rules[*at].counts(heard)
         });
         at.inspect(|at| self.note_rule(*at)).is_some()
-    }
-
-    /// The figures of this grid's circuits.
-    pub(super) fn circuit(&self, config: Config) -> Config {
-        Config {
-            acks: !self.has(Policy::NeverAcks),
-            acks_again: !self.has(Policy::AcksOnce),
-            acks_per_packet: match self.has(Policy::AcksSingly) {
-                true => 1,
-                false => config.acks_per_packet,
-            },
-            acks_at_least: if self.has(Policy::AcksByTheHundred) { 255 } else { 0 },
-            heeds_acks: !self.has(Policy::IgnoresAcks),
-            tells_duplicates: !self.has(Policy::ProcessesDuplicates),
-            resend_tries: if self.has(Policy::NeverResends) { 0 } else { config.resend_tries },
-            pongs: !self.has(Policy::NeverPongs),
-            pings: !self.has(Policy::NeverPings),
-            silence_limit: config.silence_limit.filter(|_| !self.has(Policy::NeverTimesOut)),
-            first_sequence: match self.has(Policy::CountsFromAHundred) {
-                true => 100,
-                false => config.first_sequence,
-            },
-            ..config
-        }
     }
 }
 

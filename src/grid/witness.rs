@@ -1,6 +1,5 @@
 //! What a grid hears from its visitors and says to them, told as it happens: for judging clients.
 
-use crate::net::Clock;
 use crate::proto::event_queue::PollRequest;
 use crate::proto::llsd::Llsd;
 use crate::proto::login;
@@ -110,47 +109,57 @@ pub(super) struct Visitor {
     pub region: usize,
 }
 
-/// Who is told, and since when.
+/// Who is told.
 #[derive(Clone)]
-pub(super) struct Ear {
-    witness: Option<Witness>,
-    clock: Clock,
-}
+pub(super) struct Ear(Option<Witness>);
 
 impl Ear {
     pub fn new(witness: Option<Witness>) -> Self {
-        Self { witness, clock: Clock::start() }
+        Self(witness)
     }
 
     pub fn is_open(&self) -> bool {
-        self.witness.is_some()
+        self.0.is_some()
     }
 
     /// Tells the witness, if there is one.
-    pub fn hear(&self, visitor: Visitor, what: impl FnOnce() -> What) {
-        if let Some(witness) = &self.witness {
+    pub fn hear(&self, at: Duration, visitor: Visitor, what: impl FnOnce() -> What) {
+        if let Some(witness) = &self.0 {
             let Visitor { agent, session, region } = visitor;
-            witness(Heard { at: self.clock.now(), agent, session, region, what: what() });
+            witness(Heard { at, agent, session, region, what: what() });
         }
     }
 
     /// Tells of a datagram that came from a circuit's agent, or from whoever it says it is from.
-    pub fn received(&self, region: usize, circuit: Option<(Uuid, Uuid)>, heard: Received) {
+    pub fn received(
+        &self,
+        at: Duration,
+        region: usize,
+        circuit: Option<(Uuid, Uuid)>,
+        heard: Received,
+    ) {
         let said = |block, field| heard.message.as_ref().ok().and_then(|m| m.uuid(block, field));
         let named = || said("AgentData", "AgentID").or_else(|| said("CircuitCode", "ID"));
         let visitor = match circuit {
             Some((agent, session)) => Visitor { agent, session: Some(session), region },
             None => Visitor { agent: named().unwrap_or_default(), session: None, region },
         };
-        self.hear(visitor, || What::Received(heard));
+        self.hear(at, visitor, || What::Received(heard));
     }
 
     /// Tells of a datagram that goes out.
-    pub fn sent(&self, template: &Template, visitor: Visitor, to: SocketAddr, bytes: &[u8]) {
+    pub fn sent(
+        &self,
+        at: Duration,
+        template: &Template,
+        visitor: Visitor,
+        to: SocketAddr,
+        bytes: &[u8],
+    ) {
         if self.is_open()
             && let Ok(datagram) = Datagram::decode(template, bytes)
         {
-            self.hear(visitor, || What::Sent(to, datagram));
+            self.hear(at, visitor, || What::Sent(to, datagram));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Trials: what a judging grid does to its visitors, from `fixtures/trials.toml`.
 
-use crate::grid::{Faults, GRANTED};
+use crate::grid::{Faults, granted};
 use crate::proof::faults;
 use crate::proto::template::Template;
 use crate::suite::{Node, Reader, Source};
@@ -50,8 +50,8 @@ pub fn trials(template: &Template) -> Vec<Trial> {
 fn trial(reader: &mut Reader<'_>, table: &Node, template: &Template) -> Trial {
     reader.known(table, "a trial", &["id", "title", "quiet", "bars", "policy", "rules", "without"]);
     let without = reader.text_or_texts(table, "without");
-    for name in without.iter().filter(|name| !GRANTED.contains(&name.as_str())) {
-        reader.wrong(table.place(&["without".into()]), unknown("capability", name, GRANTED));
+    for name in without.iter().filter(|name| !granted().contains(&name.as_str())) {
+        reader.wrong(table.place(&["without".into()]), unknown("capability", name, granted()));
     }
     Trial {
         id: reader.required(table, "id", "a trial"),

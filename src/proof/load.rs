@@ -1,7 +1,7 @@
 //! Mutants from TOML: every mistake at once, each with its place.
 
 use super::mutant::{Mutant, Origin};
-use crate::grid::{EVENTS, Faults, GRANTED, Policy};
+use crate::grid::{Faults, events, granted, misbehaviours};
 use crate::proto::template::{MessageDef, Template};
 use crate::suite::{Catalogue, Diagnostic, Node, NodeKind, Reader, Source, unknown_path};
 use crate::tamper::{Action, Change, Channel, Direction, HEADER, Rule};
@@ -136,10 +136,10 @@ fn mutant(
 pub(crate) fn faults(reader: &mut Reader<'_>, table: &Node, template: &Template) -> Faults {
     let mut policies = Vec::new();
     for word in reader.text_or_texts(table, "policy") {
-        match Policy::ALL.iter().find(|(_, known, _)| *known == word) {
-            Some((policy, ..)) => policies.push(*policy),
+        match misbehaviours().find(|known| known.word == word) {
+            Some(misbehaviour) => policies.push(misbehaviour),
             None => {
-                let known = Policy::ALL.iter().map(|(_, word, _)| *word);
+                let known = misbehaviours().map(|known| known.word);
                 reader.wrong(table.place(&["policy".into()]), unknown("policy", &word, known));
             }
         }
@@ -294,8 +294,8 @@ fn message_def(
 pub(super) fn names(channel: Channel, template: &Template) -> Vec<&str> {
     match channel {
         Channel::Udp => template.messages().iter().map(|message| &*message.name).collect(),
-        Channel::Events => EVENTS.to_vec(),
-        Channel::Caps => GRANTED.to_vec(),
+        Channel::Events => events(),
+        Channel::Caps => granted(),
         Channel::Login | Channel::Seed | Channel::Http => Vec::new(),
     }
 }

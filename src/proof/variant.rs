@@ -3,7 +3,7 @@
 
 use super::load::{faults, tables};
 use super::run::{Run, Unproven, side_by_side};
-use crate::grid::{Faults, GRANTED, GridConfig};
+use crate::grid::{Faults, GridConfig, granted};
 use crate::net::Path;
 use crate::proto::template::Template;
 use crate::report::{Paint, wrap};
@@ -83,8 +83,8 @@ impl Variant {
     fn of(reader: &mut Reader<'_>, table: &Node, template: &Template) -> Self {
         reader.known(table, "a variant", &KEYS);
         let without = reader.texts(table, "without");
-        for name in without.iter().filter(|name| !GRANTED.contains(&name.as_str())) {
-            let what = unknown("capability", name, GRANTED);
+        for name in without.iter().filter(|name| !granted().contains(&name.as_str())) {
+            let what = unknown("capability", name, granted());
             reader.wrong(table.place(&["without".into()]), what);
         }
         let [delay, jitter] = ["delay", "jitter"].map(|key| {

@@ -34,22 +34,22 @@ impl Assets {
         Self { in_memory, size: 0 }
     }
 
-    /// Adds an asset under an id; none of its bytes change ever after. False if it is too large or
-    /// cannot be kept.
+    /// Adds an asset under an id; none of its bytes change ever after. False if it is too large,
+    /// there is one already, or memory is full.
     pub fn put(&mut self, store: Option<&Store>, id: Uuid, kind: i8, bytes: &[u8]) -> bool {
-        if bytes.len() > MOST_BYTES || self.in_memory.contains_key(&id) {
-            return false;
-        }
-        let asset = Asset { kind, bytes: bytes.into() };
-        if let Some(store) = store {
-            return store.asset(id).is_none() && store.keep_asset(id, &asset).is_ok();
-        }
-        if self.size + bytes.len() > MOST_IN_MEMORY {
+        let known = || self.get(store, id).is_some();
+        if bytes.len() > MOST_BYTES || self.size + bytes.len() > MOST_IN_MEMORY || known() {
             return false;
         }
         self.size += bytes.len();
-        self.in_memory.insert(id, asset);
+        self.in_memory.insert(id, Asset { kind, bytes: bytes.into() });
         true
+    }
+
+    /// It is on the disk now and need not be in memory, or could not be kept.
+    pub fn drop_from_memory(&mut self, id: Uuid) {
+        let asset = self.in_memory.remove(&id);
+        self.size -= asset.map_or(0, |asset| asset.bytes.len());
     }
 
     pub fn get(&self, store: Option<&Store>, id: Uuid) -> Option<Asset> {

@@ -2,8 +2,8 @@
 
 use super::model::{FULL, Inventory, ROOT};
 use crate::grid::Faults;
-use crate::grid::world::derived_id;
-use crate::net::Network;
+use crate::grid::core::derived_id;
+use crate::net::Chance;
 use crate::proto::inventory::{Folder, Item};
 use uuid::{Uuid, uuid};
 
@@ -50,13 +50,13 @@ const LIBRARY: [(&str, &str, i8, i8, u32); 8] = [
 const FOR_EVERYONE: u32 = 0x9_A000;
 
 /// The inventory of an account that logs in for the first time.
-pub(super) fn fresh(agent: Uuid, faults: Faults, network: Network) -> Inventory {
+pub(super) fn fresh(agent: Uuid, faults: Faults, chance: Chance) -> Inventory {
     let root = derived_id(&format!("folder root of {agent}"));
     let mut folders = vec![folder(root, Uuid::nil(), "My Inventory", ROOT)];
     folders.extend(FOLDERS.iter().map(|(name, kind)| {
         folder(derived_id(&format!("folder {name} of {agent}")), root, name, *kind)
     }));
-    Inventory::new(agent, folders, Vec::new(), faults, network)
+    Inventory::new(agent, folders, Vec::new(), faults, chance)
 }
 
 fn folder(id: Uuid, parent: Uuid, name: &str, kind: i8) -> Folder {
@@ -64,7 +64,7 @@ fn folder(id: Uuid, parent: Uuid, name: &str, kind: i8) -> Folder {
 }
 
 /// The library: everybody reads it, nobody changes it.
-pub(super) fn library(faults: Faults, network: Network) -> Inventory {
+pub(super) fn library(faults: Faults, chance: Chance) -> Inventory {
     let mut folders = vec![folder(LIBRARY_ROOT, Uuid::nil(), "Library", ROOT)];
     let mut items = Vec::new();
     for (within, name, kind, inv_kind, flags) in LIBRARY {
@@ -93,7 +93,7 @@ pub(super) fn library(faults: Faults, network: Network) -> Inventory {
             ..Item::default()
         });
     }
-    Inventory::new(LIBRARY_OWNER, folders, items, faults, network)
+    Inventory::new(LIBRARY_OWNER, folders, items, faults, chance)
 }
 
 fn library_asset(name: &str) -> Uuid {

@@ -1,42 +1,61 @@
 //! Inventories: each account's own, the library that all read, and the assets behind the items.
 //!
-//! `model` is pure; whatever changes goes through [`Inventories::change`], which keeps it on disk,
-//! where there is one, before anybody is told.
+//! Whatever changes goes through [`Inventories::change`], which remembers what is to be kept on
+//! disk, where there is one, before anybody is told.
 
-mod ais;
 mod assets;
-mod http;
 mod library;
 mod model;
 mod store;
-mod transaction;
-mod udp;
-mod udp_upload;
-mod upload;
 
-pub(super) use ais::answer as resource;
-pub(super) use http::answer;
+pub(super) use assets::MOST_BYTES;
+pub(super) use library::LIBRARY_OWNER;
+pub(super) use model::{Contents, Inventory, Refusal};
 pub use store::StoreError;
-pub(super) use udp::dispatch;
-pub(super) use upload::{Upload, begin as begin_upload, finish as finish_upload};
+pub(super) use store::{Batch, Store};
 
-use super::{Faults, Policy};
-use crate::net::Network;
+use super::Faults;
+use super::core::{RoomDef, derived_id};
+use super::misbehaviour::misbehaviours;
+use crate::net::Chance;
 use crate::proto::inventory::{Folder, Item, NOTECARD, SCRIPT};
 use crate::proto::llsd::Llsd;
-use assets::{Asset, Assets, MOST_BYTES};
-use model::{Contents, FULL, Inventory, Refusal};
-use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
-use store::Store;
-use transaction::Transactions;
+use assets::{Asset, Assets};
+use model::FULL;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
-/// A request by its transaction and path, and its answer: status and body.
-type Answered = ((Uuid, String), (u16, Llsd));
+misbehaviours! {
+    VersionsStandStill "versions-stand-still" "The version of a folder never grows.",
+    SecondTrash "second-trash" "A second folder of a system type is made.",
+    RenamesSystem "renames-system" "Folders of the system are renamed and moved.",
+    PurgesAnywhere "purges-anywhere" "Folders are removed and purged that are not in the trash.",
+    TrustsOwners "trusts-owners" "An update says whose an item is, and who made it.",
+    UnboundMasks "unbound-masks" "Masks go beyond the base mask.",
+    CopiesAnything "copies-anything" "What may not be copied is copied.",
+    ShowsForeign "shows-foreign" "Folders and items of others are shown.",
+    FollowsLinks "follows-links" "A link is told as what it points at.",
+    KeepsRemoved "keeps-removed" "What is removed or purged is confirmed and stays.",
+    DanglingLinks "dangling-links" "A link to what is not there is made.",
+    TakesNameless "takes-nameless" "Folders without an id or a name are made.",
+    NullIsRoot "null-is-root" "The null folder is the root.",
+    MovesCopies "moves-copies" "A copy is the original, moved.",
+    AnyFolder "any-folder" "Items are made in folders that are not there.",
+    InventsFolders "invents-folders" "A folder that is not there is told with an item.",
+    InventsItems "invents-items" "An item that is not there is told, and made where it is moved.",
+    VersionsFall "versions-fall" "The version of a folder falls.",
+    MovesInCircles "moves-in-circles" "A folder is moved into itself.",
+    ForgetsInventory "forgets-inventory" "Every login finds a new inventory.",
+    LendsLibrary "lends-library" "The library can be changed.",
+    MovesEmpty "moves-empty" "A folder moves without what is in it.",
+    UsesIdsTwice "uses-ids-twice" "A folder with an id that is in use takes the place of the other.",
+    HidesTargets "hides-targets" "What a link points at is not told with the link.",
+    CopiesKeepNames "copies-keep-names" "A copy has the name of the original.",
+}
 
-/// So many answers are remembered of one agent.
-const MOST_ANSWERED: usize = 32;
+/// What the model of inventories can be told to do wrong.
+pub(super) const MODEL: RoomDef =
+    RoomDef { misbehaviours: Own::ALL, ..RoomDef::named("inventory model") };
 
 /// Everything that anybody has.
 #[derive(Debug)]
@@ -45,30 +64,44 @@ pub(super) struct Inventories {
     library: Inventory,
     assets: Assets,
     store: Option<Store>,
-    transactions: BTreeMap<Uuid, Transactions>,
-    /// What was answered to the last requests of each agent that name a transaction and a path.
-    answered: BTreeMap<Uuid, VecDeque<Answered>>,
+    /// What is not on the disk yet.
+    batch: Batch,
     faults: Faults,
-    network: Network,
+    chance: Chance,
+    time: jiff::Timestamp,
 }
 
 impl Inventories {
-    /// Kept in that directory; without one, in memory.
-    pub fn open(
-        directory: Option<&Path>,
-        faults: Faults,
-        network: Network,
-    ) -> Result<Self, StoreError> {
-        Ok(Self {
+    /// As they were kept; without a store, in memory.
+    pub fn new(store: Option<Store>, faults: Faults, chance: Chance) -> Self {
+        Self {
             of: BTreeMap::new(),
-            library: library::library(faults.clone(), network.clone()),
+            library: library::library(faults.clone(), chance.clone()),
             assets: Assets::new(),
-            store: directory.map(Store::open).transpose()?,
-            transactions: BTreeMap::new(),
-            answered: BTreeMap::new(),
+            store,
+            batch: Batch::default(),
             faults,
-            network,
-        })
+            chance,
+            time: jiff::Timestamp::default(),
+        }
+    }
+
+    /// What time it is, for whatever is made from now on.
+    pub fn set_time(&mut self, time: jiff::Timestamp) {
+        self.time = time;
+    }
+
+    /// What is not on the disk yet, if anything.
+    pub fn take_batch(&mut self) -> Option<Batch> {
+        (!self.batch.is_empty()).then(|| std::mem::take(&mut self.batch))
+    }
+
+    /// A batch is on the disk, or could not be kept: then all of it is as it was before.
+    pub fn settled(&mut self, owners: BTreeSet<Uuid>, assets: Vec<Uuid>, kept: bool) {
+        assets.into_iter().for_each(|id| self.assets.drop_from_memory(id));
+        if !kept {
+            owners.into_iter().for_each(|owner| drop(self.of.remove(&owner)));
+        }
     }
 
     /// An account's inventory, as it was left.
@@ -80,19 +113,17 @@ impl Inventories {
         self.of.get_mut(&agent).ok_or(Refusal::Storage)
     }
 
-    fn load(&self, agent: Uuid) -> Result<Inventory, Refusal> {
-        let fresh = || library::fresh(agent, self.faults.clone(), self.network.clone());
+    fn load(&mut self, agent: Uuid) -> Result<Inventory, Refusal> {
+        let fresh = || library::fresh(agent, self.faults.clone(), self.chance.clone());
         let Some(store) = &self.store else { return Ok(fresh()) };
         match store.load(agent).map_err(|_| Refusal::Storage)? {
             Some((folders, items)) => {
-                let (faults, network) = (self.faults.clone(), self.network.clone());
-                Ok(Inventory::new(agent, folders, items, faults, network))
+                let (faults, chance) = (self.faults.clone(), self.chance.clone());
+                Ok(Inventory::new(agent, folders, items, faults, chance))
             }
             None => {
-                let mut inventory = fresh();
-                let touched = inventory.all();
-                store.keep(&inventory, &touched).map_err(|_| Refusal::Storage)?;
-                inventory.take_touched();
+                let inventory = fresh();
+                self.batch.add(&inventory, &inventory.all());
                 Ok(inventory)
             }
         }
@@ -100,10 +131,10 @@ impl Inventories {
 
     /// An id that nothing has.
     pub fn new_id(&self) -> Uuid {
-        self.network.chance().uuid()
+        self.chance.uuid()
     }
 
-    /// Makes one change to an account's inventory. What cannot be kept has not happened.
+    /// Makes one change to an account's inventory.
     pub fn change<T>(
         &mut self,
         agent: Uuid,
@@ -111,13 +142,11 @@ impl Inventories {
     ) -> Result<T, Refusal> {
         self.of(agent)?;
         let inventory = self.of.get_mut(&agent).ok_or(Refusal::Storage)?;
+        inventory.time = self.time;
         let result = change(inventory)?;
         let touched = inventory.take_touched();
-        let store = self.store.as_ref().filter(|_| !touched.is_empty());
-        if store.is_some_and(|store| store.keep(inventory, &touched).is_err()) {
-            // Back to what was kept.
-            self.of.remove(&agent);
-            return Err(Refusal::Storage);
+        if self.store.is_some() {
+            self.batch.add(inventory, &touched);
         }
         Ok(result)
     }
@@ -138,7 +167,7 @@ impl Inventories {
 
     /// The tree a folder is in, of those that an agent may read: its own and the library.
     pub fn tree_of(&mut self, agent: Uuid, folder: Uuid) -> Option<&Inventory> {
-        let foreign = self.faults.breaks(Policy::ShowsForeign);
+        let foreign = self.faults.breaks(Own::ShowsForeign);
         self.of(agent).ok()?;
         let trees = [self.of.get(&agent)?, &self.library].into_iter();
         let others = self.of.values().filter(move |_| foreign);
@@ -147,9 +176,9 @@ impl Inventories {
 
     /// A folder with its contents, as an agent may read it: whose it is, and what.
     pub fn contents(&mut self, agent: Uuid, folder: Uuid) -> Option<(Uuid, Contents)> {
-        let follows = self.faults.breaks(Policy::FollowsLinks);
-        let invents = self.faults.breaks(Policy::InventsFolders);
-        if self.faults.breaks(Policy::NullIsRoot) && folder.is_nil() {
+        let follows = self.faults.breaks(Own::FollowsLinks);
+        let invents = self.faults.breaks(Own::InventsFolders);
+        if self.faults.breaks(Own::NullIsRoot) && folder.is_nil() {
             let own = self.of(agent).ok()?;
             let mut contents = own.contents(own.root)?;
             contents.folder.id = folder;
@@ -175,12 +204,12 @@ impl Inventories {
 
     /// An item that an agent may read.
     pub fn item(&mut self, agent: Uuid, id: Uuid) -> Option<Item> {
-        let foreign = self.faults.breaks(Policy::ShowsForeign);
+        let foreign = self.faults.breaks(Own::ShowsForeign);
         self.of(agent).ok()?;
         let trees = [self.of.get(&agent)?, &self.library].into_iter();
         let others = self.of.values().filter(move |_| foreign);
         let found = trees.chain(others).find_map(|tree| tree.item(id)).cloned();
-        let invents = self.faults.breaks(Policy::InventsItems);
+        let invents = self.faults.breaks(Own::InventsItems);
         found.or_else(|| {
             let item = own_item(agent, Uuid::nil(), -1, -1, "invented");
             invents.then_some(Item { id, ..item })
@@ -208,12 +237,12 @@ impl Inventories {
 
     /// Whether the library is confirmed to be changed: a fault.
     pub fn is_lent(&self) -> bool {
-        self.faults.breaks(Policy::LendsLibrary)
+        self.faults.breaks(Own::LendsLibrary)
     }
 
     /// Whether links to nothing are made: a fault.
     pub fn is_lax(&self) -> bool {
-        self.faults.breaks(Policy::DanglingLinks)
+        self.faults.breaks(Own::DanglingLinks)
     }
 
     /// The library.
@@ -221,30 +250,13 @@ impl Inventories {
         &self.library
     }
 
-    /// What an agent uploads over UDP.
-    fn transactions(&mut self, agent: Uuid) -> &mut Transactions {
-        self.transactions.entry(agent).or_default()
-    }
-
-    /// What was answered to the same request before.
-    fn answered(&self, agent: Uuid, key: &(Uuid, String)) -> Option<(u16, Llsd)> {
-        let answered = self.answered.get(&agent)?.iter().find(|(known, _)| known == key);
-        answered
-            .map(|(_, answer)| answer.clone())
-            .filter(|_| !self.faults.breaks(Policy::MakesTwice))
-    }
-
-    fn remember(&mut self, agent: Uuid, key: (Uuid, String), answer: &(u16, Llsd)) {
-        let answered = self.answered.entry(agent).or_default();
-        if answered.len() >= MOST_ANSWERED {
-            answered.pop_front();
-        }
-        answered.push_back((key, answer.clone()));
-    }
-
     /// Adds an asset; whether it was taken.
     pub fn put_asset(&mut self, id: Uuid, kind: i8, bytes: &[u8]) -> bool {
-        self.assets.put(self.store.as_ref(), id, kind, bytes)
+        let kept = self.assets.put(self.store.as_ref(), id, kind, bytes);
+        if let (true, Some(_), Some(asset)) = (kept, &self.store, self.assets.get(None, id)) {
+            self.batch.add_asset(id, asset);
+        }
+        kept
     }
 
     /// An asset.
@@ -259,9 +271,31 @@ impl Inventories {
             SCRIPT => library::SCRIPT.as_bytes().to_vec(),
             _ => return Uuid::nil(),
         };
-        let id = super::world::derived_id(&format!("default asset {kind}"));
+        let id = derived_id(&format!("default asset {kind}"));
         self.put_asset(id, kind, &bytes);
         id
+    }
+
+    /// The inventory members of a login reply.
+    pub fn login_members(&mut self, agent: Uuid) -> Result<Vec<(&'static str, Llsd)>, Refusal> {
+        let one = |name: &str, id: Uuid| {
+            Llsd::Array(vec![Llsd::map([(name, Llsd::String(id.to_string()))])])
+        };
+        let skeleton =
+            |tree: &Inventory| Llsd::Array(tree.skeleton().iter().map(skeletal).collect());
+        if self.faults.breaks(Own::ForgetsInventory) {
+            self.of.remove(&agent);
+        }
+        let own = self.of(agent)?;
+        let (root, folders) = (own.root, skeleton(own));
+        let library = self.library();
+        Ok(vec![
+            ("inventory-root", one("folder_id", root)),
+            ("inventory-skeleton", folders),
+            ("inventory-lib-root", one("folder_id", library.root)),
+            ("inventory-lib-owner", one("agent_id", library.owner)),
+            ("inventory-skel-lib", skeleton(library)),
+        ])
     }
 }
 
@@ -279,29 +313,6 @@ pub(super) fn own_item(agent: Uuid, folder: Uuid, kind: i8, inv_kind: i8, name: 
         name: name.to_owned(),
         ..Item::default()
     }
-}
-
-/// The inventory members of a login reply that were asked for.
-pub(super) fn login_members(
-    all: &mut Inventories,
-    agent: Uuid,
-) -> Result<Vec<(&'static str, Llsd)>, Refusal> {
-    let one =
-        |name: &str, id: Uuid| Llsd::Array(vec![Llsd::map([(name, Llsd::String(id.to_string()))])]);
-    let skeleton = |tree: &Inventory| Llsd::Array(tree.skeleton().iter().map(skeletal).collect());
-    if all.faults.breaks(Policy::ForgetsInventory) {
-        all.of.remove(&agent);
-    }
-    let own = all.of(agent)?;
-    let (root, folders) = (own.root, skeleton(own));
-    let library = all.library();
-    Ok(vec![
-        ("inventory-root", one("folder_id", root)),
-        ("inventory-skeleton", folders),
-        ("inventory-lib-root", one("folder_id", library.root)),
-        ("inventory-lib-owner", one("agent_id", library.owner)),
-        ("inventory-skel-lib", skeleton(library)),
-    ])
 }
 
 /// A folder as a login tells it: ids are text there.

@@ -2,8 +2,9 @@
 
 mod removing;
 
-use crate::grid::{Faults, Policy};
-use crate::net::Network;
+use super::Own;
+use crate::grid::Faults;
+use crate::net::Chance;
 use crate::proto::inventory::{Folder, Item, LINK, MAX_DESCRIPTION, MAX_NAME};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -63,12 +64,6 @@ pub(super) struct Touched {
     pub items: BTreeSet<Uuid>,
 }
 
-impl Touched {
-    pub fn is_empty(&self) -> bool {
-        self.folders.is_empty() && self.items.is_empty()
-    }
-}
-
 /// A folder with what lies directly in it.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::grid) struct Contents {
@@ -105,7 +100,9 @@ pub(in crate::grid) struct Inventory {
     within: BTreeMap<Uuid, Within>,
     touched: Touched,
     faults: Faults,
-    network: Network,
+    chance: Chance,
+    /// What time it is.
+    pub(super) time: jiff::Timestamp,
 }
 
 impl Inventory {
@@ -115,7 +112,7 @@ impl Inventory {
         folders: Vec<Folder>,
         items: Vec<Item>,
         faults: Faults,
-        network: Network,
+        chance: Chance,
     ) -> Self {
         let root = folders.iter().find(|f| f.parent.is_nil()).map_or(Uuid::nil(), |f| f.id);
         let mut within: BTreeMap<Uuid, Within> = BTreeMap::new();
@@ -134,7 +131,8 @@ impl Inventory {
             within,
             touched: Touched::default(),
             faults,
-            network,
+            chance,
+            time: jiff::Timestamp::default(),
         }
     }
 
@@ -165,7 +163,7 @@ impl Inventory {
         let mut seen = BTreeSet::new();
         let targets = items.iter().filter(|item| item.kind == LINK && seen.insert(item.asset));
         let targets = targets.filter_map(|link| self.items.get(&link.asset));
-        let hidden = self.faults.breaks(Policy::HidesTargets);
+        let hidden = self.faults.breaks(Own::HidesTargets);
         let targets = targets.filter(|target| !target.is_link() && target.folder != id && !hidden);
         Some(Contents {
             targets: targets.cloned().collect(),
@@ -194,9 +192,9 @@ impl Inventory {
 
     /// A folder's version grows: it, or what is directly in it, has changed.
     fn bump(&mut self, id: Uuid) {
-        let by = match self.faults.breaks(Policy::VersionsStandStill) {
+        let by = match self.faults.breaks(Own::VersionsStandStill) {
             true => 0,
-            false if self.faults.breaks(Policy::VersionsFall) => -1,
+            false if self.faults.breaks(Own::VersionsFall) => -1,
             false => 1,
         };
         if let Some(folder) = self.folders.get_mut(&id) {
@@ -231,14 +229,14 @@ impl Inventory {
         name: &str,
     ) -> Result<Folder, Refusal> {
         self.room_for(1)?;
-        let picky = !self.faults.breaks(Policy::TakesNameless);
+        let picky = !self.faults.breaks(Own::TakesNameless);
         if id.is_nil() && picky {
             return Err(Refusal::Null);
         }
         if name.is_empty() && picky {
             return Err(Refusal::NoName);
         }
-        if self.folders.contains_key(&id) && self.faults.breaks(Policy::UsesIdsTwice) {
+        if self.folders.contains_key(&id) && self.faults.breaks(Own::UsesIdsTwice) {
             self.forget_folder(id)?;
         }
         if self.folders.contains_key(&id) || self.items.contains_key(&id) {
@@ -247,7 +245,7 @@ impl Inventory {
         if !self.folders.contains_key(&parent) {
             return Err(Refusal::NoSuchFolder);
         }
-        if self.is_second(parent, kind) && !self.faults.breaks(Policy::SecondTrash) {
+        if self.is_second(parent, kind) && !self.faults.breaks(Own::SecondTrash) {
             return Err(Refusal::System);
         }
         let folder = Folder { id, parent, kind, name: cut(name, MAX_NAME), version: 1 };
@@ -262,7 +260,7 @@ impl Inventory {
     /// Renames a folder, and moves it where another parent is given.
     pub fn update_folder(&mut self, id: Uuid, parent: Uuid, name: &str) -> Result<(), Refusal> {
         let folder = self.folders.get(&id).ok_or(Refusal::NoSuchFolder)?;
-        if self.is_system(folder) && !self.faults.breaks(Policy::RenamesSystem) {
+        if self.is_system(folder) && !self.faults.breaks(Own::RenamesSystem) {
             return Err(Refusal::System);
         }
         if name.is_empty() {
@@ -288,7 +286,7 @@ impl Inventory {
         if !self.folders.contains_key(&parent) {
             return Err(Refusal::NoSuchFolder);
         }
-        let circles = self.faults.breaks(Policy::MovesInCircles);
+        let circles = self.faults.breaks(Own::MovesInCircles);
         if self.is_beneath(parent, |ancestor| ancestor.id == id) && !circles {
             return Err(Refusal::Loop);
         }
@@ -296,7 +294,7 @@ impl Inventory {
             return Err(Refusal::System);
         }
         let from = folder.parent;
-        if self.faults.breaks(Policy::MovesEmpty) {
+        if self.faults.breaks(Own::MovesEmpty) {
             let items = self.within.get_mut(&id).map(|within| std::mem::take(&mut within.items));
             for item in items.unwrap_or_default() {
                 self.items.entry(item).and_modify(|item| item.folder = from);
@@ -332,13 +330,13 @@ impl Inventory {
 
     /// An id that nothing has.
     pub fn new_id(&self) -> Uuid {
-        self.network.chance().uuid()
+        self.chance.uuid()
     }
 
     /// Adds an item, under an id of its own.
     pub fn create_item(&mut self, mut item: Item) -> Result<Item, Refusal> {
         self.room_for(1)?;
-        let lax = self.faults.breaks(Policy::AnyFolder);
+        let lax = self.faults.breaks(Own::AnyFolder);
         if !self.folders.contains_key(&item.folder) && !lax {
             return Err(Refusal::NoSuchFolder);
         }
@@ -351,7 +349,7 @@ impl Inventory {
         item.owner = self.owner;
         item.name = cut(&item.name, MAX_NAME);
         item.description = cut(&item.description, MAX_DESCRIPTION);
-        item.created = self.network.now().as_second() as i32;
+        item.created = self.time.as_second() as i32;
         self.within.entry(item.folder).or_default().items.push(item.id);
         self.items.insert(item.id, item.clone());
         self.touched.items.insert(item.id);
@@ -380,11 +378,11 @@ impl Inventory {
             description: cut(&item.description, MAX_DESCRIPTION),
             ..item
         };
-        if !self.faults.breaks(Policy::TrustsOwners) {
+        if !self.faults.breaks(Own::TrustsOwners) {
             (item.owner, item.creator) = (old.owner, old.creator);
             item.last_owner = old.last_owner;
         }
-        if !self.faults.breaks(Policy::UnboundMasks) {
+        if !self.faults.breaks(Own::UnboundMasks) {
             let base = item.base_mask;
             item.owner_mask &= base;
             item.group_mask &= base;
@@ -400,7 +398,7 @@ impl Inventory {
 
     /// Moves an item; an empty name keeps its own.
     pub fn move_item(&mut self, id: Uuid, folder: Uuid, name: &str) -> Result<Item, Refusal> {
-        if self.faults.breaks(Policy::InventsItems) && !self.items.contains_key(&id) {
+        if self.faults.breaks(Own::InventsItems) && !self.items.contains_key(&id) {
             let name = "invented".to_owned();
             self.create_item(Item { id, folder, name, ..Item::default() })?;
         }
@@ -427,15 +425,15 @@ impl Inventory {
 
     /// Adds a copy of an item, this account's or the library's; an empty name keeps its own.
     pub fn copy_item(&mut self, source: &Item, folder: Uuid, name: &str) -> Result<Item, Refusal> {
-        if source.owner_mask & COPY == 0 && !self.faults.breaks(Policy::CopiesAnything) {
+        if source.owner_mask & COPY == 0 && !self.faults.breaks(Own::CopiesAnything) {
             return Err(Refusal::NoCopy);
         }
-        let keeps = name.is_empty() || self.faults.breaks(Policy::CopiesKeepNames);
+        let keeps = name.is_empty() || self.faults.breaks(Own::CopiesKeepNames);
         let name = if keeps { &source.name } else { name };
         let mut copy = Item { id: Uuid::nil(), folder, name: name.to_owned(), ..source.clone() };
         if source.owner != self.owner {
             copy.last_owner = source.owner;
-        } else if self.faults.breaks(Policy::MovesCopies) {
+        } else if self.faults.breaks(Own::MovesCopies) {
             self.remove_item(source.id)?;
         }
         self.create_item(copy)

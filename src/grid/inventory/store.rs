@@ -3,8 +3,10 @@
 use super::assets::Asset;
 use super::model::{Inventory, Touched};
 use crate::proto::inventory::{Folder, Item};
-use redb::{Database, ReadableDatabase, TableDefinition};
+use redb::{Database, ReadableDatabase, Table, TableDefinition};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// By owner and own id, 32 bytes; the folder as JSON.
@@ -33,10 +35,50 @@ pub enum StoreError {
 /// What an account has: folders and items, in no order.
 type Kept = (Vec<Folder>, Vec<Item>);
 
-/// An open store.
-#[derive(Debug)]
+/// What is to be on the disk before anybody is told of it: all of it or nothing.
+#[derive(Debug, Default)]
+pub(in crate::grid) struct Batch {
+    /// Folders and items by owner and own id; none where one was removed.
+    folders: BTreeMap<(Uuid, Uuid), Option<Folder>>,
+    items: BTreeMap<(Uuid, Uuid), Option<Item>>,
+    assets: BTreeMap<Uuid, Asset>,
+}
+
+impl Batch {
+    pub fn is_empty(&self) -> bool {
+        self.folders.is_empty() && self.items.is_empty() && self.assets.is_empty()
+    }
+
+    /// Adds what a change has touched, as it is now.
+    pub(super) fn add(&mut self, inventory: &Inventory, touched: &Touched) {
+        for id in &touched.folders {
+            self.folders.insert((inventory.owner, *id), inventory.folder(*id).cloned());
+        }
+        for id in &touched.items {
+            self.items.insert((inventory.owner, *id), inventory.item(*id).cloned());
+        }
+    }
+
+    pub(super) fn add_asset(&mut self, id: Uuid, asset: Asset) {
+        self.assets.insert(id, asset);
+    }
+
+    /// Whose inventories it changes.
+    pub fn owners(&self) -> BTreeSet<Uuid> {
+        let changed = self.folders.keys().chain(self.items.keys());
+        changed.map(|(owner, _)| *owner).collect()
+    }
+
+    /// The assets in it.
+    pub fn asset_ids(&self) -> Vec<Uuid> {
+        self.assets.keys().copied().collect()
+    }
+}
+
+/// An open store; clones are the same.
+#[derive(Clone, Debug)]
 pub(in crate::grid) struct Store {
-    database: Database,
+    database: Arc<Database>,
     path: PathBuf,
 }
 
@@ -55,7 +97,7 @@ impl Store {
         let path = directory.join("inventory.redb");
         let database = Database::create(&path);
         let database = database.map_err(|error| StoreError::File(path.clone(), error.into()))?;
-        let store = Self { database, path };
+        let store = Self { database: Arc::new(database), path };
         store.prepare().map_err(|error| store.failed(error))?;
         Ok(store)
     }
@@ -107,43 +149,26 @@ impl Store {
         Ok(found)
     }
 
-    /// Keeps what a change has touched, all of it or nothing; it is on the disk when this returns.
-    pub fn keep(&self, inventory: &Inventory, touched: &Touched) -> Result<(), StoreError> {
-        self.write(inventory, touched).map_err(|error| self.failed(error))
+    /// Keeps a batch, all of it or nothing; it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// The file cannot be written; nothing of the batch is kept then.
+    pub fn keep(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.write(batch).map_err(|error| self.failed(error))
     }
 
-    fn write(&self, inventory: &Inventory, touched: &Touched) -> Result<(), redb::Error> {
+    fn write(&self, batch: &Batch) -> Result<(), redb::Error> {
         let write = self.database.begin_write()?;
+        keep_all(&mut write.open_table(FOLDERS)?, &batch.folders)?;
+        keep_all(&mut write.open_table(ITEMS)?, &batch.items)?;
         {
-            let mut folders = write.open_table(FOLDERS)?;
-            for id in &touched.folders {
-                let key = key(inventory.owner, *id);
-                match inventory.folder(*id) {
-                    Some(folder) => drop(folders.insert(&key[..], &json(folder)[..])?),
-                    None => drop(folders.remove(&key[..])?),
-                }
-            }
-            let mut items = write.open_table(ITEMS)?;
-            for id in &touched.items {
-                let key = key(inventory.owner, *id);
-                match inventory.item(*id) {
-                    Some(item) => drop(items.insert(&key[..], &json(item)[..])?),
-                    None => drop(items.remove(&key[..])?),
-                }
+            let mut assets = write.open_table(ASSETS)?;
+            for (id, asset) in &batch.assets {
+                let bytes = [&[asset.kind as u8][..], &asset.bytes].concat();
+                assets.insert(&id.as_bytes()[..], &bytes[..])?;
             }
         }
         Ok(write.commit()?)
-    }
-
-    /// Keeps an asset; it is on the disk when this returns.
-    pub fn keep_asset(&self, id: Uuid, asset: &Asset) -> Result<(), StoreError> {
-        let bytes = [&[asset.kind as u8][..], &asset.bytes].concat();
-        let kept = || -> Result<(), redb::Error> {
-            let write = self.database.begin_write()?;
-            write.open_table(ASSETS)?.insert(&id.as_bytes()[..], &bytes[..])?;
-            Ok(write.commit()?)
-        };
-        kept().map_err(|error| self.failed(error))
     }
 
     /// An asset that was kept.
@@ -158,4 +183,19 @@ impl Store {
 
 fn json(value: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// Writes the records that there are, and removes those that there are no longer.
+fn keep_all<T: serde::Serialize>(
+    table: &mut Table<'_, &[u8], &[u8]>,
+    records: &BTreeMap<(Uuid, Uuid), Option<T>>,
+) -> Result<(), redb::Error> {
+    for ((owner, id), record) in records {
+        let key = key(*owner, *id);
+        match record {
+            Some(record) => drop(table.insert(&key[..], &json(record)[..])?),
+            None => drop(table.remove(&key[..])?),
+        }
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! What goes for good: items, folders of the trash, and what is in them.
 
 use super::{Inventory, LOST_AND_FOUND, Refusal, TRASH};
-use crate::grid::Policy;
+use crate::grid::inventory::Own;
 use uuid::Uuid;
 
 impl Inventory {
@@ -17,7 +17,7 @@ impl Inventory {
 
     fn is_discarded(&self, id: Uuid) -> bool {
         self.is_beneath(id, |folder| matches!(folder.kind, TRASH | LOST_AND_FOUND))
-            || self.faults.breaks(Policy::PurgesAnywhere)
+            || self.faults.breaks(Own::PurgesAnywhere)
     }
 
     /// Removes a folder with all it holds, for good: only from the trash or lost and found.
@@ -39,7 +39,7 @@ impl Inventory {
             return Err(Refusal::System);
         }
         let parent = folder.parent;
-        if self.faults.breaks(Policy::KeepsRemoved) {
+        if self.faults.breaks(Own::KeepsRemoved) {
             return Ok(vec![id]);
         }
         let mut gone = self.empty(id);
@@ -62,7 +62,7 @@ impl Inventory {
         if !self.is_discarded(id) {
             return Err(Refusal::NotInTrash);
         }
-        let keeps = self.faults.breaks(Policy::KeepsRemoved);
+        let keeps = self.faults.breaks(Own::KeepsRemoved);
         let gone = if keeps { Vec::new() } else { self.empty(id) };
         self.bump(id);
         Ok(gone)
@@ -93,7 +93,7 @@ impl Inventory {
     }
 
     pub fn remove_item(&mut self, id: Uuid) -> Result<(), Refusal> {
-        if self.faults.breaks(Policy::KeepsRemoved) {
+        if self.faults.breaks(Own::KeepsRemoved) {
             return self.items.get(&id).map(drop).ok_or(Refusal::NoSuchItem);
         }
         let item = self.items.remove(&id).ok_or(Refusal::NoSuchItem)?;

@@ -13,7 +13,7 @@ fn inventory() -> Inventory {
         version: 1,
     };
     let folders = vec![folder(1, 0, ROOT), folder(2, 1, TRASH), folder(3, 1, -1), folder(4, 3, -1)];
-    Inventory::new(id(99), folders, Vec::new(), Faults::default(), Network::System)
+    Inventory::new(id(99), folders, Vec::new(), Faults::default(), Chance::default())
 }
 
 fn item(folder: u128) -> Item {

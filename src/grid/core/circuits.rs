@@ -1,0 +1,471 @@
+//! The circuits of one region, by address and by agent.
+
+use super::Own;
+use super::effect::Sender;
+use super::notices::Notices;
+use crate::grid::GridConfig;
+use crate::grid::fault::{Faults, Tap};
+use crate::grid::witness::{Ear, Visitor};
+use crate::proto::circuit::{Circuit, Config, Encoded, Event, Handled, SendOptions};
+use crate::proto::message::{Field, Flags, Message, Packet};
+use crate::proto::template::Template;
+use crate::tamper::Tamper;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The messages of a client that may be sent again and again without harm: one of them goes
+/// unacknowledged where acks are withheld.
+const HARMLESS: [&str; 8] = [
+    "AgentUpdate",
+    "AgentThrottle",
+    "AgentHeightWidth",
+    "AgentFOV",
+    "AgentAnimation",
+    "SetAlwaysRun",
+    "MuteListRequest",
+    "MoneyBalanceRequest",
+];
+
+/// Misbehaviours that are figures of circuits.
+const OF_CIRCUITS: [Own; 11] = [
+    Own::NeverAcks,
+    Own::AcksOnce,
+    Own::AcksSingly,
+    Own::IgnoresAcks,
+    Own::ProcessesDuplicates,
+    Own::NeverResends,
+    Own::NeverPongs,
+    Own::NeverPings,
+    Own::NeverTimesOut,
+    Own::CountsFromAHundred,
+    Own::AcksByTheHundred,
+];
+
+/// A client that owes this many acks is not told whole folders until it has caught up.
+const MOST_UNACKED: usize = 4096;
+
+/// A datagram, and where it goes.
+pub(in crate::grid) type Sent = (SocketAddr, Vec<u8>);
+
+/// One agent's circuit.
+pub(in crate::grid) struct Client {
+    pub agent: Uuid,
+    pub session: Uuid,
+    pub code: u32,
+    /// The highest number it sent.
+    highest: u32,
+    /// The number of the last AgentUpdate that counted.
+    pub last_update: Option<u32>,
+    circuit: Circuit,
+    /// It has set its throttle.
+    throttled: bool,
+    /// The packet of it that is never acknowledged.
+    withheld: Option<u32>,
+    /// What is wrong with its wire.
+    pub(super) wire: Option<Tamper>,
+    /// Nothing is taken any more; what was sent may still be acknowledged.
+    closing: bool,
+    /// The batch that is to be on the disk before it is told anything more.
+    batch: u64,
+    /// What waits for that, and for which batch.
+    waiting: VecDeque<(u64, Vec<u8>)>,
+    /// When its circuit is due next, as the table of timers has it.
+    due: Option<Duration>,
+}
+
+/// All circuits of a region.
+pub(in crate::grid) struct Circuits {
+    pub(super) template: Arc<Template>,
+    config: Config,
+    pub(super) clients: BTreeMap<SocketAddr, Client>,
+    /// When which circuit is due next.
+    timers: BTreeSet<(Duration, SocketAddr)>,
+    /// Circuits that may have something to send, or another due time.
+    touched: BTreeSet<SocketAddr>,
+    by_agent: BTreeMap<Uuid, SocketAddr>,
+    lost: Vec<(Uuid, Uuid)>,
+    pub(super) faults: Faults,
+    pub(super) tap: Option<Tap>,
+    notices: Notices,
+    region: usize,
+    /// The last batch that is on the disk.
+    kept: u64,
+    pub(super) factor: u32,
+    /// Datagrams that a fault holds back, by when they go on.
+    pub(super) late: BTreeMap<(Duration, u64), (SocketAddr, Vec<u8>)>,
+    pub(super) late_count: u64,
+}
+
+impl Circuits {
+    pub fn new(
+        region: usize,
+        grid: &GridConfig,
+        template: Arc<Template>,
+        notices: Notices,
+    ) -> Self {
+        Self {
+            template,
+            notices,
+            config: figures(&grid.faults, Config::simulator().faster(grid.time_factor)),
+            late: BTreeMap::new(),
+            late_count: 0,
+            faults: grid.faults.clone(),
+            tap: grid.tap.clone(),
+            region,
+            kept: 0,
+            factor: grid.time_factor.max(1),
+            clients: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            touched: BTreeSet::new(),
+            by_agent: BTreeMap::new(),
+            lost: Vec::new(),
+        }
+    }
+
+    pub fn knows(&self, from: SocketAddr) -> bool {
+        self.clients.contains_key(&from)
+    }
+
+    /// Whether a circuit has ended but for the acks it waits for.
+    pub fn is_closing(&self, from: SocketAddr) -> bool {
+        self.clients.get(&from).is_some_and(|client| client.closing)
+    }
+
+    /// Opens a circuit; one of the same agent from elsewhere is disabled.
+    pub fn open(&mut self, now: Duration, from: SocketAddr, agent: Uuid, session: Uuid, code: u32) {
+        if let Some((old, _)) = self.of(agent)
+            && !self.faults.breaks(Own::KeepsOldPort)
+        {
+            self.disable(now, old);
+        }
+        let circuit = Circuit::new(self.config.clone(), self.template.clone(), now);
+        // From now on its figures make a difference.
+        self.faults.note_all(&OF_CIRCUITS);
+        let wire = self.faults.wire();
+        let client = Client {
+            agent,
+            session,
+            code,
+            highest: 0,
+            last_update: None,
+            circuit,
+            wire,
+            throttled: false,
+            withheld: None,
+            closing: false,
+            batch: 0,
+            waiting: VecDeque::new(),
+            due: None,
+        };
+        // One that stood at this address before goes with its timer.
+        if let Some(due) = self.clients.insert(from, client).and_then(|old| old.due) {
+            self.timers.remove(&(due, from));
+        }
+        self.touched.insert(from);
+        self.by_agent.insert(agent, from);
+    }
+
+    /// The address and session of an agent's live circuit.
+    pub fn of(&self, agent: Uuid) -> Option<(SocketAddr, Uuid)> {
+        let from = *self.by_agent.get(&agent)?;
+        self.clients.get(&from).map(|client| (from, client.session))
+    }
+
+    /// The client at an address.
+    pub fn client(&mut self, from: SocketAddr) -> Option<&mut Client> {
+        self.clients.get_mut(&from)
+    }
+
+    /// Every agent with a live circuit.
+    pub fn agents(&self) -> Vec<Uuid> {
+        self.by_agent.keys().copied().collect()
+    }
+
+    /// Whose packet of this number it is that comes from an address.
+    pub fn sender(&self, from: SocketAddr, sequence: u32) -> Option<Sender> {
+        let client = self.clients.get(&from)?;
+        Some(Sender {
+            region: self.region,
+            address: from,
+            agent: client.agent,
+            session: client.session,
+            circuit_code: client.code,
+            sequence,
+        })
+    }
+
+    /// The client at an address, to do something with its circuit.
+    fn touch(&mut self, from: SocketAddr) -> Option<&mut Client> {
+        let client = self.clients.get_mut(&from)?;
+        self.touched.insert(from);
+        Some(client)
+    }
+
+    /// Whether the ids in a message are those of the circuit; a message without ids is anybody's.
+    pub fn owns(&self, from: SocketAddr, packet: &Packet<'_>) -> bool {
+        let Some(client) = self.clients.get(&from) else { return false };
+        let agent = packet.uuid("AgentData", "AgentID");
+        let session = packet.uuid("AgentData", "SessionID");
+        match (agent, session) {
+            (Some(agent), Some(session)) => {
+                (agent == client.agent && session == client.session)
+                    || self.faults.breaks(Own::ForeignIds)
+            }
+            _ => true,
+        }
+    }
+
+    /// Hands a packet to its circuit; whether it is new and to be processed.
+    pub fn handle(&mut self, now: Duration, from: SocketAddr, packet: &Packet<'_>) -> bool {
+        if packet.header.flags.has(Flags::RESENT) && self.faults.breaks(Own::IgnoresResent) {
+            return false;
+        }
+        let Some(client) = self.clients.get_mut(&from) else { return false };
+        self.touched.insert(from);
+        let number = packet.header.sequence;
+        client.highest = client.highest.max(number);
+        if client.highest - number > 1 << 20 && self.faults.breaks(Own::NeverWraps) {
+            return false;
+        }
+        let strange = |sequence: &u32| !client.circuit.awaits_ack(*sequence);
+        // One alone may be an ack that crossed a resend.
+        let strange = packet.acknowledged().filter(strange).count() > 1;
+        let new = client.circuit.handle(now, packet) == Handled::Deliver && !client.closing;
+        let harmless =
+            packet.header.flags.has(Flags::RELIABLE) && HARMLESS.contains(&packet.name());
+        if harmless && self.faults.breaks(Own::WithholdsAck) {
+            client.withheld.get_or_insert(number);
+        }
+        if let Some(withheld) = client.withheld {
+            client.circuit.forget_ack(withheld);
+        }
+        if strange && self.faults.breaks(Own::DiesOfAcks) {
+            self.disable(now, from);
+        }
+        new
+    }
+
+    /// Whether so much waits for a client's acks that it gets no more long answers for now.
+    pub fn is_behind(&self, from: SocketAddr) -> bool {
+        self.clients.get(&from).is_some_and(|client| client.circuit.unacked() > MOST_UNACKED)
+    }
+
+    /// Answers no pings any more, from the second time on.
+    pub fn choke(&mut self, from: SocketAddr) {
+        if let Some(client) = self.touch(from) {
+            let again = std::mem::replace(&mut client.throttled, true);
+            client.circuit.config_mut().pongs = !again;
+        }
+    }
+
+    /// Answers the pings of this one client only.
+    pub fn choke_others(&mut self, but: SocketAddr) {
+        for (_, client) in self.clients.iter_mut().filter(|(from, _)| **from != but) {
+            client.circuit.config_mut().pongs = false;
+        }
+    }
+
+    /// Forgets the acks it owes.
+    pub fn forget_acks(&mut self, from: SocketAddr) {
+        if let Some(client) = self.touch(from) {
+            client.circuit.forget_acks();
+        }
+    }
+
+    /// Acknowledges a number, whatever it belongs to.
+    pub fn acknowledge(&mut self, now: Duration, from: SocketAddr, sequence: u32) {
+        let ack = Message::named(&self.template, "PacketAck").with_block("Packets").with(
+            "Packets",
+            "ID",
+            Field::U32(sequence),
+        );
+        self.send_all(now, [from], &ack, false);
+    }
+
+    /// Sends the same to many, encoded once.
+    pub fn send_all(
+        &mut self,
+        now: Duration,
+        all: impl IntoIterator<Item = SocketAddr>,
+        message: &Message,
+        reliable: bool,
+    ) {
+        let encoded = match Encoded::new(message) {
+            Ok(encoded) => encoded,
+            Err(error) => {
+                let name = message.name();
+                return self.notices.mistake(&format!("{name} cannot be written: {error}"));
+            }
+        };
+        for to in all {
+            let options = if reliable { SendOptions::RELIABLE } else { SendOptions::UNRELIABLE };
+            if let Some(client) = self.touch(to) {
+                client.circuit.send_encoded(now, &encoded, options);
+            }
+        }
+    }
+
+    /// Acknowledges at once what is owed.
+    pub fn flush_acks(&mut self, now: Duration, from: SocketAddr) {
+        if let Some(client) = self.touch(from) {
+            client.circuit.flush_acks(now);
+        }
+    }
+
+    /// Acknowledges at once what is owed, and no more after that: the client is leaving.
+    pub fn close(&mut self, now: Duration, from: SocketAddr) {
+        let Some(client) = self.touch(from) else { return };
+        client.circuit.flush_acks(now);
+        let config = client.circuit.config_mut();
+        (config.acks, config.pings, config.pongs) = (false, false, false);
+        client.closing = true;
+        let agent = client.agent;
+        if self.by_agent.get(&agent) == Some(&from) {
+            self.by_agent.remove(&agent);
+        }
+    }
+
+    /// Says DisableSimulator and closes.
+    pub fn disable(&mut self, now: Duration, from: SocketAddr) {
+        let disable = Message::named(&self.template, "DisableSimulator");
+        self.send_all(now, [from], &disable, true);
+        self.close(now, from);
+    }
+
+    /// Patience with a client that said it would pause, in seconds of real time.
+    pub fn set_patience(&mut self, now: Duration, from: SocketAddr, seconds: u64) {
+        let factor = self.factor;
+        if let Some(client) = self.touch(from) {
+            let limit = Duration::from_secs(seconds) / factor;
+            client.circuit.config_mut().silence_limit = Some(limit);
+            if seconds <= 60 {
+                client.circuit.ping(now);
+            }
+        }
+    }
+
+    /// What an agent is told from now on waits until the batch of this number is on the disk: the
+    /// address of its circuit.
+    pub fn hold(&mut self, agent: Uuid, batch: u64) -> Option<SocketAddr> {
+        let (from, _) = self.of(agent)?;
+        self.touch(from)?.batch = batch;
+        Some(from)
+    }
+
+    /// A batch is on the disk, and all before it: what has waited for it goes out.
+    pub fn release(&mut self, from: SocketAddr, batch: u64) {
+        self.kept = batch;
+        self.touch(from);
+    }
+
+    pub fn next_due(&self) -> Option<Duration> {
+        let circuit = self.timers.first().map(|(due, _)| *due);
+        circuit.into_iter().chain(self.late.keys().next().map(|(at, _)| *at)).min()
+    }
+
+    pub fn handle_timeouts(&mut self, now: Duration) {
+        while let Some((_, from)) = self.timers.first().copied().filter(|(due, _)| *due <= now) {
+            if let Some(client) = self.touch(from) {
+                client.due = None;
+                client.circuit.handle_timeout(now);
+            }
+            self.timers.pop_first();
+        }
+        if !self.faults.breaks(Own::DiesUnpinged) {
+            return;
+        }
+        let unpinged =
+            self.clients.iter().filter(|(_, c)| !c.closing && c.circuit.unanswered_pings() > 8);
+        let unpinged: Vec<SocketAddr> = unpinged.map(|(from, _)| *from).collect();
+        for from in unpinged {
+            if let Some(client) = self.clients.get(&from) {
+                self.lost.push((client.agent, client.session));
+                self.disable(now, from);
+            }
+        }
+    }
+
+    /// What goes out, and whose circuit has ended in silence, by agent and session; circuits that
+    /// have nothing left to say are forgotten.
+    pub fn outgoing(&mut self, now: Duration, ear: &Ear) -> (Vec<Sent>, Vec<(Uuid, Uuid)>) {
+        let mut out = Vec::new();
+        let touched = std::mem::take(&mut self.touched);
+        for to in &touched {
+            let Some(client) = self.clients.get_mut(to) else { continue };
+            while let Some(transmit) = client.circuit.poll_transmit() {
+                client.waiting.push_back((client.batch, transmit.bytes));
+            }
+            let kept = self.kept;
+            while let Some((_, bytes)) = client.waiting.pop_front_if(|(batch, _)| *batch <= kept) {
+                out.push((*to, bytes));
+            }
+            while let Some(event) = client.circuit.poll_event() {
+                if event == Event::Silent && !client.closing {
+                    self.lost.push((client.agent, client.session));
+                    // The circuit is closed; this goes past it, once.
+                    let disable = Message::named(&self.template, "DisableSimulator");
+                    if let Ok(bytes) = client.circuit.last_word(&disable) {
+                        out.push((*to, bytes));
+                    }
+                }
+            }
+        }
+        let out = self.spoil(now, out);
+        let heard = if ear.is_open() { &out[..] } else { &[] };
+        for (to, bytes) in heard {
+            if let Some(client) = self.clients.get(to) {
+                let (agent, session) = (client.agent, Some(client.session));
+                let visitor = Visitor { agent, session, region: self.region };
+                ear.sent(now, &self.template, visitor, *to, bytes);
+            }
+        }
+        touched.into_iter().for_each(|from| self.settle(from));
+        (out, std::mem::take(&mut self.lost))
+    }
+
+    /// Forgets a circuit that has nothing left to say, and notes when another is due.
+    fn settle(&mut self, from: SocketAddr) {
+        let Some(client) = self.clients.get_mut(&from) else { return };
+        let over = client.circuit.is_closed() || (client.closing && client.circuit.is_settled());
+        let gone = over && client.waiting.is_empty();
+        let due = client.circuit.poll_timeout().filter(|_| !gone);
+        if let Some(due) = std::mem::replace(&mut client.due, due).filter(|old| due != Some(*old)) {
+            self.timers.remove(&(due, from));
+        }
+        self.timers.extend(due.map(|due| (due, from)));
+        let agent = client.agent;
+        if gone {
+            self.clients.remove(&from);
+            if self.by_agent.get(&agent) == Some(&from) {
+                self.by_agent.remove(&agent);
+            }
+        }
+    }
+}
+
+/// The figures of a grid's circuits, with what is wrong with them.
+fn figures(faults: &Faults, config: Config) -> Config {
+    Config {
+        acks: !faults.has(Own::NeverAcks),
+        acks_again: !faults.has(Own::AcksOnce),
+        acks_per_packet: match faults.has(Own::AcksSingly) {
+            true => 1,
+            false => config.acks_per_packet,
+        },
+        acks_at_least: if faults.has(Own::AcksByTheHundred) { 255 } else { 0 },
+        heeds_acks: !faults.has(Own::IgnoresAcks),
+        tells_duplicates: !faults.has(Own::ProcessesDuplicates),
+        resend_tries: if faults.has(Own::NeverResends) { 0 } else { config.resend_tries },
+        pongs: !faults.has(Own::NeverPongs),
+        pings: !faults.has(Own::NeverPings),
+        silence_limit: config.silence_limit.filter(|_| !faults.has(Own::NeverTimesOut)),
+        first_sequence: match faults.has(Own::CountsFromAHundred) {
+            true => 100,
+            false => config.first_sequence,
+        },
+        ..config
+    }
+}

@@ -1,0 +1,289 @@
+//! The gate: the one place where faults, tap and witness see whatever comes in and goes out.
+
+use super::circuits::{Circuits, Sent};
+use super::effect::Sender;
+use super::queue::Open;
+use super::reply::{Body, Reply};
+use super::{Core, Output, Own, RequestId, odd};
+use crate::grid::fault::{self, Said, Spoilt};
+use crate::grid::{What, witness};
+use crate::net::server::Answer;
+use crate::proto::llsd;
+use crate::proto::message::{Datagram, Decoder, Flags, HEADER_LEN, MIN_DATAGRAM, Message, Packet};
+use crate::proto::template::Template;
+use crate::proto::xmlrpc::{self, Document, RpcValue};
+use crate::tamper::{Channel, Direction};
+use crate::value::Value;
+use std::net::SocketAddr;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Messages that concern the circuit alone, which has heeded them.
+const OF_CIRCUITS: [&str; 3] = ["PacketAck", "StartPingCheck", "CompletePingCheck"];
+
+impl Core {
+    /// A datagram. What does not decode, or comes from nobody we know, leaves no trace.
+    pub(super) fn receive(&mut self, region: usize, from: SocketAddr, bytes: &[u8]) {
+        self.witness_received(region, from, bytes);
+        // What it decodes is lent from it.
+        let mut decoder = std::mem::replace(&mut self.decoder, Decoder::tolerant());
+        self.receive_with(&mut decoder, region, from, bytes);
+        self.decoder = decoder;
+    }
+
+    fn receive_with(
+        &mut self,
+        decoder: &mut Decoder,
+        region: usize,
+        from: SocketAddr,
+        bytes: &[u8],
+    ) {
+        let template = self.template.clone();
+        let read_on;
+        let packet = match decoder.decode(&template, bytes) {
+            Ok(packet) => packet,
+            Err(_) => {
+                read_on = self.garbage(region, bytes, from);
+                let read_on = read_on.as_ref();
+                match read_on.and_then(|bytes| decoder.decode(&template, bytes).ok()) {
+                    Some(packet) => packet,
+                    None => return,
+                }
+            }
+        };
+        if self.faults.is_deaf_to(packet.name()) || self.is_picky(&packet) {
+            return;
+        }
+        if !packet.extra.is_empty() && self.breaks(Own::DiesOfExtra) {
+            return self.circuits[region].disable(self.now, from);
+        }
+        // Where a circuit is only waiting for its last acks, the port may have a new owner.
+        let code = packet.name() == "UseCircuitCode";
+        let circuits = &mut self.circuits[region];
+        if !circuits.knows(from) || (code && circuits.is_closing(from)) {
+            if code {
+                self.use_circuit_code(region, &packet, from);
+            } else if self.faults.breaks(Own::AnswersStrangers) {
+                circuits.open(self.now, from, Uuid::nil(), Uuid::nil(), 0);
+                circuits.handle(self.now, from, &packet);
+            }
+            return;
+        }
+        // Ids that are not the circuit's: neither processed nor acknowledged, ever.
+        if !circuits.owns(from, &packet) || !circuits.handle(self.now, from, &packet) {
+            return;
+        }
+        let message = packet.to_message();
+        let Some(sender) = circuits.sender(from, packet.header.sequence) else { return };
+        match packet.def.trusted {
+            true => self.trusted(&sender, &message),
+            false => self.dispatch(&sender, &message),
+        }
+    }
+
+    /// A message of a visitor, to the room that handles it. What has no handler is acknowledged and
+    /// otherwise ignored.
+    fn dispatch(&mut self, from: &Sender, message: &Message) {
+        match self.routes.message(message.name()) {
+            Some(handle) => handle(self, from, message),
+            None if OF_CIRCUITS.contains(&message.name()) => {}
+            None => self.notices.in_vain("message", message.name()),
+        }
+    }
+
+    fn witness_received(&mut self, region: usize, from: SocketAddr, bytes: &[u8]) {
+        if !self.ear.is_open() {
+            return;
+        }
+        let circuits = &self.circuits[region];
+        let circuit = circuits.sender(from, 0).map(|client| (client.agent, client.session));
+        let (known, closing) = (circuit.is_some(), circuits.is_closing(from));
+        let datagram = (from, bytes);
+        let heard = witness::received(&self.template, &mut self.decoder, datagram, known, closing);
+        self.ear.received(self.now, region, circuit, heard);
+    }
+
+    /// What does not decode is passed over, but for faults: the bytes a faulty grid reads instead.
+    fn garbage(&mut self, region: usize, bytes: &[u8], from: SocketAddr) -> Option<Vec<u8>> {
+        let circuits = &mut self.circuits[region];
+        let known = circuits.knows(from);
+        if known && self.faults.breaks(Own::DiesOfGarbage) {
+            circuits.disable(self.now, from);
+        }
+        if let (true, [flags, a, b, c, d, ..]) = (known, bytes)
+            && flags & Flags::RELIABLE.0 != 0
+            && self.faults.breaks(Own::AcksGarbage)
+        {
+            circuits.acknowledge(self.now, from, u32::from_be_bytes([*a, *b, *c, *d]));
+        }
+        // Where the trailer makes no sense, the same bytes without it.
+        if let ([flags, ..], true) = (bytes, known)
+            && flags & Flags::ACK.0 != 0
+            && self.faults.breaks(Own::LooseTrailer)
+        {
+            let mut bytes = bytes[..bytes.len() - 1].to_vec();
+            bytes[0] &= !Flags::ACK.0;
+            return Some(bytes);
+        }
+        let reads_on = known && self.faults.breaks(Own::ReadsPastTheEnd);
+        reads_on.then(|| [bytes, &[0; 2048]].concat())
+    }
+
+    /// Whether a faulty grid takes offence at what it should pass over.
+    fn is_picky(&self, packet: &Packet<'_>) -> bool {
+        let flags = packet.header.flags;
+        let empty = flags.has(Flags::ACK) && packet.acks.is_empty();
+        (packet.trailing > 0 && self.breaks(Own::RefusesTrailingBytes))
+            || (flags.0 & 0x0F != 0 && self.breaks(Own::RefusesReservedBits))
+            || (empty && self.breaks(Own::RefusesEmptyTrailer))
+    }
+
+    /// A message that only simulators may send to each other: passed over, but for faults.
+    fn trusted(&mut self, from: &Sender, message: &Message) {
+        if self.breaks(Own::DiesOfTrusted) {
+            self.circuits[from.region].disable(self.now, from.address);
+        }
+        if self.breaks(Own::ObeysTrusted) {
+            let all = self.circuits[from.region].agents();
+            self.send_those(from.region, &all, message, true);
+        }
+    }
+
+    /// Answers a request, with what is wrong with this grid's answers: late, or never.
+    pub fn answer(&mut self, id: RequestId, mut reply: Reply) {
+        let members = match &mut reply.body {
+            Body::Llsd(members) | Body::Rpc(members) => Some(members),
+            _ => None,
+        };
+        if let (Some(tap), Some(members)) = (&self.config.tap, &members) {
+            tap(reply.channel, reply.name, Said::Llsd(members));
+        }
+        let spoilt = self.faults.answer(reply.channel, reply.name, reply.status, members);
+        let delay = spoilt.delay;
+        let deliver = move |core: &mut Self| core.deliver_answer(id, reply, &spoilt);
+        match delay.is_zero() {
+            true => deliver(self),
+            false => drop(self.after(delay, "a late answer", deliver)),
+        }
+    }
+
+    fn deliver_answer(&mut self, id: RequestId, mut reply: Reply, spoilt: &Spoilt) {
+        if spoilt.dropped {
+            // The connection ends with the grid, or when the client gives up.
+            let visitor = reply.visitor.filter(|_| reply.channel == Channel::Login);
+            self.requests.insert(id, Open::Never(visitor));
+            return;
+        }
+        if let (Some(queue), Some(visitor)) = (reply.queue.take(), reply.visitor) {
+            let status = spoilt.status.unwrap_or(reply.status);
+            let body = match &reply.body {
+                Body::Llsd(body) if !spoilt.empty => Some(body.clone()),
+                _ => None,
+            };
+            self.ear.hear(self.now, visitor, || What::PollAnswered(queue, status, body));
+        }
+        let (content_type, body) = self.written(&reply);
+        let mut answer = Answer::ok(spoilt.content_type.as_deref().unwrap_or(content_type), body);
+        answer.status = spoilt.status.unwrap_or(reply.status);
+        answer.headers = reply.headers;
+        if spoilt.empty {
+            answer.body.clear();
+        }
+        self.out.push_back(Output::Answer(id, answer));
+    }
+
+    fn written(&self, reply: &Reply) -> (&'static str, Vec<u8>) {
+        match &reply.body {
+            Body::None => ("", Vec::new()),
+            Body::Plain(content_type, bytes) => (content_type, bytes.clone()),
+            Body::Llsd(members) => {
+                let mut text = llsd::to_xml(members);
+                let odd = odd::is_odd(members);
+                if reply.channel == Channel::Events && odd && self.breaks(Own::TerseXml) {
+                    text = odd::terse(&text);
+                }
+                (llsd::CONTENT_TYPE, text.into_bytes())
+            }
+            Body::Rpc(members) => {
+                let document = Document::Response(RpcValue::from_llsd(members));
+                ("text/xml", xmlrpc::to_xml(&document).into_bytes())
+            }
+            Body::RpcFault(code, message) => {
+                let document = Document::Fault { code: *code, message: message.clone() };
+                ("text/xml", xmlrpc::to_xml(&document).into_bytes())
+            }
+        }
+    }
+}
+
+impl Circuits {
+    /// What becomes of a client's datagrams on a wire with faults.
+    pub(super) fn spoil(&mut self, now: Duration, sent: Vec<Sent>) -> Vec<Sent> {
+        if self.faults.is_empty() && self.tap.is_none() {
+            return sent;
+        }
+        let mut out = Vec::new();
+        for (to, mut bytes) in sent {
+            let decoded = Datagram::decode(&self.template, &bytes).ok();
+            let (mut name, mut said) = (String::new(), Value::Undef);
+            if let Some(mut datagram) = decoded {
+                name = datagram.message.name().to_owned();
+                said = fault::said(&datagram.message, &bytes);
+                if let Some(tap) = &self.tap {
+                    tap(Channel::Udp, &name, Said::Message(&datagram.message));
+                }
+                if let Some((changed, met)) = self.faults.send(&datagram.message, &said) {
+                    datagram.message = changed;
+                    // What cannot be encoded is no change.
+                    if let Ok(changed) = datagram.encode() {
+                        bytes = changed;
+                        met.into_iter().for_each(|rule| self.faults.note_rule(rule));
+                    }
+                }
+            }
+            self.deform(&name, &mut bytes);
+            let wire = self.clients.get_mut(&to).and_then(|client| client.wire.as_mut());
+            let Some(wire) = wire else {
+                out.push((to, bytes));
+                continue;
+            };
+            for (delay, bytes) in wire.pass_saying(Direction::In, &name, &said, bytes) {
+                match delay.is_zero() {
+                    true => out.push((to, bytes)),
+                    false => {
+                        self.late_count += 1;
+                        let due = now + delay / self.factor;
+                        self.late.insert((due, self.late_count), (to, bytes));
+                    }
+                }
+            }
+            self.faults.note_wire(wire);
+        }
+        while let Some(entry) = self.late.first_entry().filter(|entry| entry.key().0 <= now) {
+            out.push(entry.remove());
+        }
+        out
+    }
+
+    /// Datagrams of a shape that no simulator should send.
+    fn deform(&self, name: &str, bytes: &mut Vec<u8>) {
+        let flags = Flags(bytes.first().copied().unwrap_or_default());
+        // The extra header stands behind the number, which is one byte for pings.
+        let ping = name.ends_with("PingCheck") && bytes.len() > MIN_DATAGRAM;
+        if ping && self.faults.breaks(Own::ExtraHeader) {
+            bytes[HEADER_LEN - 1] = 4;
+            bytes.splice(MIN_DATAGRAM..MIN_DATAGRAM, [0xDE, 0xAD, 0xBE, 0xEF]);
+        }
+        let coded = flags.has(Flags::ZEROCODED) && !flags.has(Flags::ACK);
+        if coded && self.faults.breaks(Own::EmptyRuns) {
+            // 257 zeros behind the last block, which readers pass over.
+            bytes.extend([0, 0, 1]);
+        }
+    }
+}
+
+/// What a datagram is called; nothing if it does not decode.
+pub(super) fn name_of(template: &Template, bytes: &[u8]) -> String {
+    let packet = Decoder::tolerant().decode(template, bytes).map(|p| p.name().to_owned());
+    packet.unwrap_or_default()
+}

@@ -1,0 +1,331 @@
+//! How avatars change regions, in the model: a journey begins, lands, or is given up.
+
+use super::capability::Owner;
+use super::effect::Happened;
+use super::presence::Transit;
+use super::world::World;
+use super::{Core, Own};
+use crate::proto::event_queue::Event;
+use crate::proto::llsd::Llsd;
+use crate::proto::message::Message;
+use crate::proto::teleport::{
+    CrossedRegion, Destination, Landmark, TeleportFinish, corner, flags, handle,
+};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The ground is flat and dry; an avatar's middle is this much above it, in metres.
+const STANDING: f32 = 23.0;
+
+/// Nobody is higher than this.
+const CEILING: f32 = 4096.0;
+
+/// A place to go to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::grid) struct Target {
+    pub region: usize,
+    pub position: [f32; 3],
+    pub look_at: [f32; 3],
+    pub flags: u32,
+}
+
+/// What an arrival means for the region left behind and its neighbours.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::grid) struct Landing {
+    /// The region the avatar has left.
+    pub left: usize,
+    /// Regions that are out of view now.
+    pub closed: Vec<usize>,
+}
+
+/// Above the ground, and looking somewhere.
+pub(in crate::grid) fn standing(target: Target) -> Target {
+    let [x, y, z] = target.position;
+    let [ahead, aside, _] = target.look_at;
+    let blind = ahead.abs() < 1e-3 && aside.abs() < 1e-3;
+    let finite = target.look_at.iter().all(|v| v.is_finite());
+    Target {
+        position: [x, y, z.clamp(STANDING, CEILING)],
+        look_at: if blind || !finite { [1.0, 0.0, 0.0] } else { [ahead, aside, 0.0] },
+        ..target
+    }
+}
+
+impl World {
+    /// The region that a handle and a position in metres from it lead to, and where in it.
+    pub fn locate(&self, region: u64, position: [f32; 3]) -> Option<(usize, [f32; 3])> {
+        if !position.iter().all(|v| v.is_finite()) {
+            return None;
+        }
+        let (x, y) = corner(region);
+        let (x, y) = (f64::from(x) + f64::from(position[0]), f64::from(y) + f64::from(position[1]));
+        let found = self.places.iter().position(|place| {
+            let (west, south) = place.corner();
+            let (dx, dy) = (x - f64::from(west), y - f64::from(south));
+            (0.0..256.0).contains(&dx) && (0.0..256.0).contains(&dy)
+        });
+        let Some(at) = found else {
+            let stray = self.faults.breaks(Own::TeleportsAnywhere);
+            return stray.then_some((0, super::world::MIDDLE));
+        };
+        let (west, south) = self.places[at].corner();
+        let inside = [(x - f64::from(west)) as f32, (y - f64::from(south)) as f32, position[2]];
+        Some((at, inside))
+    }
+
+    /// Where an avatar stands, as a landmark remembers it.
+    pub fn landmark(&self, agent: Uuid) -> Option<Landmark> {
+        let presence = self.presence(agent)?;
+        let region = self.places[presence.root?].id();
+        Some(Landmark { region, position: presence.position })
+    }
+
+    /// The region that a landmark names.
+    pub fn region_of(&self, landmark: &Landmark) -> Option<usize> {
+        self.places.iter().position(|place| place.id() == landmark.region)
+    }
+
+    /// Whether somebody is under way already.
+    pub fn is_in_transit(&self, agent: Uuid) -> bool {
+        let transit = self.presence(agent).is_some_and(|p| p.transit.is_some());
+        transit && !self.faults.breaks(Own::TeleportsTwice)
+    }
+
+    /// Begins a journey: an agent is made at the destination and the viewer told of it. Its
+    /// number; none for somebody who is not there or under way already.
+    pub fn depart(
+        &mut self,
+        agent: Uuid,
+        target: Target,
+        walking: bool,
+        announced: bool,
+    ) -> Option<u64> {
+        if self.is_in_transit(agent) {
+            return None;
+        }
+        let presence = self.presence(agent).filter(|p| p.arrived)?;
+        let forgets = self.faults.breaks(Own::ForgetsFlying);
+        let (root, session_id, flying) = (presence.root?, presence.session_id, presence.flying);
+        let seed = self.child(agent, target.region)?;
+        let place = &self.places[target.region];
+        let to = Destination {
+            agent_id: agent,
+            address: place.address,
+            handle: place.handle(),
+            seed: self.url(&seed),
+        };
+        let event = match walking {
+            true => {
+                let (position, look_at) = (target.position, target.look_at);
+                CrossedRegion { to, session_id, position, look_at }.to_event()
+            }
+            false => {
+                let flying = if flying && !forgets { flags::IS_FLYING } else { 0 };
+                let nameless = self.faults.breaks(Own::NamelessFlags);
+                let nameless = if nameless { flags::NAMELESS } else { 0 };
+                TeleportFinish { to, flags: target.flags | flying | nameless }.to_event()
+            }
+        };
+        if announced {
+            self.introduce(agent, root, target.region);
+        }
+        self.tell(agent, root, event);
+        self.journeys += 1;
+        let number = self.journeys;
+        let (position, look_at) = (target.position, target.look_at);
+        let transit = Transit { number, to: target.region, position, look_at, walking };
+        self.presence_mut(agent)?.transit = Some(transit);
+        Some(number)
+    }
+
+    /// The avatar has arrived in a region it was on its way to.
+    pub fn land(&mut self, agent: Uuid, region: usize) -> Option<Landing> {
+        let astray = self.faults.breaks(Own::LandsElsewhere);
+        let presence = self.presence_mut(agent)?;
+        let transit = presence.transit.take_if(|transit| transit.to == region)?;
+        let left = presence.root.replace(region)?;
+        presence.position = if astray { [7.0, 7.0, 30.0] } else { transit.position };
+        presence.look_at = transit.look_at;
+        if !transit.walking {
+            (presence.sitting, presence.walking) = (false, None);
+        }
+        let known: Vec<usize> = presence.agents.keys().copied().collect();
+        if let Some(here) = presence.agents.get_mut(&left) {
+            here.announced = false;
+        }
+        if self.faults.breaks(Own::StaysInBoth) {
+            return Some(Landing { left, closed: Vec::new() });
+        }
+        let here = self.places[region].clone();
+        let closes = self.faults.breaks(Own::ClosesNeighbours);
+        let far = |at: &usize| *at != region && (closes || !self.places[*at].touches(&here));
+        let closed: Vec<usize> = known.into_iter().filter(far).collect();
+        closed.iter().for_each(|at| self.forget_child(agent, *at));
+        if self.faults.breaks(Own::DisablesByEvent) {
+            let (message, body) = ("DisableSimulator".to_owned(), Llsd::Undef);
+            self.tell(agent, region, Event { message, body });
+        }
+        self.announce_neighbours(agent, region);
+        Some(Landing { left, closed })
+    }
+
+    /// Gives a journey up: the region where the avatar stays, and the agent that is to be closed,
+    /// if one was made for the journey alone.
+    pub fn give_up(&mut self, agent: Uuid, number: u64) -> Option<(usize, Option<usize>)> {
+        let presence = self.presence_mut(agent)?;
+        let transit = presence.transit.take_if(|transit| transit.number == number)?;
+        let root = presence.root?;
+        let near = self.places[root].touches(&self.places[transit.to]);
+        if !near {
+            self.forget_child(agent, transit.to);
+        }
+        Some((root, (!near).then_some(transit.to)))
+    }
+
+    /// Takes a teleport back that its viewer has not been told of yet: its number.
+    pub fn recall(&mut self, agent: Uuid) -> Option<u64> {
+        let presence = self.presence_mut(agent)?;
+        let number = presence.transit.as_ref().filter(|t| !t.walking)?.number;
+        let owner = Owner::AgentIn(agent, presence.root?);
+        self.queues.take_back(owner, "TeleportFinish").then_some(number)
+    }
+
+    /// The region next to the one an avatar stands in, at a position beyond the border; and that
+    /// position there. None where there is no region, or none that its viewer knows.
+    pub fn beyond(&self, agent: Uuid, position: [f32; 3]) -> Option<(usize, [f32; 3])> {
+        let presence = self.presence(agent)?;
+        let root = presence.root?;
+        let (x, y) = self.places[root].corner();
+        let Some(found) = self.locate(handle(x, y), position) else {
+            let falls = self.faults.breaks(Own::FallsOff);
+            // Always the same one: not now one that is open, now one that is closed.
+            let other = presence.agents.keys().copied().filter(|at| *at != root).min();
+            return other.filter(|_| falls).map(|at| (at, super::world::MIDDLE));
+        };
+        presence.agents.contains_key(&found.0).then_some(found)
+    }
+}
+
+impl Core {
+    /// Starts an avatar on its way; false for somebody who is not there or under way already. A
+    /// viewer that never arrives stays where it was; what it is told then, if anything.
+    pub fn depart(
+        &mut self,
+        agent: Uuid,
+        target: Target,
+        walking: bool,
+        failed: Option<Message>,
+    ) -> bool {
+        const LIMIT: Duration = Duration::from_secs(50);
+        let announced = self.config.announces_destinations && !walking;
+        let Some(number) = self.world.depart(agent, target, walking, announced) else {
+            return false;
+        };
+        self.after(LIMIT, "a landing", move |core| {
+            let Some((root, closed)) = core.world.give_up(agent, number) else { return };
+            if let Some(closed) = closed {
+                core.close(closed, agent);
+            }
+            if let Some(failed) = failed {
+                core.send_to(root, agent, &failed);
+            }
+        });
+        true
+    }
+
+    /// What the region left behind and those out of view have to do.
+    pub fn leave_behind(&mut self, agent: Uuid, landing: &Landing) {
+        if self.breaks(Own::StaysInBoth) {
+            return;
+        }
+        self.happened(&Happened::Left(agent, landing.left));
+        for closed in &landing.closed {
+            self.disable(*closed, agent);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::Place;
+    use super::*;
+    use crate::grid::{Account, Faults};
+    use crate::net::Chance;
+    use std::net::SocketAddrV4;
+
+    fn world() -> (World, Uuid) {
+        let place = |name: &str, x| Place {
+            name: name.into(),
+            x,
+            y: 1000,
+            address: SocketAddrV4::new([127, 0, 0, 1].into(), 9),
+            closed: false,
+        };
+        let places = vec![place("Alpha", 1000), place("Beta", 1001), place("Gamma", 1010)];
+        let accounts = vec![Account::new("Test", "One", "pw")];
+        let mut world =
+            World::new(accounts, places, "http://h/".into(), Faults::default(), Chance::default());
+        let agent = world.authenticate("Test", "One", "pw").unwrap();
+        world.begin(agent, "home").unwrap();
+        world.presence_mut(agent).unwrap().arrived = true;
+        (world, agent)
+    }
+
+    fn to(region: usize) -> Target {
+        Target { region, position: [1.0, 2.0, 30.0], look_at: [1.0, 0.0, 0.0], flags: 16 }
+    }
+
+    fn told(world: &mut World, agent: Uuid, region: usize) -> Vec<String> {
+        let taken = world.queues.take(Owner::AgentIn(agent, region));
+        taken.map_or(Vec::new(), |t| t.0.events.into_iter().map(|e| e.message).collect())
+    }
+
+    #[test]
+    fn a_place_is_found_by_any_handle_and_position_that_lead_there() {
+        let (world, _) = world();
+        let alpha = world.places[0].handle();
+        assert_eq!(world.locate(alpha, [1.0, 2.0, 3.0]), Some((0, [1.0, 2.0, 3.0])));
+        assert_eq!(world.locate(alpha, [300.0, 2.0, 3.0]), Some((1, [44.0, 2.0, 3.0])));
+        assert_eq!(world.locate(alpha, [-1.0, 2.0, 3.0]), None);
+        assert_eq!(world.locate(alpha, [f32::NAN, 2.0, 3.0]), None);
+        assert_eq!(world.locate(0, [1.0, 2.0, 3.0]), None);
+    }
+
+    #[test]
+    fn an_avatar_is_in_one_region_before_and_after_a_teleport() {
+        let (mut world, agent) = world();
+        let number = world.depart(agent, to(2), false, false).unwrap();
+        assert_eq!(world.depart(agent, to(1), false, false), None);
+        assert_eq!(world.presence(agent).unwrap().root, Some(0));
+        assert_eq!(told(&mut world, agent, 0), ["TeleportFinish"]);
+        assert_eq!(world.land(agent, 1), None);
+        assert_eq!(world.land(agent, 2), Some(Landing { left: 0, closed: vec![0] }));
+        assert_eq!(world.presence(agent).unwrap().root, Some(2));
+        assert_eq!(world.give_up(agent, number), None);
+        let left = |region| world.caps.of(Owner::AgentIn(agent, region)).count();
+        assert_eq!([left(0), left(1), left(2)], [0, 0, 1]);
+    }
+
+    #[test]
+    fn a_neighbour_stays_in_view_and_is_not_forgotten_with_the_journey() {
+        let (mut world, agent) = world();
+        let number = world.depart(agent, to(1), false, true).unwrap();
+        let names = ["EnableSimulator", "EstablishAgentCommunication", "TeleportFinish"];
+        assert_eq!(told(&mut world, agent, 0), names);
+        assert_eq!(world.give_up(agent, number), Some((0, None)));
+        world.depart(agent, to(1), false, false).unwrap();
+        assert_eq!(world.land(agent, 1), Some(Landing { left: 0, closed: vec![] }));
+    }
+
+    #[test]
+    fn what_the_viewer_has_not_heard_of_can_be_recalled() {
+        let (mut world, agent) = world();
+        let number = world.depart(agent, to(2), false, false).unwrap();
+        assert_eq!(world.recall(agent), Some(number));
+        assert_eq!(world.give_up(agent, number), Some((0, Some(2))));
+        assert_eq!(told(&mut world, agent, 0), [""; 0]);
+        world.depart(agent, to(2), false, false).unwrap();
+        told(&mut world, agent, 0);
+        assert_eq!(world.recall(agent), None);
+    }
+}

@@ -1,0 +1,68 @@
+//! What a grid tells whoever runs it: its own mistakes, and what its visitors ask for in vain.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// So many different things are remembered; a visitor can make up any number of names.
+const MOST: usize = 500;
+
+/// Told so far; clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(in crate::grid) struct Notices(Arc<Mutex<Told>>);
+
+#[derive(Debug, Default)]
+struct Told {
+    mistakes: BTreeSet<String>,
+    in_vain: BTreeSet<String>,
+}
+
+impl Notices {
+    /// Something went wrong that is nobody's fault but ours.
+    pub fn mistake(&self, what: &str) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.mistakes.len() < MOST && told.mistakes.insert(what.to_owned()) {
+            tracing::error!("{what}; this is a mistake of gridproof's own, please report it");
+        }
+    }
+
+    /// A visitor asked for what this grid does not serve: said once, since nothing else tells it.
+    pub fn in_vain(&self, kind: &str, name: &str) {
+        /// Longer than any name.
+        const LONGEST: usize = 64;
+        let shown = |c: char| c.is_ascii_graphic();
+        let name: String = name.chars().filter(|c| shown(*c)).take(LONGEST).collect();
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.in_vain.len() < MOST && told.in_vain.insert(format!("{kind} {name}")) {
+            tracing::warn!("{kind} {name} is not served here: a visitor asked for it");
+        }
+    }
+
+    /// Its own mistakes so far.
+    pub fn mistakes(&self) -> Vec<String> {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.mistakes.iter().cloned().collect()
+    }
+}
+
+/// What a panic said.
+pub(in crate::grid) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no word")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_visitors_make_up_are_told_once_and_fill_nothing() {
+        let notices = Notices::default();
+        for n in 0..10_000 {
+            notices.in_vain("capability", &format!("{n}\u{1b}[31m{}", "x".repeat(1000)));
+            notices.in_vain("capability", "same");
+        }
+        let told = notices.0.lock().unwrap();
+        assert_eq!(told.in_vain.len(), MOST);
+        assert!(told.in_vain.iter().all(|name| name.len() < 100 && !name.contains('\u{1b}')));
+    }
+}

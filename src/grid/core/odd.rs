@@ -1,0 +1,73 @@
+//! What a grid may do though few do it, and what none should: for trying how clients bear it.
+
+use super::{Core, Own, Place, World};
+use crate::proto::event_queue::Event;
+use crate::proto::llsd::Llsd;
+use crate::proto::teleport::{CrossedRegion, Destination, TeleportFinish, flags};
+use uuid::Uuid;
+
+/// The name of an event that nobody knows.
+pub const UNKNOWN_EVENT: &str = "GridproofNobodyKnowsThis";
+
+impl World {
+    /// A region that an agent has nothing to do with.
+    pub fn elsewhere(&self, agent: Uuid) -> Option<&Place> {
+        let presence = self.presence(agent)?;
+        let places = self.places.iter().enumerate();
+        places.rev().find(|(index, _)| !presence.agents.contains_key(index)).map(|(_, place)| place)
+    }
+}
+
+/// Whether the id of a reply is odd: such replies have one oddity and the others another, so that
+/// it is plain which of them a client does not bear.
+pub fn is_odd(reply: &Llsd) -> bool {
+    reply.get("id").and_then(Llsd::as_i32).is_some_and(|id| id % 2 != 0)
+}
+
+/// Events that no client should heed, before those of a reply with this id.
+pub(super) fn events(core: &Core, agent: Uuid, id: i32) -> Vec<Event> {
+    let (faults, world) = (&core.faults, &core.world);
+    let mut odd = Vec::new();
+    if id % 2 == 0 && faults.breaks(Own::UnknownEvents) {
+        let body = Llsd::map([("Reason", Llsd::string("nobody knows it"))]);
+        odd.push(Event { message: UNKNOWN_EVENT.into(), body });
+    }
+    let Some(place) = world.elsewhere(agent) else { return odd };
+    let to = Destination {
+        agent_id: world.chance.uuid(),
+        address: place.address,
+        handle: place.handle(),
+        seed: world.url("nowhere"),
+    };
+    if faults.breaks(Own::ForeignFinishes) {
+        odd.push(TeleportFinish { to: to.clone(), flags: flags::VIA_LOCATION }.to_event());
+    }
+    if faults.breaks(Own::ForeignCrossings) {
+        let (position, look_at) = ([128.0, 128.0, 25.0], [1.0, 0.0, 0.0]);
+        let session_id = world.chance.uuid();
+        odd.push(CrossedRegion { to, session_id, position, look_at }.to_event());
+    }
+    odd
+}
+
+/// XML without a declaration and with a blank in every end tag, as some grids write it.
+pub(super) fn terse(xml: &str) -> String {
+    let body = xml.split_once("?>").map_or(xml, |(_, body)| body);
+    let mut pieces = body.split("</");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |text, piece| text + "</" + &piece.replacen('>', " >", 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::llsd::{from_xml, to_xml};
+
+    #[test]
+    fn terse_xml_means_the_same() {
+        let value = Llsd::map([("a", Llsd::string("x < y > z")), ("b", Llsd::Integer(0))]);
+        let text = terse(&to_xml(&value));
+        assert!(text.starts_with("<llsd>") && text.ends_with("</llsd >"), "{text}");
+        assert_eq!(from_xml(text.as_bytes()).unwrap(), value);
+    }
+}

@@ -1,0 +1,80 @@
+//! Somebody logged in: the session, the avatar, and an agent in each region that knows it.
+
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// An agent in one region, root or child.
+#[derive(Debug)]
+pub(in crate::grid) struct AgentHere {
+    pub seed: String,
+    pub granted: BTreeMap<&'static str, String>,
+    pub seed_posted: bool,
+    pub handshake_replied: bool,
+    /// The world beyond the own avatar was sent.
+    pub world_open: bool,
+    /// The neighbours were announced from here.
+    pub announced: bool,
+}
+
+impl AgentHere {
+    pub fn new(seed: String) -> Self {
+        Self {
+            seed,
+            granted: BTreeMap::new(),
+            seed_posted: false,
+            handshake_replied: false,
+            world_open: false,
+            announced: false,
+        }
+    }
+}
+
+/// On the way to another region.
+#[derive(Clone, Debug)]
+pub(in crate::grid) struct Transit {
+    /// Tells this journey from later ones.
+    pub number: u64,
+    pub to: usize,
+    pub position: [f32; 3],
+    pub look_at: [f32; 3],
+    /// On foot, not by teleport.
+    pub walking: bool,
+}
+
+/// Somebody logged in.
+#[derive(Debug)]
+pub(in crate::grid) struct Presence {
+    pub agent_id: Uuid,
+    pub session_id: Uuid,
+    pub secure_session_id: Uuid,
+    pub circuit_code: u32,
+    pub first: String,
+    pub last: String,
+    /// The region of its avatar; none while it is placed nowhere.
+    pub root: Option<usize>,
+    pub position: [f32; 3],
+    pub look_at: [f32; 3],
+    /// An avatar stands in the root region.
+    pub arrived: bool,
+    /// The avatar sits on the ground.
+    pub sitting: bool,
+    pub flying: bool,
+    /// Which way it walks, as a unit vector; none if it stands.
+    pub walking: Option<[f32; 2]>,
+    /// The animations its viewer has started.
+    pub animations: Vec<Uuid>,
+    pub agents: BTreeMap<usize, AgentHere>,
+    pub transit: Option<Transit>,
+}
+
+impl Presence {
+    /// Whether its avatar stands in a region.
+    pub fn stands_in(&self, region: usize) -> bool {
+        self.arrived && self.root == Some(region)
+    }
+
+    /// First and last name together.
+    pub fn name(&self) -> String {
+        format!("{} {}", self.first, self.last)
+    }
+}

@@ -1,0 +1,103 @@
+//! What viewers ask about: names, places, the region, themselves.
+
+use crate::grid::core::{Core, Place, RoomDef, Sender, messages};
+use crate::proto::message::{Field, FieldValue, Message};
+
+pub(super) const ROOM: RoomDef = RoomDef {
+    messages: &[
+        ("UUIDNameRequest", names),
+        ("MapBlockRequest", map_by_place),
+        ("MapNameRequest", map_by_name),
+        ("RequestRegionInfo", region_info),
+        ("AgentDataUpdateRequest", agent_data),
+        ("AgentWearablesRequest", wearables),
+        ("MoneyBalanceRequest", balance),
+    ],
+    ..RoomDef::named("directory")
+};
+
+fn names(core: &mut Core, from: &Sender, message: &Message) {
+    let mut reply = Message::named(&core.template, "UUIDNameReply");
+    for fields in message.blocks.first().into_iter().flatten() {
+        let Some(Field::Uuid(id)) = fields.first() else { continue };
+        if let Some((first, last)) = core.world.name_of(*id) {
+            reply = reply
+                .with_block("UUIDNameBlock")
+                .with("UUIDNameBlock", "ID", Field::Uuid(*id))
+                .with("UUIDNameBlock", "FirstName", FieldValue::text(&first))
+                .with("UUIDNameBlock", "LastName", FieldValue::text(&last));
+        }
+    }
+    if reply.blocks.first().is_some_and(|block| !block.is_empty()) {
+        core.reply(from, &reply);
+    }
+}
+
+fn map_by_place(core: &mut Core, from: &Sender, message: &Message) {
+    let bound = |name| message.u32("PositionData", name).unwrap_or_default();
+    let (x, y) = (bound("MinX")..=bound("MaxX"), bound("MinY")..=bound("MaxY"));
+    map_blocks(core, from, |place| x.contains(&place.x) && y.contains(&place.y));
+}
+
+fn map_by_name(core: &mut Core, from: &Sender, message: &Message) {
+    let name = message.text("NameData", "Name").unwrap_or_default().to_lowercase();
+    map_blocks(core, from, |place| place.name.to_lowercase().starts_with(&name));
+}
+
+fn map_blocks(core: &mut Core, from: &Sender, wanted: impl Fn(&Place) -> bool) {
+    let mut reply = Message::named(&core.template, "MapBlockReply").with(
+        "AgentData",
+        "AgentID",
+        Field::Uuid(from.agent),
+    );
+    for place in core.world.places.iter().filter(|place| wanted(place)) {
+        reply = reply
+            .with_block("Data")
+            .with("Data", "X", Field::U16(place.x as u16))
+            .with("Data", "Y", Field::U16(place.y as u16))
+            .with("Data", "Name", FieldValue::text(&place.name))
+            .with("Data", "Access", Field::U8(13))
+            .with("Data", "WaterHeight", Field::U8(20));
+    }
+    core.reply(from, &reply);
+}
+
+fn region_info(core: &mut Core, from: &Sender, _: &Message) {
+    let place = &core.world.places[from.region];
+    let reply = Message::named(&core.template, "RegionInfo")
+        .with("AgentData", "AgentID", Field::Uuid(from.agent))
+        .with("AgentData", "SessionID", Field::Uuid(from.session))
+        .with("RegionInfo", "SimName", FieldValue::text(&place.name))
+        .with("RegionInfo", "EstateID", Field::U32(1))
+        .with("RegionInfo", "SimAccess", Field::U8(13))
+        .with("RegionInfo", "MaxAgents", Field::U8(100))
+        .with("RegionInfo", "BillableFactor", Field::F32(1.0))
+        .with("RegionInfo", "ObjectBonusFactor", Field::F32(1.0))
+        .with("RegionInfo", "WaterHeight", Field::F32(20.0))
+        .with("RegionInfo2", "ProductName", FieldValue::text("gridproof"));
+    core.reply(from, &reply);
+}
+
+fn agent_data(core: &mut Core, from: &Sender, _: &Message) {
+    let presence = core.world.presence(from.agent);
+    if let Some(reply) = presence.map(|p| messages::agent_data(&core.template, p)) {
+        core.reply(from, &reply);
+    }
+}
+
+/// Nobody wears anything here.
+fn wearables(core: &mut Core, from: &Sender, _: &Message) {
+    let reply = Message::named(&core.template, "AgentWearablesUpdate")
+        .with("AgentData", "AgentID", Field::Uuid(from.agent))
+        .with("AgentData", "SessionID", Field::Uuid(from.session))
+        .with("AgentData", "SerialNum", Field::U32(1));
+    core.reply(from, &reply);
+}
+
+/// Nobody has any money here.
+fn balance(core: &mut Core, from: &Sender, _: &Message) {
+    let reply = Message::named(&core.template, "MoneyBalanceReply")
+        .with("MoneyData", "AgentID", Field::Uuid(from.agent))
+        .with("MoneyData", "TransactionSuccess", Field::Bool(true));
+    core.reply(from, &reply);
+}

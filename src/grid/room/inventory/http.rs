@@ -1,0 +1,166 @@
+//! Inventory over HTTP: folders and items fetched by id, and folders made.
+
+use super::Own;
+use crate::grid::core::{Asked, Body, Core};
+use crate::grid::inventory::{Contents, LIBRARY_OWNER, Refusal};
+use crate::proto::inventory::Item;
+use crate::proto::llsd::{Llsd, from_xml};
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+/// One request may ask for so many folders or items, and get so many entries.
+const MOST: usize = 10_000;
+const MOST_ENTRIES: usize = 50_000;
+
+/// The answer to a request.
+pub(super) type Answer = Result<(u16, Body), u16>;
+
+/// What a POST asks for: a map.
+fn map_of(asked: &Asked<'_>) -> Result<Llsd, u16> {
+    if asked.request.method != "POST" {
+        return Err(405);
+    }
+    match from_xml(&asked.request.body) {
+        Ok(map @ Llsd::Map(_)) => Ok(map),
+        _ => Err(400),
+    }
+}
+
+fn ok(reply: Llsd) -> (u16, Body) {
+    (200, Body::Llsd(reply))
+}
+
+pub(super) fn folders(core: &mut Core, asked: &Asked<'_>) -> Answer {
+    let whole = core.breaks(Own::IgnoresFlags);
+    let read = |folder| core.inventories.contents(asked.agent, folder);
+    fetch(&map_of(asked)?, asked.agent, whole, read).map(ok)
+}
+
+pub(super) fn library_folders(core: &mut Core, asked: &Asked<'_>) -> Answer {
+    let library = core.inventories.library();
+    let read = |folder| Some((library.owner, library.contents(folder)?));
+    fetch(&map_of(asked)?, asked.agent, false, read).map(ok)
+}
+
+/// Every folder asked for, once, and under `bad_folders` those that are not there to be read;
+/// `whole` if what was not asked for is told too, as a faulty grid does.
+fn fetch(
+    asked: &Llsd,
+    agent: Uuid,
+    whole: bool,
+    mut read: impl FnMut(Uuid) -> Option<(Uuid, Contents)>,
+) -> Result<Llsd, u16> {
+    let asked = asked.get("folders").and_then(Llsd::as_array).ok_or(400u16)?;
+    if asked.len() > MOST {
+        return Err(403);
+    }
+    let (mut folders, mut bad, mut seen, mut entries) =
+        (Vec::new(), Vec::new(), BTreeSet::new(), 0);
+    for wanted in asked {
+        let id = wanted.get("folder_id").and_then(Llsd::as_uuid).unwrap_or_default();
+        if !seen.insert(id) {
+            continue;
+        }
+        let Some((owner, mut contents)) = read(id) else {
+            bad.push(Llsd::map([
+                ("folder_id", Llsd::Uuid(id)),
+                ("error", Llsd::string(Refusal::NoSuchFolder.to_string())),
+            ]));
+            continue;
+        };
+        entries += contents.folders.len() + contents.items.len();
+        if entries > MOST_ENTRIES {
+            return Err(403);
+        }
+        contents.sort(wanted.get("sort_order").and_then(Llsd::as_i32) == Some(1));
+        folders.push(described(&contents, owner, agent, |key| {
+            whole || wanted.get(key) != Some(&Llsd::Boolean(false))
+        }));
+    }
+    let mut reply = vec![("folders", Llsd::Array(folders))];
+    if !bad.is_empty() {
+        reply.push(("bad_folders", Llsd::Array(bad)));
+    }
+    Ok(Llsd::map(reply))
+}
+
+fn described(contents: &Contents, owner: Uuid, agent: Uuid, wants: impl Fn(&str) -> bool) -> Llsd {
+    let mut categories = Vec::new();
+    if wants("fetch_folders") {
+        categories.extend(contents.folders.iter().map(|folder| folder.to_llsd(owner)));
+    }
+    let mut items = Vec::new();
+    if wants("fetch_items") {
+        let all = contents.targets.iter().chain(&contents.items);
+        items.extend(all.map(|item| item.to_llsd(owner)));
+    }
+    // Whose eyes these are is of no account but for the library, which has no agent of its own.
+    let agent = if owner == LIBRARY_OWNER { agent } else { owner };
+    Llsd::map([
+        ("agent_id", Llsd::Uuid(agent)),
+        ("owner_id", Llsd::Uuid(owner)),
+        ("folder_id", Llsd::Uuid(contents.folder.id)),
+        ("version", Llsd::Integer(contents.folder.version)),
+        ("descendents", Llsd::Integer(contents.descendents())),
+        ("categories", Llsd::Array(categories)),
+        ("items", Llsd::Array(items)),
+    ])
+}
+
+pub(super) fn items(core: &mut Core, asked: &Asked<'_>) -> Answer {
+    find(&map_of(asked)?, asked.agent, |id| core.inventories.item(asked.agent, id)).map(ok)
+}
+
+pub(super) fn library_items(core: &mut Core, asked: &Asked<'_>) -> Answer {
+    let library = core.inventories.library();
+    find(&map_of(asked)?, asked.agent, |id| library.item(id).cloned()).map(ok)
+}
+
+/// Every item asked for that is there to be read, once.
+fn find(
+    asked: &Llsd,
+    agent: Uuid,
+    mut read: impl FnMut(Uuid) -> Option<Item>,
+) -> Result<Llsd, u16> {
+    let asked = asked.get("items").and_then(Llsd::as_array).ok_or(400u16)?;
+    if asked.len() > MOST {
+        return Err(403);
+    }
+    let mut seen = BTreeSet::new();
+    let ids = asked.iter().filter_map(|wanted| wanted.get("item_id").and_then(Llsd::as_uuid));
+    let items = ids.filter(|id| seen.insert(*id)).filter_map(&mut read);
+    let items: Vec<Llsd> = items.map(|item| item.to_llsd(item.owner)).collect();
+    Ok(Llsd::map([("agent_id", Llsd::Uuid(agent)), ("items", Llsd::Array(items))]))
+}
+
+/// Makes a folder under the id that the viewer chose, and says what it made.
+pub(super) fn create_folder(core: &mut Core, request: &Asked<'_>) -> Answer {
+    let (asked, agent) = (map_of(request)?, request.agent);
+    let id = |key| asked.get(key).and_then(Llsd::as_uuid).ok_or(400u16);
+    let (folder, parent) = (id("folder_id")?, id("parent_id")?);
+    let kind = asked.get("type").map_or(Some(-1), Llsd::as_i32).ok_or(400u16)?;
+    let kind = i8::try_from(kind).map_err(|_| 400u16)?;
+    let name = asked.get("name").and_then(Llsd::as_str).ok_or(400u16)?;
+    let all = &mut core.inventories;
+    let made = all.change(agent, |own| own.create_folder(folder, parent, kind, name));
+    let made = made.map_err(status)?;
+    if core.faults.breaks(Own::ForgetsFolders) {
+        let _ = all.change(agent, |own| own.forget_folder(folder));
+    }
+    Ok(ok(Llsd::map([
+        ("folder_id", Llsd::Uuid(made.id)),
+        ("parent_id", Llsd::Uuid(made.parent)),
+        ("type", Llsd::Integer(i32::from(made.kind))),
+        ("name", Llsd::string(&made.name)),
+    ])))
+}
+
+/// How HTTP says that a change was refused.
+pub(super) fn status(refusal: Refusal) -> u16 {
+    match refusal {
+        Refusal::NoSuchFolder | Refusal::NoSuchItem => 404,
+        Refusal::Full | Refusal::NoCopy => 403,
+        Refusal::Storage => 500,
+        _ => 400,
+    }
+}
