@@ -17,6 +17,11 @@ const FAILURES: u32 = 10;
 /// Between polls that are answered at once and bring nothing; longer each time.
 const REST: Duration = Duration::from_millis(50);
 
+/// After a failure; longer each time, up to the longest. Viewers wait 20 s and more (lleventpoll.cpp,
+/// EVENT_POLL_ERROR_RETRY_SECONDS): a server that fails for a moment has not ended its queue.
+const RECOVERY: Duration = Duration::from_millis(200);
+const LONGEST: Duration = Duration::from_secs(10);
+
 struct Poller {
     url: String,
     http: http::Client,
@@ -86,6 +91,7 @@ impl Poller {
                         // A reply that cannot be read is passed over; the next may be good.
                         failures += 1;
                         self.trouble(format!("a reply that is not one: {error}"));
+                        self.recover(failures).await;
                     }
                 },
                 Ok(reply) if reply.status == 404 || reply.status == 410 => {
@@ -99,7 +105,7 @@ impl Poller {
                         self.trouble(format!("status {}", reply.status));
                     }
                     if quick {
-                        tokio::time::sleep(REST * failures).await;
+                        self.recover(failures).await;
                     }
                 }
                 Ok(reply) => return self.end(format!("status {}", reply.status)),
@@ -108,6 +114,11 @@ impl Poller {
             }
         }
         self.end(format!("{FAILURES} failures in a row"));
+    }
+
+    async fn recover(&self, failures: u32) {
+        let rest = (RECOVERY * 2u32.pow(failures.min(FAILURES))).min(LONGEST);
+        tokio::time::sleep(rest / self.time_factor.max(1)).await;
     }
 
     /// Whether a poll was answered without having been held.
