@@ -1,19 +1,17 @@
 //! Which cases look at what a grid says: read from the suites, so that each mutant meets the cases
 //! that could notice it.
 
-use super::fetched;
+use crate::steps::{Args, Said, StepDef};
 use crate::suite::{Action, Case, Expectation, Library, Node, Piece, Step, pieces};
 use crate::tamper::Channel;
-use crate::value::{Path, Segment};
+use crate::value::Path;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One look: at what, where in it, and which requirements are judged by it.
 #[derive(Clone, Debug)]
 struct Look {
-    channel: Channel,
-    message: String,
-    path: Path,
+    said: Said,
     requirements: Vec<String>,
 }
 
@@ -40,7 +38,8 @@ impl Looks {
         let cases = library.cases().map(|case| {
             let mut looks = Vec::new();
             let mut names = BTreeMap::new();
-            steps(library, case.steps.iter().chain(&case.always), &mut names, &mut looks);
+            let mut all = case.steps.iter().chain(&case.always);
+            steps(library, &mut all, &mut names, &mut looks);
             (case.clone(), looks)
         });
         Self { cases: cases.collect() }
@@ -51,7 +50,7 @@ impl Looks {
     pub fn at(&self, channel: Channel, message: &str, field: &Path) -> Vec<Onlooker> {
         let mut found: Vec<Onlooker> = Vec::new();
         for (case, looks) in &self.cases {
-            let of = |look: &&Look| look.channel == channel && look.message == message;
+            let of = |look: &&Look| look.said.channel == channel && look.said.message == message;
             let looks = looks.iter().filter(of).map(|look| (closeness(look, field), look));
             let Some(closeness) = looks.clone().map(|(close, _)| close).max() else { continue };
             let closest = looks.filter(|(close, _)| *close == closeness);
@@ -67,7 +66,7 @@ impl Looks {
 /// of the way they share, a little more for the very same place, and where a requirement is judged
 /// there.
 fn closeness(look: &Look, field: &Path) -> usize {
-    let [seen, meant] = [&look.path, field].map(|path| path.keys().collect::<Vec<_>>());
+    let [seen, meant] = [&look.said.path, field].map(|path| path.keys().collect::<Vec<_>>());
     let shared = seen.iter().zip(&meant).take_while(|(a, b)| a == b).count();
     // A look at the message as a whole comes close only to the whole message.
     if seen.is_empty() && !meant.is_empty() {
@@ -82,33 +81,37 @@ fn closeness(look: &Look, field: &Path) -> usize {
 }
 
 /// What earlier steps returned, by name: where references lead.
-type Names = BTreeMap<String, (Channel, String)>;
+type Names = BTreeMap<String, (Said, fn(&Said, &Path) -> Vec<Said>)>;
 
 fn steps<'a>(
     library: &Library,
-    all: impl Iterator<Item = &'a Step>,
+    all: &mut dyn Iterator<Item = &'a Step>,
     names: &mut Names,
     looks: &mut Vec<Look>,
 ) {
     for step in all {
-        if let Action::Call(name) = &step.action
-            && let Some(procedure) = library.procedures.get(name)
-        {
-            steps(library, procedure.steps.iter(), &mut Names::new(), looks);
-            // What a procedure returns, it has from the login.
-            if let Some(id) = &step.id {
-                names.insert(id.clone(), (Channel::Login, String::new()));
+        let def = match &step.action {
+            Action::Step(def) => *def,
+            Action::Call(name) => {
+                let called = library.procedures.get(name);
+                let mut own = called.into_iter().flat_map(|procedure| &procedure.steps);
+                steps(library, &mut own, &mut Names::new(), looks);
+                // What a procedure returns, it has from the login.
+                let path = Path::default();
+                let login = Said { channel: Channel::Login, message: String::new(), path };
+                let member: fn(&Said, &Path) -> Vec<Said> =
+                    |login, path| vec![Said { path: path.clone(), ..login.clone() }];
+                names.extend(step.id.iter().map(|id| (id.clone(), (login.clone(), member))));
+                continue;
             }
-            continue;
-        }
-        references(step, names, looks);
-        let Some((channel, message)) = subject(step) else { continue };
-        if let Some(id) = &step.id {
-            names.insert(id.clone(), (channel, message.clone()));
-        }
+        };
+        references(step, def, names, looks);
+        let Some(whole) = (def.observes.whole)(&Args(step.args.value())) else { continue };
+        let member = def.observes.member;
+        names.extend(step.id.iter().map(|id| (id.clone(), (whole.clone(), member))));
         let look = |path: Path| {
-            let (message, requirements) = (message.clone(), step.requirements.clone());
-            Look { channel, message, path, requirements }
+            let said = Said { path, ..whole.clone() };
+            Look { said, requirements: step.requirements.clone() }
         };
         looks.push(look(Path::default()));
         let filters = ["where", "without"].into_iter().filter_map(|key| step.args.get(key));
@@ -116,12 +119,8 @@ fn steps<'a>(
             looks.push(look(Path::parse(path).unwrap_or_default()));
         }
         for expectation in &step.expect {
-            let requirements = expectation.requirements.clone();
-            for path in paths(expectation) {
-                for (channel, message, path) in meant(step, channel, &message, &path) {
-                    let requirements = requirements.clone();
-                    looks.push(Look { channel, message, path, requirements });
-                }
+            for said in paths(expectation).iter().flat_map(|path| member(&whole, path)) {
+                looks.push(Look { said, requirements: expectation.requirements.clone() });
             }
         }
     }
@@ -138,126 +137,18 @@ fn paths(expectation: &Expectation) -> Vec<Path> {
     alternatives.chain(each).chain([expectation.path.clone()]).collect()
 }
 
-fn references(step: &Step, names: &Names, looks: &mut Vec<Look>) {
-    // What these expect, they expect of what they are given.
-    let judges = matches!(step.name(), "check" | "llsd.parse");
+fn references(step: &Step, def: &StepDef, names: &Names, looks: &mut Vec<Look>) {
     let cited = step.expect.iter().flat_map(|expectation| &expectation.requirements);
-    let cited: Vec<String> = cited.chain(&step.requirements).filter(|_| judges).cloned().collect();
+    let cited = cited.chain(&step.requirements).filter(|_| def.observes.given);
+    let cited: Vec<String> = cited.cloned().collect();
     step.args.texts(&mut |text, _| {
         for piece in pieces(text) {
             if let Piece::Reference(name, path) = piece
-                && let Some((channel, message)) = names.get(name)
+                && let Some((whole, member)) = names.get(name)
             {
-                let path = without_body(&path);
-                let (channel, message) = (*channel, message.clone());
-                let all = match is_fetched(channel, &message) {
-                    true => fetched::places(channel, &path),
-                    false => vec![path],
-                };
-                looks.extend(all.into_iter().map(|path| {
-                    let (message, requirements) = (message.clone(), cited.clone());
-                    Look { channel, message, path, requirements }
-                }));
+                let all = member(whole, &path).into_iter();
+                looks.extend(all.map(|said| Look { said, requirements: cited.clone() }));
             }
         }
     });
-}
-
-/// Whether it is `inventory.fetch` that returns what is said there.
-fn is_fetched(channel: Channel, message: &str) -> bool {
-    let by_http = message.ends_with("Descendents2") && channel == Channel::Caps;
-    by_http || (channel == Channel::Udp && message == "InventoryDescendents")
-}
-
-fn text(step: &Step, key: &str) -> String {
-    step.args.get(key).and_then(Node::text).unwrap_or_default().to_owned()
-}
-
-/// What a step looks at, as a whole.
-fn subject(step: &Step) -> Option<(Channel, String)> {
-    Some(match step.name() {
-        "login.xmlrpc" | "login.llsd" | "session.enter" => (Channel::Login, String::new()),
-        "caps.seed" => (Channel::Seed, String::new()),
-        "caps.get" | "caps.post" | "caps.ask" | "caps.upload" => (Channel::Caps, text(step, "cap")),
-        "inventory.fetch" | "inventory.tree" => match text(step, "over").as_str() {
-            "udp" => (Channel::Udp, "InventoryDescendents".into()),
-            _ if step.args.get("owner").is_some() => (Channel::Caps, "FetchLibDescendents2".into()),
-            _ => (Channel::Caps, "FetchInventoryDescendents2".into()),
-        },
-        "region.find" => (Channel::Udp, "MapBlockReply".into()),
-        "teleport.arrive" => (Channel::Udp, "AgentMovementComplete".into()),
-        "eq.poll" => (Channel::Events, String::new()),
-        "eq.expect" => (Channel::Events, text(step, "message")),
-        "udp.expect" => (Channel::Udp, text(step, "message")),
-        "udp.acked" => (Channel::Udp, "PacketAck".into()),
-        "http.raw" => {
-            let url = text(step, "url");
-            match url.as_str() {
-                "${target.login_uri}" => (Channel::Login, String::new()),
-                url if url.contains("seed_capability") => (Channel::Seed, String::new()),
-                url if url.contains("EventQueueGet") => (Channel::Events, String::new()),
-                url if url.contains("uploader") => (Channel::Caps, "uploader".into()),
-                _ => (Channel::Http, String::new()),
-            }
-        }
-        _ => return None,
-    })
-}
-
-/// Where in what is said an expectation looks.
-fn meant(
-    step: &Step,
-    channel: Channel,
-    message: &str,
-    path: &Path,
-) -> Vec<(Channel, String, Path)> {
-    let rest = || Path(path.0.iter().skip(1).cloned().collect());
-    let one = |path: Path| (channel, message.to_owned(), path);
-    match (step.name(), path.head()) {
-        ("session.enter", Some("handshake")) => {
-            vec![(Channel::Udp, "RegionHandshake".into(), rest())]
-        }
-        ("session.enter", Some("movement")) => {
-            vec![(Channel::Udp, "AgentMovementComplete".into(), rest())]
-        }
-        ("login.xmlrpc" | "login.llsd" | "session.enter", Some("derived")) => {
-            derived(path).into_iter().map(one).collect()
-        }
-        ("inventory.fetch" | "inventory.tree", _) => {
-            fetched::places(channel, path).into_iter().map(one).collect()
-        }
-        ("caps.upload", Some("done")) => {
-            vec![(Channel::Caps, "uploader".into(), without_body(&rest()))]
-        }
-        ("caps.upload", Some("begun")) => vec![one(without_body(&rest()))],
-        _ => vec![one(without_body(path))],
-    }
-}
-
-/// Where what follows from a login's inventory members was said.
-fn derived(path: &Path) -> Vec<Path> {
-    let mut keys = path.keys().skip(1);
-    let skeleton = match keys.next() {
-        Some("inventory") => "inventory-skeleton",
-        Some("library") => "inventory-skel-lib",
-        _ => return Vec::new(),
-    };
-    let members: &[&str] = match keys.next() {
-        Some("roots" | "orphans" | "top") => &["parent_id", "folder_id"],
-        Some("twice") => &["folder_id"],
-        Some("version") => &["version"],
-        Some("folders") => &["folder_id", "parent_id", "name", "type_default"],
-        Some("doubled" | "types") => &["type_default"],
-        _ => &["folder_id", "type_default"],
-    };
-    let path = |member: &&str| Path::parse(&format!("{skeleton}.{member}")).ok();
-    members.iter().filter_map(path).collect()
-}
-
-/// HTTP steps return what was said under `body`.
-fn without_body(path: &Path) -> Path {
-    match path.0.split_first() {
-        Some((Segment::Key(body), rest)) if body == "body" => Path(rest.to_vec()),
-        _ => path.clone(),
-    }
 }

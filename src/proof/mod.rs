@@ -6,7 +6,6 @@
 //! requirement that none of them breaks is not known to be tested.
 
 mod coverage;
-mod fetched;
 mod generate;
 mod html;
 mod load;

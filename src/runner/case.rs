@@ -5,7 +5,7 @@ use super::scope::Scope;
 use super::{Finding, FindingKind, Outcome, Target};
 use crate::client::{Dead, Viewer};
 use crate::net::{Channel, Timeline};
-use crate::steps::{Args, Call, Failure, Repeat, StepDef, Watch};
+use crate::steps::{Args, Call, Failure, Repeat, StepDef, Waits};
 use crate::suite::{ALIVE, Action, Case, Level, Library, Step};
 use crate::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -225,13 +225,13 @@ impl Stage<'_> {
             return true;
         };
         let args = Args(args);
-        let watched = (def.watches)(&args);
-        let Some(viewer) = self.viewers.get(actor).filter(|_| watched != Watch::Nothing) else {
+        let watched = (def.waits)(&args);
+        let Some(viewer) = self.viewers.get(actor).filter(|_| watched.is_watching()) else {
             return true;
         };
         let circuit = args.text("circuit").unwrap_or_else(|| viewer.root.clone());
         let there = match watched {
-            Watch::Events => viewer.queue_lives().and(viewer.circuit_lives(&circuit).await),
+            Waits::WatchingEvents => viewer.queue_lives().and(viewer.circuit_lives(&circuit).await),
             _ => viewer.circuit_lives(&circuit).await,
         };
         let Err(dead) = there else { return true };
@@ -303,7 +303,11 @@ impl Stage<'_> {
         let finding = judge::failure(step, failure, &self.library.catalogue);
         let broken = finding.kind == FindingKind::Broken;
         let light = finding.level.is_some_and(|level| level > Level::Must);
-        let watched = step.args.get("never").is_some() && step.id.is_none();
+        let watching = |def: &StepDef| (def.waits)(&Args(step.args.value())).is_watching();
+        let watched = match &step.action {
+            Action::Step(def) => step.id.is_none() && watching(def),
+            Action::Call(_) => false,
+        };
         let told = |id: &str| attempt.findings.iter().any(|earlier| earlier.cites(id));
         // What is broken already is not broken once more by what follows from it.
         if !(broken && finding.requirements().all(told)) {
@@ -328,8 +332,8 @@ impl Stage<'_> {
             return (Err(Failure::Error(what)), judge::Verdict::default());
         };
         let own = step.within.unwrap_or(def.within);
-        let watching = (def.watches)(&args) != Watch::Nothing;
-        let within = if watching { own } else { viewer.common.patience(own) };
+        let waits = (def.waits)(&args);
+        let within = if waits.is_watching() { own } else { viewer.common.patience(own) };
         let deadline = Instant::now() + within;
         let pause = viewer.common.watch(Duration::from_millis(500)).max(Duration::from_millis(10));
         loop {
@@ -337,7 +341,7 @@ impl Stage<'_> {
             let result = (def.run)(call).await;
             let verdict = match &result {
                 // An optional message that did not come is nothing to judge.
-                Ok(Value::Undef) if args.flag("optional") == Some(true) => judge::Verdict {
+                Ok(Value::Undef) if waits == Waits::ForWhatMayCome => judge::Verdict {
                     unjudged: judge::citations(step, self.library),
                     ..judge::Verdict::default()
                 },

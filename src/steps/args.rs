@@ -1,6 +1,6 @@
 //! A step's keys with every reference resolved.
 
-use super::{Watch, parse_time};
+use super::{Waits, parse_time};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -58,14 +58,14 @@ impl Args {
 }
 
 /// A step that never watches.
-pub(super) fn nothing(_: &Args) -> Watch {
-    Watch::Nothing
+pub(super) fn for_answer(_: &Args) -> Waits {
+    Waits::ForAnswer
 }
 
 /// A step that watches a circuit where something must not come.
-pub(super) fn never(args: &Args) -> Watch {
+pub(super) fn never(args: &Args) -> Waits {
     match args.flag("never") {
-        Some(true) => Watch::Circuit,
-        _ => Watch::Nothing,
+        Some(true) => Waits::WatchingCircuit,
+        _ => Waits::ForAnswer,
     }
 }

@@ -1,6 +1,8 @@
 //! `caps.ask`: any method on a capability, and on what lies below it.
 
-use super::{Kind, Repeat, Returns, StepDef, args, caps_get::granted, http_result, key, need};
+use super::{
+    Kind, Observes, Repeat, Returns, StepDef, args, caps_get::granted, http_result, key, need,
+};
 use crate::net::http::Request;
 use crate::proto::llsd::{Llsd, to_xml};
 use crate::proto::seed::CONTENT_TYPE;
@@ -20,7 +22,8 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(http_result::MEMBERS),
     within: Duration::from_secs(30),
     repeatable: Repeat::Yes,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::CAPABILITY,
     run: |call| {
         Box::pin(async move {
             let (name, url) = granted(&call)?;

@@ -1,6 +1,8 @@
 //! `caps.get`: a GET on a capability.
 
-use super::{Call, Failure, Kind, Repeat, Returns, StepDef, args, http_result, key, need};
+use super::{
+    Call, Failure, Kind, Observes, Repeat, Returns, StepDef, args, http_result, key, need,
+};
 use crate::net::http::Request;
 use std::time::Duration;
 
@@ -15,7 +17,8 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(http_result::MEMBERS),
     within: Duration::from_secs(30),
     repeatable: Repeat::Yes,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::CAPABILITY,
     run: |call| {
         Box::pin(async move {
             let (name, url) = granted(&call)?;

@@ -1,6 +1,8 @@
 //! `caps.post`: LLSD to a capability.
 
-use super::{Kind, Repeat, Returns, StepDef, args, caps_get::granted, http_result, key, need};
+use super::{
+    Kind, Observes, Repeat, Returns, StepDef, args, caps_get::granted, http_result, key, need,
+};
 use crate::net::http::Request;
 use crate::proto::llsd::{Llsd, to_xml};
 use crate::proto::seed::CONTENT_TYPE;
@@ -18,7 +20,8 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(http_result::MEMBERS),
     within: Duration::from_secs(30),
     repeatable: Repeat::Yes,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::CAPABILITY,
     run: |call| {
         Box::pin(async move {
             let (name, url) = granted(&call)?;

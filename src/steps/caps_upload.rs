@@ -1,6 +1,8 @@
 //! `caps.upload`: the two steps of an upload.
 
-use super::{Kind, Repeat, Returns, StepDef, args, caps_get::granted, http_result, key, need};
+use super::{
+    Kind, Observes, Repeat, Returns, StepDef, args, caps_get::granted, http_result, key, need,
+};
 use crate::net::http::Request;
 use crate::proto::llsd::{Llsd, from_xml, to_xml};
 use crate::proto::seed::CONTENT_TYPE;
@@ -22,7 +24,8 @@ pub(super) static STEP: StepDef = StepDef {
     ]),
     within: Duration::from_secs(60),
     repeatable: Repeat::No,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::UPLOAD,
     run: |call| {
         Box::pin(async move {
             let (name, url) = granted(&call)?;

@@ -1,6 +1,6 @@
 //! `check`: compares what earlier steps returned.
 
-use super::{Kind, Repeat, Returns, StepDef, args, need};
+use super::{Kind, Observes, Repeat, Returns, StepDef, args, need};
 use std::time::Duration;
 
 pub(super) static STEP: StepDef = StepDef {
@@ -11,6 +11,7 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Open("the table"),
     within: Duration::ZERO,
     repeatable: Repeat::No,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::GIVEN,
     run: |call| Box::pin(async move { Ok(call.args.get("value").cloned().unwrap_or_default()) }),
 };

@@ -1,6 +1,8 @@
 //! `eq.expect`: waits for an event.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, Watch, heard, key, need, time_text};
+use super::{
+    Failure, Kind, Observes, Repeat, Returns, StepDef, Waits, heard, key, need, time_text,
+};
 use crate::client::{Source, What};
 use crate::value::Value;
 use std::time::Duration;
@@ -19,10 +21,11 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Open("the event's body"),
     within: Duration::from_secs(30),
     repeatable: Repeat::No,
-    watches: |args| match args.flag("never") {
-        Some(true) => Watch::Events,
-        _ => Watch::Nothing,
+    waits: |args| match args.flag("never") {
+        Some(true) => Waits::WatchingEvents,
+        _ => Waits::ForAnswer,
     },
+    observes: Observes::EVENT,
     run: |call| {
         Box::pin(async move {
             let name = call.args.text("message").unwrap_or_default();

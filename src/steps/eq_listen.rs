@@ -1,6 +1,6 @@
 //! `eq.listen`: polls the event queue in the background.
 
-use super::{Failure, Repeat, Returns, StepDef, args, heard};
+use super::{Failure, Observes, Repeat, Returns, StepDef, args, heard};
 use crate::value::Value;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -13,7 +13,8 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(&[]),
     within: Duration::ZERO,
     repeatable: Repeat::No,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::NOTHING,
     run: |call| {
         Box::pin(async move {
             if !call.viewer.start_events() {

@@ -1,6 +1,6 @@
 //! `eq.order`: events came in this order.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, args, heard, need};
+use super::{Failure, Kind, Observes, Repeat, Returns, StepDef, args, heard, need};
 use crate::value::Value;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -13,7 +13,8 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(&[]),
     within: Duration::from_secs(30),
     repeatable: Repeat::No,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::NOTHING,
     run: |call| {
         Box::pin(async move {
             let names = call.args.texts("messages").unwrap_or_default();

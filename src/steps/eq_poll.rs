@@ -1,6 +1,6 @@
 //! `eq.poll`: one poll of the event queue.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, args, http_result, key};
+use super::{Failure, Kind, Observes, Repeat, Returns, StepDef, args, http_result, key};
 use crate::net::http::Request;
 use crate::proto::event_queue::PollRequest;
 use crate::proto::seed::CONTENT_TYPE;
@@ -19,7 +19,8 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(http_result::MEMBERS),
     within: Duration::from_secs(90),
     repeatable: Repeat::Unless(told),
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::POLL,
     run: |call| {
         Box::pin(async move {
             call.viewer.stop_events();

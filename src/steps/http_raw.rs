@@ -1,6 +1,6 @@
 //! `http.raw`: any HTTP request.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, args, http_result, key, need};
+use super::{Failure, Kind, Observes, Repeat, Returns, StepDef, args, http_result, key, need};
 use crate::net::http::{ELSEWHERE, HttpError, Request};
 use std::time::Duration;
 
@@ -23,7 +23,8 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(http_result::MEMBERS),
     within: Duration::from_secs(30),
     repeatable: Repeat::Yes,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::URL,
     run: |call| {
         Box::pin(async move {
             let args = call.args;

@@ -1,6 +1,6 @@
 //! `inventory.fetch`: a folder with what it holds.
 
-use super::{Call, Failure, Kind, Repeat, Returns, StepDef, Watch, key, need};
+use super::{Call, Failure, Kind, Observes, Repeat, Returns, StepDef, Waits, key, need};
 use crate::client::{FetchError, Fetched, Over, Wanted};
 use crate::proto::inventory::{Folder, Item};
 use crate::value::Value;
@@ -37,10 +37,11 @@ pub(super) static STEP: StepDef = StepDef {
     ]),
     within: Duration::from_secs(20),
     repeatable: Repeat::Yes,
-    watches: |args| match args.flag("gone") {
-        Some(true) => Watch::Circuit,
-        _ => Watch::Nothing,
+    waits: |args| match args.flag("gone") {
+        Some(true) => Waits::WatchingCircuit,
+        _ => Waits::ForAnswer,
     },
+    observes: Observes::FOLDER,
     run: |call| {
         Box::pin(async move {
             let wanted = wanted(&call)?;

@@ -1,6 +1,8 @@
 //! `inventory.restore`: what was not there before goes.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, args, inventory_fetch as fetch, key, need};
+use super::{
+    Failure, Kind, Observes, Repeat, Returns, StepDef, args, inventory_fetch as fetch, key, need,
+};
 use crate::client::{Over, Wanted, agent_message};
 use crate::proto::message::{Field, Message};
 use crate::value::Value;
@@ -22,7 +24,8 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(&[("removed", "how many items and folders were removed")]),
     within: Duration::from_secs(20),
     repeatable: Repeat::No,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::NOTHING,
     run: |call| {
         Box::pin(async move {
             let ids = |key: &str| call.args.texts(key).unwrap_or_default();

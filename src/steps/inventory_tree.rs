@@ -1,6 +1,8 @@
 //! `inventory.tree`: everything below a folder.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, args, inventory_fetch as fetch, key, need};
+use super::{
+    Failure, Kind, Observes, Repeat, Returns, StepDef, args, inventory_fetch as fetch, key, need,
+};
 use crate::client::Wanted;
 use crate::value::Value;
 use std::time::Duration;
@@ -29,7 +31,8 @@ pub(super) static STEP: StepDef = StepDef {
     ]),
     within: Duration::from_secs(60),
     repeatable: Repeat::Yes,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::FOLDER,
     run: |call| {
         Box::pin(async move {
             let top = fetch::id(&call, "folder")?.unwrap_or_default();

@@ -1,6 +1,6 @@
 //! `llsd.parse`: reads LLSD that travelled inside a string.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, args, key, need};
+use super::{Failure, Kind, Observes, Repeat, Returns, StepDef, args, key, need};
 use crate::proto::llsd;
 use crate::value::Value;
 use std::time::Duration;
@@ -13,7 +13,8 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(&[("value", "what was read")]),
     within: Duration::ZERO,
     repeatable: Repeat::No,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::GIVEN,
     run: |call| {
         Box::pin(async move {
             let text = call.args.text("text").unwrap_or_default();

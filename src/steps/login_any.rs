@@ -1,6 +1,6 @@
 //! `login.any`: a session, by whichever form of login there is.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, args, key};
+use super::{Failure, Kind, Observes, Repeat, Returns, StepDef, args, key};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Open("the login's members"),
     within: Duration::from_secs(30),
     repeatable: Repeat::No,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::NOTHING,
     run: |call| {
         Box::pin(async move {
             let start = call.args.text("start").unwrap_or_else(|| "last".into());

@@ -1,6 +1,6 @@
 //! `login.llsd`: one login call as an LLSD map.
 
-use super::{Repeat, Returns, StepDef, args, login_xmlrpc};
+use super::{Observes, Repeat, Returns, StepDef, args, login_xmlrpc};
 use crate::client::Form;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Open("the reply's members and `http` (status, content_type)"),
     within: Duration::from_secs(30),
     repeatable: Repeat::Unless(login_xmlrpc::hopeless),
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::LOGIN,
     run: |call| login_xmlrpc::run(call, Form::Llsd),
 };

@@ -1,7 +1,8 @@
 //! `login.xmlrpc`: one login call as XML-RPC.
 
 use super::{
-    Call, Failure, Key, Kind, Repeat, Returns, Running, StepDef, args, http_result, key, skeleton,
+    Call, Failure, Key, Kind, Observes, Repeat, Returns, Running, StepDef, args, http_result, key,
+    skeleton,
 };
 use crate::client::Form;
 use crate::proto::llsd::Llsd;
@@ -35,7 +36,8 @@ pub(super) static STEP: StepDef = StepDef {
     ),
     within: Duration::from_secs(30),
     repeatable: Repeat::Unless(hopeless),
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::LOGIN,
     run: |call| run(call, Form::XmlRpc),
 };
 

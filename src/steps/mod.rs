@@ -19,12 +19,14 @@ mod heard;
 mod http_raw;
 mod http_result;
 mod inventory_fetch;
+mod inventory_places;
 mod inventory_restore;
 mod inventory_tree;
 mod llsd_parse;
 mod login_any;
 mod login_llsd;
 mod login_xmlrpc;
+mod observes;
 mod region_find;
 mod session_enter;
 mod session_logout;
@@ -45,6 +47,7 @@ mod udp_send;
 pub use args::Args;
 pub use fields::complaints as field_complaints;
 pub use http_result::no_body;
+pub use observes::{Observes, Said};
 
 use crate::client::Viewer;
 use crate::value::Value;
@@ -191,15 +194,26 @@ pub enum Repeat {
     Unless(fn(&Value) -> bool),
 }
 
-/// What a step watches.
+/// How a step waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Watch {
-    /// Nothing: it waits for an answer, or does not wait.
-    Nothing,
-    /// The circuit it names, or where the avatar stands.
-    Circuit,
-    /// The event queue.
-    Events,
+pub enum Waits {
+    /// For an answer, or not at all.
+    ForAnswer,
+    /// For what may be missing; nothing of it is judged then.
+    ForWhatMayCome,
+    /// It watches the circuit that it names, or the one where the avatar stands, so that nothing
+    /// comes of it. It lasts as long as it says, and what it saw counts only if whoever could have
+    /// spoken is still there.
+    WatchingCircuit,
+    /// It watches the event queue in the same way.
+    WatchingEvents,
+}
+
+impl Waits {
+    /// Whether it watches.
+    pub fn is_watching(self) -> bool {
+        matches!(self, Self::WatchingCircuit | Self::WatchingEvents)
+    }
 }
 
 /// A step: schema, documentation, behaviour.
@@ -216,9 +230,10 @@ pub struct StepDef {
     pub within: Duration,
     /// Whether `eventually` may repeat it.
     pub repeatable: Repeat,
-    /// What it watches with these keys, so that nothing comes of it. Such a step lasts as long as it
-    /// says, and what it saw counts only if whoever could have spoken is still there.
-    pub watches: fn(&Args) -> Watch,
+    /// How it waits with these keys.
+    pub waits: fn(&Args) -> Waits,
+    /// What it looks at in what a grid says.
+    pub observes: Observes,
     /// What it does.
     pub run: for<'a> fn(Call<'a>) -> Running<'a>,
 }

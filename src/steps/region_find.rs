@@ -1,6 +1,6 @@
 //! `region.find`: a region on the map.
 
-use super::{Failure, Repeat, Returns, StepDef, args, need, time_text};
+use super::{Failure, Observes, Repeat, Returns, StepDef, args, need, time_text};
 use crate::proto::teleport::handle;
 use crate::steps::Kind;
 use crate::value::Value;
@@ -40,7 +40,8 @@ pub(super) static STEP: StepDef = StepDef {
     ]),
     within: Duration::from_secs(20),
     repeatable: Repeat::No,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::MAP_BLOCKS,
     run: |call| {
         Box::pin(async move {
             let name = call.args.text("name").unwrap_or_default();

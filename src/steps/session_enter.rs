@@ -1,6 +1,6 @@
 //! `session.enter`: from nothing to an avatar in the world.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, args, key};
+use super::{Failure, Kind, Observes, Repeat, Returns, StepDef, args, key};
 use crate::client::{EnterError, LoginError, ROOT};
 use crate::net::http::HttpError;
 use crate::value::{Value, message_value};
@@ -16,7 +16,8 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Open("the login's members, `handshake` and `movement`"),
     within: Duration::from_secs(30),
     repeatable: Repeat::No,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::ENTERING,
     run: |call| {
         Box::pin(async move {
             let viewer = call.viewer;

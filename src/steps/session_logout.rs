@@ -1,6 +1,6 @@
 //! `session.logout`: out of the world.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, args, key};
+use super::{Failure, Kind, Observes, Repeat, Returns, StepDef, args, key};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ pub(super) static STEP: StepDef = StepDef {
     ]),
     within: Duration::from_secs(10),
     repeatable: Repeat::No,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::NOTHING,
     run: |call| {
         Box::pin(async move {
             let viewer = call.viewer;

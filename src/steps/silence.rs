@@ -1,6 +1,6 @@
 //! `silence`: deliberately says nothing.
 
-use super::{Kind, Repeat, Returns, StepDef, Watch, key, need};
+use super::{Kind, Observes, Repeat, Returns, StepDef, Waits, key, need};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(&[]),
     within: Duration::ZERO,
     repeatable: Repeat::No,
-    watches: |_| Watch::Circuit,
+    waits: |_| Waits::WatchingCircuit,
+    observes: Observes::NOTHING,
     run: |call| {
         Box::pin(async move {
             let only = call.args.text("circuit");

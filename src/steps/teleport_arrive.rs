@@ -1,6 +1,6 @@
 //! `teleport.arrive`: goes where a grid sends the avatar.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, args, key, need, time_text};
+use super::{Failure, Kind, Observes, Repeat, Returns, StepDef, args, key, need, time_text};
 use crate::client::{EnterError, Journey};
 use crate::proto::llsd::Llsd;
 use crate::value::message_value;
@@ -20,7 +20,8 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Open("the blocks of AgentMovementComplete"),
     within: Duration::from_secs(20),
     repeatable: Repeat::No,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::MOVEMENT,
     run: |call| {
         Box::pin(async move {
             let body = call.args.get("event").map_or(Llsd::Undef, Llsd::from);

@@ -1,6 +1,8 @@
 //! `udp.acked`: waits for an acknowledgement, or watches that none comes.
 
-use super::{Call, Failure, Kind, Repeat, Returns, StepDef, args, heard, key, need, time_text};
+use super::{
+    Call, Failure, Kind, Observes, Repeat, Returns, StepDef, args, heard, key, need, time_text,
+};
 use crate::client::{Source, What};
 use crate::net::udp::Seen;
 use crate::value::Value;
@@ -20,7 +22,8 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(&[("packets", "how many PacketAck messages the circuit has seen")]),
     within: Duration::from_secs(5),
     repeatable: Repeat::No,
-    watches: args::never,
+    waits: args::never,
+    observes: Observes::ACKS,
     run: |call| Box::pin(async move { run(&call).await }),
 };
 

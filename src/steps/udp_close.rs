@@ -1,6 +1,6 @@
 //! `udp.close`: closes a circuit's socket.
 
-use super::{Kind, Repeat, Returns, StepDef, args, key};
+use super::{Kind, Observes, Repeat, Returns, StepDef, args, key};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(&[]),
     within: Duration::ZERO,
     repeatable: Repeat::No,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::NOTHING,
     run: |call| {
         Box::pin(async move {
             if let Some(link) = call.viewer.links.remove(&call.circuit()) {

@@ -1,6 +1,6 @@
 //! `udp.configure`: changes a circuit while it runs.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, args, key};
+use super::{Failure, Kind, Observes, Repeat, Returns, StepDef, args, key};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(&[("next_sequence", "the number of the next datagram")]),
     within: Duration::ZERO,
     repeatable: Repeat::No,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::NOTHING,
     run: |call| {
         Box::pin(async move {
             let args = call.args;

@@ -1,7 +1,8 @@
 //! `udp.expect`: waits for a message, or watches that it does not come.
 
 use super::{
-    Call, Failure, Kind, Repeat, Returns, StepDef, Watch, args, heard, key, need, time_text,
+    Call, Failure, Kind, Observes, Repeat, Returns, StepDef, Waits, args, heard, key, need,
+    time_text,
 };
 use crate::client::Observed;
 use crate::value::{Value, message_bytes};
@@ -39,10 +40,12 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Message,
     within: Duration::from_secs(10),
     repeatable: Repeat::No,
-    watches: |args| match args.get("count") {
-        Some(_) => Watch::Circuit,
-        None => args::never(args),
+    waits: |args| match (args.get("count"), args.flag("optional")) {
+        (Some(_), _) => Waits::WatchingCircuit,
+        (None, Some(true)) => Waits::ForWhatMayCome,
+        (None, _) => args::never(args),
     },
+    observes: Observes::MESSAGE,
     run: |call| {
         Box::pin(async move {
             let never = call.args.flag("never").unwrap_or(false);

@@ -1,6 +1,6 @@
 //! `udp.numbers`: what the simulator's sequence numbers and headers say.
 
-use super::{Kind, Repeat, Returns, StepDef, args, heard, key};
+use super::{Kind, Observes, Repeat, Returns, StepDef, args, heard, key};
 use crate::proto::message::Flags;
 use crate::value::Value;
 use std::collections::BTreeSet;
@@ -23,7 +23,8 @@ pub(super) static STEP: StepDef = StepDef {
     ]),
     within: Duration::ZERO,
     repeatable: Repeat::No,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::NOTHING,
     run: |call| {
         Box::pin(async move {
             let circuit = call.circuit();

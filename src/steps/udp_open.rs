@@ -1,6 +1,6 @@
 //! `udp.open`: opens a circuit's socket.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, args, key};
+use super::{Failure, Kind, Observes, Repeat, Returns, StepDef, args, key};
 use crate::proto::circuit::Config;
 use crate::value::Value;
 use std::net::SocketAddr;
@@ -23,7 +23,8 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(&[("local_port", "our port"), ("remote", "the simulator's address")]),
     within: Duration::ZERO,
     repeatable: Repeat::No,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::NOTHING,
     run: |call| {
         Box::pin(async move {
             let circuit = call.circuit();

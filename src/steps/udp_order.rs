@@ -1,6 +1,6 @@
 //! `udp.order`: messages came in this order.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, args, heard, key, need};
+use super::{Failure, Kind, Observes, Repeat, Returns, StepDef, args, heard, key, need};
 use crate::value::Value;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -16,7 +16,8 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(&[("sequences", "the number of the first of each")]),
     within: Duration::from_secs(10),
     repeatable: Repeat::No,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::NOTHING,
     run: |call| {
         Box::pin(async move {
             let names = call.args.texts("messages").unwrap_or_default();

@@ -1,6 +1,6 @@
 //! `udp.raw`: bytes on the wire as they are.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, args, key, need};
+use super::{Failure, Kind, Observes, Repeat, Returns, StepDef, args, key, need};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ pub(super) static STEP: StepDef = StepDef {
     returns: Returns::Members(&[("size", "the datagram's size")]),
     within: Duration::ZERO,
     repeatable: Repeat::No,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::NOTHING,
     run: |call| {
         Box::pin(async move {
             let mut bytes = bytes_of(call.args.text("hex"))?;

@@ -1,6 +1,6 @@
 //! `udp.resent`: the simulator sends a packet again.
 
-use super::{Failure, Kind, Repeat, Returns, StepDef, args, heard, key, time_text};
+use super::{Failure, Kind, Observes, Repeat, Returns, StepDef, args, heard, key, time_text};
 use crate::proto::message::Flags;
 use crate::value::Value;
 use std::time::Duration;
@@ -26,7 +26,8 @@ pub(super) static STEP: StepDef = StepDef {
     ]),
     within: Duration::from_secs(6),
     repeatable: Repeat::No,
-    watches: args::never,
+    waits: args::never,
+    observes: Observes::NOTHING,
     run: |call| {
         Box::pin(async move {
             let circuit = call.circuit();

@@ -1,6 +1,6 @@
 //! `udp.send`: sends any message of the template, field by field.
 
-use super::{Call, Failure, Kind, Repeat, Returns, StepDef, args, fields, key, need};
+use super::{Call, Failure, Kind, Observes, Repeat, Returns, StepDef, args, fields, key, need};
 use crate::proto::circuit::SendOptions;
 use crate::proto::message::{Flags, Message};
 use crate::value::Value;
@@ -28,7 +28,8 @@ pub(super) static STEP: StepDef = StepDef {
     ]),
     within: Duration::ZERO,
     repeatable: Repeat::No,
-    watches: args::nothing,
+    waits: args::for_answer,
+    observes: Observes::NOTHING,
     run: |call| {
         Box::pin(async move {
             let message = build(&call)?;
