@@ -89,7 +89,7 @@ pub(super) fn run(args: ListArgs) -> Result<u8, Failed> {
                     "title": case.title,
                     "level": level(case),
                     "tags": case.tags,
-                    "needs": case.needs,
+                    "needs": case.needs.iter().map(ToString::to_string).collect::<Vec<_>>(),
                     "effects": case.effects,
                     "actors": case.actors.len(),
                     "requirements": case.requirements,

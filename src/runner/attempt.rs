@@ -6,7 +6,7 @@ use super::lease::Slot;
 use super::{CaseRecord, EnteredRegion, Outcome, Redactor, need, verdict};
 use crate::client::Viewer;
 use crate::net::{Channel, Timeline};
-use crate::suite::{Case, SessionUse};
+use crate::suite::{Case, Need, SessionUse};
 use futures::FutureExt;
 use futures::future::join_all;
 use std::collections::BTreeMap;
@@ -82,11 +82,11 @@ impl Engine {
 
     /// The regions that a case goes to.
     fn regions_of<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = &'a EnteredRegion> {
-        let needs = |word: &str| case.needs.iter().any(|need| need == word);
+        let needs = |need: Need| case.needs.contains(&need);
         let target = &self.target;
         let first = target.regions.first();
-        let beside = target.neighbour.as_ref().filter(|_| needs("neighbour"));
-        let apart = target.distant.as_ref().filter(|_| needs("distant"));
+        let beside = target.neighbour.as_ref().filter(|_| needs(Need::Neighbour));
+        let apart = target.distant.as_ref().filter(|_| needs(Need::Distant));
         let names = first.into_iter().chain(beside).chain(apart);
         names.filter_map(|name| {
             target.entered.iter().find(|region| region.name.eq_ignore_ascii_case(name))

@@ -1,7 +1,7 @@
 //! What a case needs of a grid, and what of it is missing.
 
 use super::Target;
-use crate::suite::Case;
+use crate::suite::{Case, Need};
 
 /// What is missing for a case, in a sentence.
 pub(super) fn missing(case: &Case, target: &Target) -> Option<String> {
@@ -9,28 +9,24 @@ pub(super) fn missing(case: &Case, target: &Target) -> Option<String> {
     if has < needs {
         return Some(format!("needs {needs} accounts, and {has} are configured"));
     }
-    case.needs.iter().find_map(|need| {
-        let (name, count) = need.split_once(':').unwrap_or((need, "1"));
-        let known = target.regions.len();
-        match name {
-            "regions" => {
-                let count = count.parse().unwrap_or(1);
-                (known < count).then(|| format!("needs {count} regions, and {known} are known"))
-            }
-            "neighbour" => target.neighbour.is_none().then(|| {
-                "needs a region beside the first: none is named (--neighbour), none was found"
-                    .to_owned()
-            }),
-            "distant" => target.distant.is_none().then(|| {
-                "needs a region apart from the first: none is named (--distant), none was found"
-                    .to_owned()
-            }),
-            "closed" => target.closed.is_none().then(|| {
-                "needs a region beside the first that lets nobody in, named by --closed".to_owned()
-            }),
-            "loopback" => (!target.is_loopback()).then(|| "needs a grid on loopback".to_owned()),
-            "llsd-login" => (!target.llsd_login).then(|| "this grid has no LLSD login".to_owned()),
-            _ => None,
+    let known = target.regions.len();
+    case.needs.iter().find_map(|need| match need {
+        Need::Account => None,
+        Need::Regions(count) => {
+            (known < *count).then(|| format!("needs {count} regions, and {known} are known"))
         }
+        Need::Neighbour => target.neighbour.is_none().then(|| {
+            "needs a region beside the first: none is named (--neighbour), none was found"
+                .to_owned()
+        }),
+        Need::Distant => target.distant.is_none().then(|| {
+            "needs a region apart from the first: none is named (--distant), none was found"
+                .to_owned()
+        }),
+        Need::Closed => target.closed.is_none().then(|| {
+            "needs a region beside the first that lets nobody in, named by --closed".to_owned()
+        }),
+        Need::Loopback => (!target.is_loopback()).then(|| "needs a grid on loopback".to_owned()),
+        Need::LlsdLogin => (!target.llsd_login).then(|| "this grid has no LLSD login".to_owned()),
     })
 }

@@ -9,10 +9,6 @@ use crate::value::{Segment, unknown};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// The needs a case may state, beside `cap:NAME`.
-pub const NEEDS: [&str; 7] =
-    ["account", "regions", "neighbour", "distant", "closed", "loopback", "llsd-login"];
-
 pub(super) fn library(library: &Library, template: &Template, mistakes: &mut Vec<Diagnostic>) {
     for procedure in library.procedures.values() {
         let params = procedure.params.iter().map(|(name, _)| name.as_str()).collect();
@@ -72,13 +68,6 @@ fn case(library: &Library, template: &Template, case: &Case, mistakes: &mut Vec<
     });
     check.steps(&case.steps);
     check.steps(&case.always);
-    for need in &case.needs {
-        let known = NEEDS.contains(&need.split(':').next().unwrap_or_default());
-        if !known && !need.starts_with("cap:") {
-            let what = unknown("need", need, NEEDS);
-            check.mistakes.push(Diagnostic::new(&case.source, case.span.clone(), what));
-        }
-    }
     for rule in case.impair.iter().filter_map(|rule| rule.message.as_ref()) {
         if template.message(rule).is_none() {
             let what = template_check::unknown_message(template, rule);

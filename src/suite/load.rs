@@ -4,7 +4,7 @@ use super::model::{
     Action, Case, Effects, Expectation, OwnNames, Procedure, SessionUse, Step, Suite,
 };
 use super::reader::Reader;
-use super::{Diagnostic, Node, NodeKind, Source, rows};
+use super::{Diagnostic, Need, Node, NodeKind, Source, rows};
 use crate::steps::{self, COMMON_KEYS};
 use crate::tamper::{Action as Fault, Channel, Direction, Rule};
 use crate::value::{PREDICATES, Path, Predicate, unknown};
@@ -18,7 +18,7 @@ pub(super) fn suite(source: &Arc<Source>, mistakes: &mut Vec<Diagnostic>) -> Opt
     reader.known(&root, "a suite", &["title", "tags", "needs", "events", "capabilities", "case"]);
     let title = reader.required(&root, "title", "a suite");
     let tags = reader.texts(&root, "tags");
-    let needs = reader.texts(&root, "needs");
+    let needs = needs(&mut reader, &root);
     let own = Arc::new(OwnNames {
         events: reader.texts(&root, "events"),
         capabilities: reader.texts(&root, "capabilities"),
@@ -42,6 +42,18 @@ pub(super) fn suite(source: &Arc<Source>, mistakes: &mut Vec<Diagnostic>) -> Opt
     Some(Suite { id, title, cases })
 }
 
+/// What a suite or a case needs.
+fn needs(reader: &mut Reader<'_>, table: &Node) -> Vec<Need> {
+    let mut needs = Vec::new();
+    for text in reader.texts(table, "needs") {
+        match Need::parse(&text) {
+            Ok(need) => needs.push(need),
+            Err(what) => reader.wrong(table.place(&["needs".into()]), what),
+        }
+    }
+    needs
+}
+
 const CASE_KEYS: &[&str] = &[
     "id", "title", "tags", "needs", "effects", "session", "actors", "impair", "for_each", "within",
     "step", "always", "note",
@@ -52,7 +64,7 @@ fn case(
     table: &Node,
     suite: &str,
     tags: &[String],
-    needs: &[String],
+    needs: &[Need],
 ) -> Vec<Case> {
     reader.known(table, "a case", CASE_KEYS);
     let id = reader.required(table, "id", "a case");
@@ -96,13 +108,8 @@ fn case(
             (suffix, row, impair.iter().cloned().chain(own).collect::<Vec<Rule>>())
         })
         .collect();
-    let all = |own: Vec<String>, inherited: &[String]| {
-        let mut all = inherited.to_vec();
-        all.extend(own);
-        all
-    };
-    let tags = all(reader.texts(table, "tags"), tags);
-    let needs = all(reader.texts(table, "needs"), needs);
+    let tags = [tags, &reader.texts(table, "tags")].concat();
+    let needs = [needs, &self::needs(reader, table)].concat();
     rows.into_iter()
         .map(|(suffix, row, impair)| Case {
             id: match &suffix {

@@ -5,6 +5,7 @@ mod diagnostic;
 mod files;
 mod load;
 mod model;
+mod need;
 mod node;
 mod profile;
 mod reader;
@@ -19,6 +20,7 @@ pub use files::{Files, shipped_profile};
 pub use model::{
     ALIVE, Action, Case, Effects, Expectation, Procedure, SessionUse, Step, Suite, Tag,
 };
+pub use need::Need;
 pub use node::{Node, NodeKind};
 pub use profile::{Known, Profile};
 pub(crate) use reader::Reader;

@@ -1,6 +1,6 @@
 //! What a suite is, once read.
 
-use super::{Level, Node, NodeKind, Source};
+use super::{Level, Need, Node, NodeKind, Source};
 use crate::steps::StepDef;
 use crate::tamper::Rule;
 use crate::value::{Path, Predicate, Value};
@@ -62,7 +62,7 @@ pub struct Case {
     /// Words it is chosen by.
     pub tags: Vec<Tag>,
     /// What it needs of the grid.
-    pub needs: Vec<String>,
+    pub needs: Vec<Need>,
     /// What it does to the grid.
     pub effects: Effects,
     /// Whether it needs a session of its own.
