@@ -1,16 +1,16 @@
 //! `gridproof coverage`.
 
-use super::{Failed, World, library, say, write_report};
+use super::reports::Reports;
+use super::{Failed, World, library, say};
 use crate::proof::Coverage;
 use crate::proto::template::Template;
-use crate::report;
 use crate::runner::{FORMAT, RunRecord};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `coverage`.
 #[derive(Args, Debug)]
-pub struct CoverageArgs {
+pub(super) struct CoverageArgs {
     /// A run record (`run --json FILE`): tells what that run exercised and found broken
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -37,14 +37,11 @@ pub(super) fn run(world: &World, args: CoverageArgs) -> Result<u8, Failed> {
     }
     let colour = world.stderr_is_terminal && world.paint().colour;
     let library = library(&args.suite, Template::shipped(), colour)?;
-    for path in [&args.json, &args.html].into_iter().flatten() {
-        super::writable(path)?;
-    }
+    Reports::<Coverage>::of_proof(&args.json, &args.html).check()?;
     let record = args.record.as_deref().map(read).transpose()?;
     let coverage = Coverage::of(&library, record.as_ref());
     say(&coverage.text(world.paint(), args.verbose));
-    write_report(&args.json, || report::json(&coverage))?;
-    write_report(&args.html, || coverage.html().into_bytes())?;
+    Reports::of_proof(&args.json, &args.html).write(&coverage)?;
     let under = args.fail_under.is_some_and(|mark| coverage.percent() < mark);
     Ok(u8::from(under))
 }

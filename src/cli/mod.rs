@@ -7,6 +7,7 @@ mod explain;
 mod list;
 mod log;
 mod mutants;
+mod reports;
 mod run;
 mod serve;
 mod signals;
@@ -233,37 +234,4 @@ fn split_selection(selection: &[String]) -> (Vec<String>, Vec<PathBuf>) {
 fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let told = crate::value::unknown("name", name, known);
     told.split_once("; ").map(|(_, near)| format!("; {near}")).unwrap_or_default()
-}
-
-/// Told before anything runs: a report that cannot be written is of no use afterwards.
-fn writable(path: &std::path::Path) -> Result<(), Failed> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-    let folder = folder.unwrap_or(std::path::Path::new("."));
-    if !folder.is_dir() {
-        return Err((2, format!("{}: no such folder: {}", path.display(), folder.display())));
-    }
-    if path.is_dir() {
-        return Err((2, format!("{} is a folder", path.display())));
-    }
-    Ok(())
-}
-
-/// The same of two reports, each with its flag, which must not get into each other's way.
-fn both_writable(reports: [(&str, &Option<PathBuf>); 2]) -> Result<(), Failed> {
-    for path in reports.iter().filter_map(|(_, path)| path.as_ref()) {
-        writable(path)?;
-    }
-    match reports {
-        [(one, Some(a)), (other, Some(b))] if a == b => {
-            Err((2, format!("{one} and {other} name the same file")))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Writes a report, if one is asked for.
-fn write_report(path: &Option<PathBuf>, content: impl FnOnce() -> Vec<u8>) -> Result<(), Failed> {
-    let Some(path) = path else { return Ok(()) };
-    crate::report::write(path, &content())
-        .map_err(|error| (6, format!("{}: {error}", path.display())))
 }

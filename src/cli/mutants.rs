@@ -1,8 +1,9 @@
 //! `gridproof mutants`.
 
+use super::reports::Reports;
 use super::signals::Signals;
-use super::{Failed, World, library, mistakes_text, near, say, write_report};
-use crate::proof::{Mutant, Mutants, Prepared, Prover, Run, Unproven, shipped_sources};
+use super::{Failed, World, library, mistakes_text, near, say};
+use crate::proof::{Mutant, Mutants, Prepared, Proof, Prover, Run, Unproven, shipped_sources};
 use crate::proto::template::Template;
 use crate::report;
 use crate::suite::{Library, Source, wildcard};
@@ -13,7 +14,7 @@ use tokio::sync::watch;
 
 /// Arguments of `mutants`.
 #[derive(Args, Debug)]
-pub struct MutantsArgs {
+pub(super) struct MutantsArgs {
     /// Ids of mutants (`*` stands for anything), requirements, or files of mutants; all if left out
     #[arg(value_name = "SELECTION")]
     selection: Vec<String>,
@@ -44,12 +45,7 @@ pub(super) fn run(world: &World, args: MutantsArgs) -> Result<u8, Failed> {
     let colour = world.stderr_is_terminal && world.paint().colour;
     let template = Template::shipped();
     let library = library(&args.suite, template, colour)?;
-    for path in [&args.json, &args.html].into_iter().flatten() {
-        super::writable(path)?;
-    }
-    if args.json.is_some() && args.json == args.html {
-        return Err((2, "--json and --html name the same file".into()));
-    }
+    Reports::<Proof>::of_proof(&args.json, &args.html).check()?;
     let mutants = read(&args.selection, &library, colour)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -114,8 +110,7 @@ fn prove(
     progress.finish();
     let proof = proof.map_err(unproven)?;
     say(&proof.text(world.paint(), args.verbose));
-    write_report(&args.json, || report::json(&proof))?;
-    write_report(&args.html, || proof.html().into_bytes())?;
+    Reports::of_proof(&args.json, &args.html).write(&proof)?;
     Ok(if proof.holds() { 0 } else { 1 })
 }
 

@@ -1,9 +1,10 @@
 //! `gridproof serve`.
 
 use super::log::{self, LogLevel};
+use super::reports::Reports;
 use super::run::FailOn;
 use super::signals::Signals;
-use super::{Failed, World, own_mistakes, say, write_report};
+use super::{Failed, World, own_mistakes, say};
 use crate::grid::{self, Account, Grid, GridConfig, RegionConfig};
 use crate::judge::{Judge, Trial, Verdict, trials};
 use crate::net::Clock;
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 /// Arguments of `serve`.
 #[derive(Args, Debug)]
-pub struct ServeArgs {
+pub(super) struct ServeArgs {
     /// Where HTTP listens; a free port of loopback if left out
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     http: SocketAddr,
@@ -86,6 +87,12 @@ struct JudgeArgs {
     /// List what held and what was not seen too
     #[arg(long, short, requires = "judge")]
     verbose: bool,
+}
+
+impl JudgeArgs {
+    fn reports(&self) -> Reports<'_, RunRecord> {
+        Reports::of_run(&self.junit, &self.record, "--record")
+    }
 }
 
 /// A time as suites write it.
@@ -212,8 +219,7 @@ struct Court {
 
 impl Court {
     fn open(args: &ServeArgs) -> Result<Self, Failed> {
-        let reports = [("--junit", &args.judge.junit), ("--record", &args.judge.record)];
-        super::both_writable(reports)?;
+        args.judge.reports().check()?;
         let template = Template::shipped();
         let all = trials(template);
         let known = |name: &&String| all.iter().any(|trial| trial.id == **name);
@@ -270,8 +276,7 @@ impl Court {
 
 /// Writes the reports and prints the verdict; its exit code.
 fn deliver(world: &World, args: &JudgeArgs, record: &RunRecord) -> Result<u8, Failed> {
-    write_report(&args.junit, || report::junit(record))?;
-    write_report(&args.record, || report::json(record))?;
+    args.reports().write(record)?;
     say(&report::verdict(record, world.paint(), args.verbose));
     Ok(record.exit)
 }

@@ -1,7 +1,8 @@
 //! `gridproof variants`.
 
+use super::reports::Reports;
 use super::signals::Signals;
-use super::{Failed, World, library, mistakes_text, near, say, write_report};
+use super::{Failed, World, library, mistakes_text, near, say};
 use crate::proof::{Run, Unproven, Variant, Verdicts, shipped_variants};
 use crate::proto::template::Template;
 use crate::report;
@@ -11,7 +12,7 @@ use tokio::sync::watch;
 
 /// Arguments of `variants`.
 #[derive(Args, Debug)]
-pub struct VariantsArgs {
+pub(super) struct VariantsArgs {
     /// Ids of variants (`*` stands for anything); all if left out
     #[arg(value_name = "SELECTION")]
     selection: Vec<String>,
@@ -24,6 +25,9 @@ pub struct VariantsArgs {
     /// Write the verdicts as JSON to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write the verdicts as one HTML page to this file
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Files or folders of suites to prove besides the shipped ones
     #[arg(long, value_name = "PATH")]
     suite: Vec<PathBuf>,
@@ -32,9 +36,7 @@ pub struct VariantsArgs {
 pub(super) fn run(world: &World, args: VariantsArgs) -> Result<u8, Failed> {
     let colour = world.stderr_is_terminal && world.paint().colour;
     let library = library(&args.suite, Template::shipped(), colour)?;
-    if let Some(path) = &args.json {
-        super::writable(path)?;
-    }
+    Reports::<Verdicts>::of_proof(&args.json, &args.html).check()?;
     let variants = Variant::read(&shipped_variants(), Template::shipped())
         .map_err(|mistakes| (2, mistakes_text(&mistakes, colour)))?;
     let variants = choose(&args.selection, variants)?;
@@ -63,7 +65,7 @@ pub(super) fn run(world: &World, args: VariantsArgs) -> Result<u8, Failed> {
         (code, why.to_string())
     })?;
     say(&verdicts.text(world.paint()));
-    write_report(&args.json, || report::json(&verdicts))?;
+    Reports::of_proof(&args.json, &args.html).write(&verdicts)?;
     Ok(if verdicts.holds() { 0 } else { 1 })
 }
 

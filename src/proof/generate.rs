@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 /// What grids were seen to say, and in which cases.
 #[derive(Clone, Debug, Default)]
-pub struct Recording(Arc<Mutex<BTreeMap<(Channel, String), Kind>>>);
+pub(super) struct Recording(Arc<Mutex<BTreeMap<(Channel, String), Kind>>>);
 
 /// What was seen of one kind of message.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ const SAMPLES: usize = 12;
 
 impl Recording {
     /// What to give to a grid so that it is recorded while it serves a case.
-    pub fn tap(&self, case: &str) -> Tap {
+    pub(super) fn tap(&self, case: &str) -> Tap {
         let (recording, case) = (self.clone(), case.to_owned());
         Arc::new(move |channel, name: &str, said| {
             let sample = match said {
@@ -60,7 +60,7 @@ impl Recording {
     }
 
     /// The cases in which a member or field was said.
-    pub fn said(&self, channel: Channel, message: &str, field: &Path) -> BTreeSet<String> {
+    pub(super) fn said(&self, channel: Channel, message: &str, field: &Path) -> BTreeSet<String> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let kind = all.get(&(channel, message.to_owned()));
         kind.and_then(|kind| kind.said.get(&field.to_string())).cloned().unwrap_or_default()
@@ -146,7 +146,7 @@ fn members(value: &Llsd, above: &Path, found: &mut Vec<Path>) {
 
 /// The mutants of a recording: every member and field in turn, and every message and event left
 /// out.
-pub fn generated(recording: &Recording) -> Vec<Mutant> {
+pub(super) fn generated(recording: &Recording) -> Vec<Mutant> {
     let all = recording.0.lock().unwrap_or_else(PoisonError::into_inner);
     let mut mutants = Vec::new();
     for ((channel, name), kind) in &*all {

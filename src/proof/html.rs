@@ -1,6 +1,7 @@
 //! The verdict and the coverage as one page each, without anything fetched from elsewhere.
 
 use super::coverage::Coverage;
+use super::variant::Verdicts;
 use super::verdict::{Proof, Score};
 
 const STYLE: &str = "\
@@ -120,5 +121,26 @@ impl Coverage {
         body.push_str("<h2>Requirements</h2>\n");
         body.push_str(&table(&["Requirement", "Level", "Status", "Cases, or why none"], rows));
         page("gridproof: coverage", &body)
+    }
+}
+
+impl Verdicts {
+    /// The verdicts as a page.
+    pub fn html(&self) -> String {
+        let wrong = self.0.iter().filter(|verdict| !verdict.wrong.is_empty()).count();
+        let score = format!("{wrong} of {} right grids are called wrong", self.0.len());
+        let rows = self.0.iter().map(|verdict| {
+            let said = verdict.wrong.iter().map(|case| format!("{} {}", case.outcome, case.id));
+            let what = format!("{}<br>{}", codes([&verdict.id]), escape(&verdict.title));
+            let why = format!("{} ({})", verdict.right, verdict.source);
+            let counts = [verdict.passed, verdict.impossible].map(|n| n.to_string());
+            let [passed, impossible] = counts;
+            let said: Vec<String> = said.collect();
+            let bad = !verdict.wrong.is_empty();
+            (bad, vec![what, escape(&why), passed, impossible, codes(&said)])
+        });
+        let heads = ["Variant", "Why it is right", "Pass", "Impossible", "Called wrong by"];
+        let body = format!("<p class=\"score\">{score}</p>\n{}", table(&heads, rows));
+        page("gridproof: right grids that differ", &body)
     }
 }

@@ -49,6 +49,9 @@ pub struct Mutants {
 
 impl Mutants {
     /// Reads files of mutants and holds them against the catalogue and the template.
+    ///
+    /// # Errors
+    /// Every mistake in all of the files.
     pub fn read(
         sources: &[Arc<Source>],
         catalogue: &Catalogue,

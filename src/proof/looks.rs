@@ -17,7 +17,7 @@ struct Look {
 
 /// A case that looks at something.
 #[derive(Clone, Debug)]
-pub struct Onlooker {
+pub(super) struct Onlooker {
     /// The case.
     pub case: Arc<Case>,
     /// How close it looks: 0 at another part of the same message.
@@ -28,13 +28,13 @@ pub struct Onlooker {
 
 /// What every case looks at.
 #[derive(Debug)]
-pub struct Looks {
+pub(super) struct Looks {
     cases: Vec<(Arc<Case>, Vec<Look>)>,
 }
 
 impl Looks {
     /// Reads the cases of a library.
-    pub fn of(library: &Library) -> Self {
+    pub(super) fn of(library: &Library) -> Self {
         let cases = library.cases().map(|case| {
             let mut looks = Vec::new();
             let mut names = BTreeMap::new();
@@ -47,7 +47,7 @@ impl Looks {
 
     /// The cases that look at a member or field, those that look closest first. An empty field is
     /// the message as a whole.
-    pub fn at(&self, channel: Channel, message: &str, field: &Path) -> Vec<Onlooker> {
+    pub(super) fn at(&self, channel: Channel, message: &str, field: &Path) -> Vec<Onlooker> {
         let mut found: Vec<Onlooker> = Vec::new();
         for (case, looks) in &self.cases {
             let of = |look: &&Look| look.said.channel == channel && look.said.message == message;
@@ -83,9 +83,9 @@ fn closeness(look: &Look, field: &Path) -> usize {
 /// What earlier steps returned, by name: where references lead.
 type Names = BTreeMap<String, (Said, fn(&Said, &Path) -> Vec<Said>)>;
 
-fn steps<'a>(
+fn steps(
     library: &Library,
-    all: &mut dyn Iterator<Item = &'a Step>,
+    all: &mut dyn Iterator<Item = &Step>,
     names: &mut Names,
     looks: &mut Vec<Look>,
 ) {

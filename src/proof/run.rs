@@ -107,6 +107,9 @@ impl Prover {
 
     /// What there is to prove: a clean run first, in which every case must pass, then the written
     /// mutants and those made from what that run said.
+    ///
+    /// # Errors
+    /// Cases do not pass on a clean grid, or the run was stopped.
     pub fn prepare(
         &self,
         mutants: Mutants,
@@ -134,6 +137,9 @@ impl Prover {
     }
 
     /// Runs mutants and judges them. `tell` hears how many of how many pairs are done.
+    ///
+    /// # Errors
+    /// Runs could not be made, or the run was stopped.
     pub fn prove(
         &self,
         prepared: &Prepared,

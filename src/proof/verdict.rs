@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// One case on one mutant.
 #[derive(Clone, Debug)]
-pub struct Observation {
+pub(super) struct Observation {
     /// The mutant's place.
     pub mutant: usize,
     /// The case.
