@@ -27,6 +27,7 @@ fn viewer(grid: &Grid, first: &str) -> Viewer {
         time_factor: grid.time_factor,
         time_scale: 1.0,
         most_patience: std::time::Duration::MAX,
+        login_form: None,
         login_turns: std::sync::Arc::new(tokio::sync::Semaphore::new(1)),
         departures: Default::default(),
     };

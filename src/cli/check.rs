@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Arguments of `check`.
 #[derive(Args, Debug)]
-pub struct CheckArgs {
+pub(super) struct CheckArgs {
     /// Files or folders to check besides the shipped suites
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,

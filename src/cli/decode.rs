@@ -11,7 +11,7 @@ use std::io::BufRead;
 
 /// The form of the documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(super) enum Format {
     /// UDP datagrams
     Udp,
     /// LLSD as XML
@@ -26,7 +26,7 @@ pub enum Format {
 
 /// Arguments of `decode` and `encode`.
 #[derive(Args, Debug)]
-pub struct DecodeArgs {
+pub(super) struct DecodeArgs {
     /// The form of the documents
     #[arg(long, value_enum, default_value = "udp")]
     format: Format,

@@ -12,7 +12,7 @@ use clap::Args;
 
 /// Arguments of `explain`.
 #[derive(Args, Debug)]
-pub struct ExplainArgs {
+pub(super) struct ExplainArgs {
     /// A case, requirement or step; or types, predicates, outcomes, exit-codes, record, mutants,
     /// policies, trials
     id: String,

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 /// Arguments of `list`, and the selection of `run`.
 #[derive(Args, Debug, Clone, Default)]
-pub struct SelectArgs {
+pub(super) struct SelectArgs {
     /// Cases or suites by id, part of an id up to `/`, pattern with `*`, or TOML file or folder
     #[arg(value_name = "SELECTION")]
     pub selection: Vec<String>,
@@ -26,7 +26,7 @@ pub struct SelectArgs {
 
 impl SelectArgs {
     /// As a selection; folders on disk stand for every suite below them.
-    pub fn selection(&self, paths: &[std::path::PathBuf]) -> Selection {
+    pub(super) fn selection(&self, paths: &[std::path::PathBuf]) -> Selection {
         let mut names = Vec::new();
         for name in &self.selection {
             let path = std::path::Path::new(name);
@@ -60,7 +60,7 @@ pub(super) fn every_tag_counts(select: &SelectArgs, library: &Library) -> Result
 
 /// Arguments of `list`.
 #[derive(Args, Debug)]
-pub struct ListArgs {
+pub(super) struct ListArgs {
     #[command(flatten)]
     select: SelectArgs,
     #[command(flatten)]

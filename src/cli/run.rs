@@ -2,11 +2,11 @@
 
 use super::list::{SelectArgs, every_tag_counts};
 use super::log::{self, LogLevel};
+use super::reports::Reports;
 use super::signals::Signals;
 use super::target::{TargetArgs, target};
 use super::{
     Failed, TemplateArgs, World, library, near, own_mistakes, say, split_selection, template,
-    write_report,
 };
 use crate::net::Path;
 use crate::proto::template::Template;
@@ -24,7 +24,7 @@ use tokio::sync::watch;
 
 /// What also fails a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FailOn {
+pub(super) enum FailOn {
     /// A broken SHOULD
     Should,
     /// A need that is not met
@@ -33,7 +33,7 @@ pub enum FailOn {
 
 /// What cases may do to a grid that is not on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Allow {
+pub(super) enum Allow {
     /// Only look
     Read,
     /// Change what belongs to the accounts named
@@ -44,7 +44,7 @@ pub enum Allow {
 
 /// Arguments of `run`.
 #[derive(Args, Debug)]
-pub struct RunArgs {
+pub(super) struct RunArgs {
     #[command(flatten)]
     select: SelectArgs,
     #[command(flatten)]
@@ -87,6 +87,12 @@ pub struct RunArgs {
     verbose: bool,
 }
 
+impl RunArgs {
+    fn reports(&self) -> Reports<'_, RunRecord> {
+        Reports::of_run(&self.junit, &self.json, "--json")
+    }
+}
+
 pub(super) fn run(world: &World, args: RunArgs) -> Result<u8, Failed> {
     log::begin(world, args.log);
     let template = template(&args.template)?;
@@ -99,7 +105,7 @@ pub(super) fn run(world: &World, args: RunArgs) -> Result<u8, Failed> {
         return Err((2, what.into()));
     }
     let profile = profile(&args, target.as_ref(), &library, world)?;
-    super::both_writable([("--junit", &args.junit), ("--json", &args.json)])?;
+    args.reports().check()?;
     every_tag_counts(&args.select, &library)?;
     for name in &args.select.selection {
         every_name_counts(name, &library, &paths)?;
@@ -156,6 +162,7 @@ async fn run_on(
                 .await
                 .map_err(|error| (70, format!("cannot start the reference grid: {error}")))?;
             target.time_scale = args.target.time_scale.unwrap_or(target.time_scale);
+            target.login_form = args.target.login_form.map(Into::into);
             (target, Some(grid), Vec::new())
         }
     };
@@ -165,7 +172,7 @@ async fn run_on(
         mistakes = grid.mistakes();
         grid.shutdown().await;
     }
-    write_reports(args, &record)?;
+    args.reports().write(&record)?;
     say(&report::closing(&record, world.paint()));
     match mistakes.is_empty() {
         true => Ok(record.exit),
@@ -186,10 +193,11 @@ fn run_simulated(
     let record = on_simulated_grid(seed, path, config, async |mut target| {
         target.name = format!("simulated reference grid, seed {seed}");
         target.time_scale = args.target.time_scale.unwrap_or(target.time_scale);
+        target.login_form = args.target.login_form.map(Into::into);
         execute(world, args, target, chosen, &[], stopped).await
     });
     let record = record.map_err(|error| (70, format!("cannot start the simulation: {error}")))?;
-    write_reports(args, &record)?;
+    args.reports().write(&record)?;
     say(&report::closing(&record, world.paint()));
     Ok(record.exit)
 }
@@ -210,7 +218,7 @@ fn not_ready(args: &RunArgs, target: Target, chosen: Chosen, why: &NotReady) -> 
         interrupted: *why == NotReady::Stopped,
         ..engine.unreachable(&cases, &why.to_string())
     };
-    write_reports(args, &record)?;
+    args.reports().write(&record)?;
     Err((exit, why.to_string()))
 }
 
@@ -292,6 +300,7 @@ fn reproduce(args: &RunArgs) -> String {
         ("--distant", target.distant.clone()),
         ("--closed", target.closed.clone()),
         ("--profile", target.profile.clone()),
+        ("--login-form", target.login_form.map(|form| format!("{form:?}").to_lowercase())),
         ("--time-scale", target.time_scale.map(|scale| scale.to_string())),
         ("--time-factor", target.time_factor.map(|factor| factor.to_string())),
         ("--simulate", args.simulate.map(|seed| seed.to_string())),
@@ -355,9 +364,4 @@ fn every_name_counts(name: &str, library: &Library, paths: &[PathBuf]) -> Result
             Err((4, format!("`{name}` matches no case{near} (`gridproof list` shows them all)")))
         }
     }
-}
-
-fn write_reports(args: &RunArgs, record: &RunRecord) -> Result<(), Failed> {
-    write_report(&args.junit, || report::junit(record))?;
-    write_report(&args.json, || report::json(record))
 }

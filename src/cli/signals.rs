@@ -13,7 +13,7 @@ pub(super) struct Signals {
 impl Signals {
     /// Begins to listen to Ctrl-C, SIGTERM and the closing of the terminal.
     #[cfg(unix)]
-    pub fn listen() -> Result<Self, Failed> {
+    pub(super) fn listen() -> Result<Self, Failed> {
         use tokio::signal::unix::{SignalKind, signal};
         let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
         // Whoever started us by `nohup` wants the terminal's end to be nothing to us.
@@ -33,7 +33,7 @@ impl Signals {
 
     /// Waits for the next one.
     #[cfg(unix)]
-    pub async fn next(&mut self) {
+    pub(super) async fn next(&mut self) {
         let waiting = self.heard.iter_mut().map(|signal| Box::pin(signal.recv()));
         futures::future::select_all(waiting).await;
     }
@@ -45,7 +45,7 @@ impl Signals {
     }
 
     /// The first stops what runs, the second ends the process.
-    pub async fn stop(mut self, stop: watch::Sender<bool>) {
+    pub(super) async fn stop(mut self, stop: watch::Sender<bool>) {
         self.next().await;
         complain("stopping: sessions are being logged out; once more to force");
         let _ = stop.send(true);

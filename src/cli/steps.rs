@@ -7,7 +7,7 @@ use clap::Args;
 
 /// Arguments of `steps`.
 #[derive(Args, Debug)]
-pub struct StepsArgs {
+pub(super) struct StepsArgs {
     /// Only the names
     #[arg(long)]
     names: bool,

@@ -1,7 +1,7 @@
 //! Which grid is meant, and how its accounts are found.
 
 use super::{Failed, World, complain};
-use crate::client::Credentials;
+use crate::client::{Credentials, Form};
 use crate::runner::{Grids, Target};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ const CREDENTIALS: &str = "credentials.toml";
 
 /// Arguments that name a grid.
 #[derive(Args, Debug, Clone)]
-pub struct TargetArgs {
+pub(super) struct TargetArgs {
     /// A grid of the credentials file
     #[arg(long, value_name = "NAME", conflicts_with = "login_uri")]
     pub grid: Option<String>,
@@ -38,6 +38,10 @@ pub struct TargetArgs {
     /// Known failures: a profile's name or file
     #[arg(long, value_name = "PROFILE")]
     pub profile: Option<String>,
+    /// How login calls are written where a case does not say; as XML-RPC, and as LLSD where that is
+    /// not spoken, if left out
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub login_form: Option<LoginForm>,
     /// Wait this many times longer than usual
     #[arg(long, value_name = "FACTOR")]
     pub time_scale: Option<f64>,
@@ -45,6 +49,24 @@ pub struct TargetArgs {
     /// `serve --time-factor` do
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub time_factor: Option<u32>,
+}
+
+/// A form of login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LoginForm {
+    /// An XML-RPC call
+    Xmlrpc,
+    /// An LLSD map
+    Llsd,
+}
+
+impl From<LoginForm> for Form {
+    fn from(form: LoginForm) -> Self {
+        match form {
+            LoginForm::Xmlrpc => Self::XmlRpc,
+            LoginForm::Llsd => Self::Llsd,
+        }
+    }
 }
 
 /// The grid meant; none is the reference grid.
@@ -74,6 +96,7 @@ pub(super) fn target(world: &World, args: &TargetArgs) -> Result<Option<Target>,
     target.closed = args.closed.clone().or(target.closed);
     target.profile = args.profile.clone().or(target.profile);
     target.time_scale = args.time_scale.unwrap_or(target.time_scale);
+    target.login_form = args.login_form.map(Form::from);
     target.time_factor = args.time_factor.unwrap_or(1);
     Ok(Some(target))
 }

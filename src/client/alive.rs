@@ -51,6 +51,9 @@ impl Viewer {
 
     /// Whether the simulator of a circuit is still there. False where nothing can be asked: it
     /// never spoke on the circuit, or has ended it, or may rightly have.
+    ///
+    /// # Errors
+    /// Nobody answers on it: who is gone.
     pub async fn circuit_lives(&self, circuit: &str) -> Result<bool, Dead> {
         let Some(link) = self.links.get(circuit) else { return Ok(false) };
         let over = self.given_up.contains(circuit) || self.was_dismissed(circuit);
@@ -77,6 +80,9 @@ impl Viewer {
     }
 
     /// Whether the session still stands, by its seed capability. False where there is none.
+    ///
+    /// # Errors
+    /// The session is gone, or nobody answers: which.
     pub async fn session_stands(&self) -> Result<bool, Dead> {
         let Some(session) = &self.session else { return Ok(false) };
         let request = Request::post(&session.seed, seed::CONTENT_TYPE, seed::request(&[]));
@@ -91,6 +97,9 @@ impl Viewer {
     }
 
     /// Whether the event queue is still polled: an event that does not come says nothing else.
+    ///
+    /// # Errors
+    /// The poller has ended.
     pub fn queue_lives(&self) -> Result<bool, Dead> {
         match &self.poller {
             None => Ok(false),
@@ -101,6 +110,9 @@ impl Viewer {
 
     /// Whether the avatar's circuit and its session are there at the end. False where the session
     /// has ended, or nothing shows either way.
+    ///
+    /// # Errors
+    /// Who is gone.
     pub async fn is_still_there(&self) -> Result<bool, Dead> {
         self.links.values().for_each(Link::repair);
         let alive = self.circuit_lives(&self.root).await?;
@@ -111,6 +123,9 @@ impl Viewer {
     }
 
     /// Sees by a fresh login and logout that the grid is there, where a case left nothing to ask.
+    ///
+    /// # Errors
+    /// The login or the logout went wrong: how.
     pub async fn see_the_grid(&mut self, within: Duration) -> Result<(), Dead> {
         let text = "a fresh login, to see that the grid is there";
         self.timeline.add(&self.name, Channel::Note, '·', text);

@@ -33,11 +33,17 @@ const GRANTED: usize = 1024;
 
 impl Viewer {
     /// Asks the seed for all that a viewer of our kind wants.
+    ///
+    /// # Errors
+    /// No answer came.
     pub async fn ask_seed_for_all(&mut self, within: Duration) -> Result<Reply, HttpError> {
         self.ask_seed(&WANTED, within).await
     }
 
     /// Asks the seed for capabilities and keeps what it grants.
+    ///
+    /// # Errors
+    /// No answer came; one of any status is an answer.
     pub async fn ask_seed(&mut self, names: &[&str], within: Duration) -> Result<Reply, HttpError> {
         let url = self.session.as_ref().map(|s| s.seed.clone()).unwrap_or_default();
         let request = Request::post(url, seed::CONTENT_TYPE, seed::request(names));
@@ -53,6 +59,9 @@ impl Viewer {
     }
 
     /// Any HTTP request, noted under the name of what it asks.
+    ///
+    /// # Errors
+    /// No answer came; one of any status is an answer.
     pub async fn ask(
         &self,
         what: &str,

@@ -40,6 +40,9 @@ pub fn agent_message(template: &Template, name: &str, session: &Session) -> Mess
 
 impl Viewer {
     /// Opens a circuit under a name; one of that name is closed.
+    ///
+    /// # Errors
+    /// No port can be bound.
     pub async fn open(
         &mut self,
         name: &str,
@@ -132,6 +135,9 @@ impl Viewer {
     }
 
     /// The whole way: login, seed, circuit, movement, handshake, event queue.
+    ///
+    /// # Errors
+    /// How far it came, and what was missing there.
     pub async fn enter(&mut self, start: &str, within: Duration) -> Result<Llsd, EnterError> {
         let members = self.log_in(start, within).await?;
         let seed = self.ask_seed_for_all(within).await;
@@ -146,6 +152,9 @@ impl Viewer {
     }
 
     /// From a session to an avatar in its region: circuit, movement, handshake.
+    ///
+    /// # Errors
+    /// What was missing on the way.
     pub async fn arrive(&mut self, within: Duration) -> Result<(), EnterError> {
         let Some(session) = self.session.clone() else {
             return Err(EnterError::Silence("a session"));
@@ -197,7 +206,7 @@ impl Viewer {
 }
 
 /// Resend, land, wind, cloud, task, texture, asset in bits per second, as at 1.5 Mbit/s.
-pub fn throttles() -> Vec<u8> {
+pub(super) fn throttles() -> Vec<u8> {
     let rates = [207_360.0f32, 165_376.0, 33_075.2, 33_075.2, 682_700.75, 682_700.75, 269_312.0];
     rates.iter().flat_map(|rate| rate.to_le_bytes()).collect()
 }

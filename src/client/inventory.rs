@@ -125,6 +125,9 @@ pub enum FetchError {
 
 impl Viewer {
     /// Fetches a folder.
+    ///
+    /// # Errors
+    /// Neither way brought the folder: why.
     pub async fn fetch_folder(
         &self,
         wanted: Wanted,
@@ -137,6 +140,9 @@ impl Viewer {
     }
 
     /// Fetches folders of one owner, a few in one request where the way allows that.
+    ///
+    /// # Errors
+    /// Neither way brought them all: why.
     pub async fn fetch_folders(
         &self,
         wanted: &[Wanted],

@@ -102,6 +102,9 @@ const FINAL: [&str; 5] = ["key", "tos", "critical", "update", "mfa_challenge"];
 
 impl Viewer {
     /// One call, to the letter.
+    ///
+    /// # Errors
+    /// No answer came; a refusal is an answer.
     pub async fn login_call(
         &mut self,
         url: &str,
@@ -185,20 +188,24 @@ impl Viewer {
         }
     }
 
-    /// Logs in as a viewer does. Where a session that has ended is still in the way, it is tried
-    /// again.
+    /// Logs in as a viewer does, in one form, or in whichever there is. Where a session that has
+    /// ended is still in the way, it is tried again.
+    ///
+    /// # Errors
+    /// The grid refuses, or answers nothing that leads to a session.
     pub async fn log_in(&mut self, start: &str, within: Duration) -> Result<Llsd, LoginError> {
+        let wanted = self.login_form;
         let Credentials { first, last, password } = self.credentials.clone();
         let request = Request::new(&first, &last, &hash_password(&password), start);
         let mut url = self.common.login_uri.clone();
         let mut method = METHOD.to_owned();
         let (mut sent_on, mut refused) = (0, 0);
-        let mut form = Form::XmlRpc;
+        let mut form = wanted.unwrap_or(Form::XmlRpc);
         loop {
             let exchange = self.login_call(&url, &method, form, &request, within).await?;
             let members = match (members_of(exchange), form) {
                 // Whoever does not speak XML-RPC may take LLSD; what is no grid takes neither.
-                (Err(no_reply @ LoginError::NoReply { .. }), Form::XmlRpc) => {
+                (Err(no_reply @ LoginError::NoReply { .. }), Form::XmlRpc) if wanted.is_none() => {
                     form = Form::Llsd;
                     let llsd = self.login_call(&url, &method, form, &request, within).await;
                     let members = llsd.ok().and_then(|exchange| exchange.members);

@@ -68,6 +68,9 @@ pub struct Common {
     pub time_scale: f64,
     /// No wait for an answer is longer than this: for grids that answer at once or not at all.
     pub most_patience: Duration,
+    /// How login calls are written where a step does not say; by XML-RPC, and as LLSD where that is
+    /// not spoken, if left open.
+    pub login_form: Option<Form>,
     /// As many turns as there may be login calls at once.
     pub login_turns: Arc<Semaphore>,
     /// When accounts were last logged out.
@@ -105,6 +108,8 @@ pub struct Viewer {
     pub timeline: Timeline,
     /// What it hears.
     pub mailbox: Mailbox,
+    /// How it logs in; by XML-RPC, and as LLSD where that is not spoken, if left open.
+    pub login_form: Option<Form>,
     /// The session of the last login that succeeded and was not logged out.
     pub session: Option<Session>,
     /// Capabilities granted so far.
@@ -161,6 +166,7 @@ impl Viewer {
         Self {
             name: name.to_owned(),
             credentials,
+            login_form: common.login_form,
             common,
             timeline,
             mailbox: Mailbox::default(),

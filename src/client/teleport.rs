@@ -40,6 +40,9 @@ impl Viewer {
     /// Goes where an event sends the agent: opens the circuit if it is not open, completes the
     /// movement, asks the new seed and polls the new event queue. From then on the avatar stands
     /// on that circuit.
+    ///
+    /// # Errors
+    /// How far it came, and what was missing there.
     pub async fn follow(
         &mut self,
         journey: Journey,

@@ -69,7 +69,7 @@ impl Attempt {
     }
 
     /// The outcome that it adds up to.
-    pub fn outcome(&self) -> Outcome {
+    pub(super) fn outcome(&self) -> Outcome {
         let any = |kind| self.findings.iter().any(|f: &Finding| f.kind == kind);
         let broken = |level| self.findings.iter().any(|f| f.level == Some(level));
         let open = |level| self.unjudged.values().any(|unjudged| *unjudged == level);
@@ -97,7 +97,7 @@ type Going<'b> = Pin<Box<dyn Future<Output = bool> + Send + 'b>>;
 
 impl Stage<'_> {
     /// Runs the steps, then, whatever happened, the `always` steps.
-    pub async fn run(&mut self) -> Attempt {
+    pub(super) async fn run(&mut self) -> Attempt {
         let mut attempt = Attempt::default();
         let actors: Vec<_> =
             self.viewers.iter().map(|(n, v)| (n.clone(), v.credentials.clone())).collect();
@@ -259,7 +259,7 @@ impl Stage<'_> {
     }
 
     /// Whoever the case talked to is gone.
-    pub fn mourn(&self, dead: &Dead, attempt: &mut Attempt) {
+    pub(super) fn mourn(&self, dead: &Dead, attempt: &mut Attempt) {
         attempt.findings.extend(self.case.steps.last().map(|step| judge::dead(step, dead)));
     }
 

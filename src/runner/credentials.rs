@@ -136,6 +136,9 @@ fn table(name: &str) -> String {
 
 impl Grids {
     /// Reads the file, for that grid.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not what it should be.
     pub fn read(path: &Path, grid: &str) -> Result<Self, GridsError> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
@@ -166,6 +169,9 @@ impl Grids {
     }
 
     /// The target of a name.
+    ///
+    /// # Errors
+    /// No such grid, no account of it, or no password to be had.
     pub fn target(
         &self,
         name: &str,

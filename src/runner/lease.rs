@@ -20,19 +20,19 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub fn new(accounts: Vec<Credentials>) -> Self {
+    pub(super) fn new(accounts: Vec<Credentials>) -> Self {
         let size = accounts.len();
         let slots = accounts.into_iter().map(|credentials| Slot { credentials, shared: None });
         Self { free: Mutex::new(slots.collect()), freed: Notify::new(), size }
     }
 
-    pub fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.size
     }
 
     /// Waits for `n` accounts at once, so that no two cases hold half of what both need. One
     /// that prefers a shared session gets an account that has one, and others leave those be.
-    pub async fn lease(&self, n: usize, shared: bool) -> Vec<Slot> {
+    pub(super) async fn lease(&self, n: usize, shared: bool) -> Vec<Slot> {
         loop {
             let freed = self.freed.notified();
             tokio::pin!(freed);
@@ -49,7 +49,7 @@ impl Pool {
         }
     }
 
-    pub fn give_back(&self, slots: Vec<Slot>) {
+    pub(super) fn give_back(&self, slots: Vec<Slot>) {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         // Used last, taken last: a grid may need a moment to forget a session.
         free.splice(0..0, slots);
@@ -58,7 +58,7 @@ impl Pool {
     }
 
     /// Every account that is free, at the end of a run.
-    pub fn drain(&self) -> Vec<Slot> {
+    pub(super) fn drain(&self) -> Vec<Slot> {
         std::mem::take(&mut *self.free.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

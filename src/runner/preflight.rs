@@ -68,6 +68,9 @@ const FAR: [u32; 2] = [16, 64];
 
 /// Looks at a grid and completes what is known of it. What is remarkable and no obstacle comes
 /// back as sentences.
+///
+/// # Errors
+/// Why nothing can be run on this grid.
 pub async fn preflight(
     target: &mut Target,
     template: Arc<Template>,

@@ -44,7 +44,7 @@ pub(super) struct Pulse {
 impl Pulse {
     /// Of the grid of this login URI, whose timers run faster and whose answers come slower by
     /// these factors.
-    pub fn new(login_uri: &str, http: Client, time_factor: u32, time_scale: f64) -> Self {
+    pub(super) fn new(login_uri: &str, http: Client, time_factor: u32, time_scale: f64) -> Self {
         let faster = 1.0 / f64::from(time_factor.max(1));
         let pace = (faster, faster * time_scale);
         Self {
@@ -57,7 +57,7 @@ impl Pulse {
     }
 
     /// Asks until the grid is gone; why it is held to be.
-    pub async fn beat(&self) -> String {
+    pub(super) async fn beat(&self) -> String {
         self.beating.store(true, Ordering::Relaxed);
         let (refused, silent) = (REFUSED.mul_f64(self.pace.0), SILENT.mul_f64(self.pace.1));
         let silent = silent.max(LEAST);
@@ -92,7 +92,7 @@ impl Pulse {
 
     /// Waits until it is plain whether the grid is there; why not, if it is not. Where nobody
     /// takes the pulse nothing is known, and nothing waited for.
-    pub async fn settled(&self) -> Option<String> {
+    pub(super) async fn settled(&self) -> Option<String> {
         if !self.beating.load(Ordering::Relaxed) || self.ask().await.is_none() {
             return self.is_gone();
         }
@@ -109,7 +109,7 @@ impl Pulse {
     }
 
     /// Waits until the grid is gone.
-    pub async fn gone(&self) -> String {
+    pub(super) async fn gone(&self) -> String {
         let mut state = self.state.subscribe();
         let gone = state.wait_for(|state| matches!(state, State::Gone(_))).await;
         match gone.map(|state| state.clone()) {
@@ -119,7 +119,7 @@ impl Pulse {
     }
 
     /// Why the grid is held to be gone, if it is.
-    pub fn is_gone(&self) -> Option<String> {
+    pub(super) fn is_gone(&self) -> Option<String> {
         match &*self.state.borrow() {
             State::Gone(why) => Some(why.clone()),
             State::Alive | State::Doubtful => None,

@@ -26,6 +26,9 @@ pub fn reference_config(accounts: usize) -> GridConfig {
 }
 
 /// Starts a reference grid with this many accounts; the target that stands for it.
+///
+/// # Errors
+/// No port can be bound.
 pub async fn reference_grid(accounts: usize) -> std::io::Result<(Target, Grid)> {
     let grid = Grid::start(reference_config(accounts)).await?;
     Ok((reference_target(&grid), grid))

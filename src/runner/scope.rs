@@ -25,7 +25,7 @@ const MORE_IDS: usize = 20;
 
 impl Scope {
     /// A case's scope.
-    pub fn new(case: &str, target: &Target, actors: &[(String, Credentials)]) -> Self {
+    pub(super) fn new(case: &str, target: &Target, actors: &[(String, Credentials)]) -> Self {
         let text = |s: &str| Value::string(s);
         let account = |c: &Credentials| {
             let name = format!("{} {}", c.first, c.last);
@@ -71,7 +71,7 @@ impl Scope {
 
     /// The scope of a procedure: the same world, its own parameters and results, and whoever calls
     /// it acts.
-    pub fn inner(&self, actor: &str, params: Value) -> Self {
+    pub(super) fn inner(&self, actor: &str, params: Value) -> Self {
         let (built_in, cleaning) = (self.built_in.clone(), self.cleaning);
         let actor = actor.to_owned();
         let mut inner = Self { built_in, cleaning, actor, ..Self::default() };
@@ -79,39 +79,39 @@ impl Scope {
         inner
     }
 
-    pub fn set_row(&mut self, row: Value) {
+    pub(super) fn set_row(&mut self, row: Value) {
         self.built_in.insert("row", row);
     }
 
     /// Whose step comes next.
-    pub fn set_account(&mut self, actor: &str, now: jiff::Timestamp) {
+    pub(super) fn set_account(&mut self, actor: &str, now: jiff::Timestamp) {
         let account = self.built_in.get("actor").and_then(|all| all.get(actor)).cloned();
         self.built_in.insert("account", account.unwrap_or_default());
         let seconds = now.as_second();
         self.built_in.insert("now", Value::map([("seconds", Value::integer(seconds))]));
     }
 
-    pub fn set(&mut self, id: &str, result: Value) {
+    pub(super) fn set(&mut self, id: &str, result: Value) {
         self.results.insert(id.to_owned(), result);
     }
 
     /// A step brought nothing, or not all it should.
-    pub fn lack(&mut self, id: &str) {
+    pub(super) fn lack(&mut self, id: &str) {
         self.lacking.insert(id.to_owned());
     }
 
     /// Whether a step brought nothing, or not all it should.
-    pub fn has_failed(&self, id: &str) -> bool {
+    pub(super) fn has_failed(&self, id: &str) -> bool {
         self.lacking.contains(id)
     }
 
     /// From now on it is clean-up: what never ran left nothing to clean.
-    pub fn clean_up(&mut self) {
+    pub(super) fn clean_up(&mut self) {
         self.cleaning = true;
     }
 
     /// Whether a tree refers to what an earlier step did not bring, as has been told.
-    pub fn lacks(&self, node: &Node) -> bool {
+    pub(super) fn lacks(&self, node: &Node) -> bool {
         let mut lacks = false;
         node.texts(&mut |text, _| {
             lacks |= pieces(text).iter().any(|piece| match piece {
@@ -126,7 +126,7 @@ impl Scope {
     }
 
     /// The value of a tree, references replaced. A text that is one reference takes its type.
-    pub fn resolve(&self, node: &Node) -> Result<Value, String> {
+    pub(super) fn resolve(&self, node: &Node) -> Result<Value, String> {
         Ok(match &node.kind {
             NodeKind::Text(text) => self.text(text)?,
             NodeKind::Array(items) => {

@@ -1,6 +1,6 @@
 //! The grid under test.
 
-use crate::client::{Common, Credentials, Departures};
+use crate::client::{Common, Credentials, Departures, Form};
 use crate::net::{Network, http};
 use crate::proto::template::Template;
 use std::net::SocketAddrV4;
@@ -32,6 +32,8 @@ pub struct Target {
     pub closed: Option<String>,
     /// Whether it takes logins as LLSD.
     pub llsd_login: bool,
+    /// How login calls are written where a case does not say.
+    pub login_form: Option<Form>,
     /// How many login calls it stands at once: one, unless it is known to stand more.
     /// OpenSimulator's presences in memory do not survive several first logins at a time.
     pub logins_at_once: usize,
@@ -70,6 +72,9 @@ pub struct EnteredRegion {
 
 impl EnteredRegion {
     /// Whether its simulator can be reached; why not, if not.
+    ///
+    /// # Errors
+    /// Why not, in words.
     pub async fn is_reachable(&self, network: &Network, within: Duration) -> Result<(), String> {
         if network.is_closed(self.simulator.into()).await {
             return Err(format!("nobody listens on UDP {}", self.simulator));
@@ -92,6 +97,7 @@ impl Target {
             distant: None,
             closed: None,
             llsd_login: true,
+            login_form: None,
             logins_at_once: 1,
             profile: None,
             time_scale: 1.0,
@@ -135,6 +141,7 @@ impl Target {
             time_factor: self.time_factor,
             time_scale: self.time_scale,
             most_patience: self.most_patience,
+            login_form: self.login_form,
             login_turns: Arc::new(Semaphore::new(self.logins_at_once.clamp(1, MANY_LOGINS))),
             departures: Departures::default(),
         }

@@ -1,16 +1,17 @@
-//! `login.xmlrpc`: one login call as XML-RPC.
+//! `login`: one login call, in either form.
 
 use super::{
-    Call, Failure, Key, Kind, Observes, Repeat, Returns, Running, StepDef, args, http_result, key,
-    skeleton,
+    Args, Call, Failure, Key, Kind, Observes, Repeat, Returns, Running, StepDef, args, http_result,
+    key, skeleton,
 };
-use crate::client::Form;
+use crate::client::{Common, Form};
 use crate::proto::llsd::Llsd;
 use crate::proto::login::{METHOD, Request, hash_password};
 use crate::value::Value;
 use std::time::Duration;
 
-pub(super) const KEYS: &[Key] = &[
+const KEYS: &[Key] = &[
+    FORM,
     key("first", Kind::Text, "first name instead of the account's"),
     key("last", Kind::Text, "last name instead of the account's"),
     key("password", Kind::Text, "a password instead of the account's; it is hashed"),
@@ -26,11 +27,35 @@ pub(super) const KEYS: &[Key] = &[
     key("method", Kind::Text, "the XML-RPC method instead of login_to_simulator"),
 ];
 
+/// The step.
 pub(super) static STEP: StepDef = StepDef {
-    name: "login.xmlrpc",
-    doc: "Makes one login call as XML-RPC and returns the members of the reply, and `http` and, \
-          where the grid answered so, `fault`. A refusal is an answer, not a failure.",
+    name: "login",
+    doc: "Makes one login call and returns the members of the reply, and `http` and, where the grid \
+          answered so, `fault`. A refusal is an answer, not a failure.",
+    run: |call| {
+        let form = form(call.args, &call.viewer.common);
+        run(call, form.unwrap_or(Form::XmlRpc))
+    },
     keys: KEYS,
+    ..XMLRPC
+};
+
+/// The same, as an LLSD map whatever else is said: an older word.
+pub(super) static LLSD: StepDef = StepDef {
+    name: "login.llsd",
+    doc: "The same as `login` with form = \"llsd\".",
+    run: |call| run(call, Form::Llsd),
+    ..XMLRPC
+};
+
+/// The same under its older word, as an XML-RPC call whatever else is said.
+pub(super) static XMLRPC_STEP: StepDef = XMLRPC;
+
+/// The same, as an XML-RPC call whatever else is said: an older word.
+const XMLRPC: StepDef = StepDef {
+    name: "login.xmlrpc",
+    doc: "The same as `login` with form = \"xmlrpc\".",
+    keys: without_form(KEYS),
     returns: Returns::Open(
         "the reply's members, `http` (status, content_type) and `fault` (code, message)",
     ),
@@ -41,7 +66,31 @@ pub(super) static STEP: StepDef = StepDef {
     run: |call| run(call, Form::XmlRpc),
 };
 
-pub(super) fn run(call: Call<'_>, form: Form) -> Running<'_> {
+/// The older words say the form themselves.
+const fn without_form(keys: &'static [Key]) -> &'static [Key] {
+    match keys {
+        [_, rest @ ..] => rest,
+        [] => keys,
+    }
+}
+
+/// How the call is written: as the step says, or as the run does.
+pub(super) fn form(args: &Args, common: &Common) -> Option<Form> {
+    match args.text("form").as_deref() {
+        Some("llsd") => Some(Form::Llsd),
+        Some(_) => Some(Form::XmlRpc),
+        None => common.login_form,
+    }
+}
+
+/// The key that says it.
+pub(super) const FORM: Key = key(
+    "form",
+    Kind::Word(&["xmlrpc", "llsd"]),
+    "how the call is written: `xmlrpc` or `llsd`; as --login-form says if left out",
+);
+
+fn run(call: Call<'_>, form: Form) -> Running<'_> {
     Box::pin(async move {
         let request = request(&call)?;
         let url = call.viewer.common.login_uri.clone();
@@ -141,7 +190,7 @@ fn stranger(seed: &str) -> String {
 
 /// A wrong password does not become right: asking again would only lock the account. And a login
 /// that succeeded is what it is: another one would be refused for its sake.
-pub(super) fn hopeless(reply: &Value) -> bool {
+fn hopeless(reply: &Value) -> bool {
     let says = |member: &str, what: &str| {
         reply.get(member).and_then(Value::as_text).as_deref() == Some(what)
     };

@@ -23,9 +23,8 @@ mod inventory_places;
 mod inventory_restore;
 mod inventory_tree;
 mod llsd_parse;
+mod login;
 mod login_any;
-mod login_llsd;
-mod login_xmlrpc;
 mod observes;
 mod region_find;
 mod session_enter;
@@ -57,8 +56,9 @@ use std::time::Duration;
 
 /// Every step, in the order `gridproof steps` tells them.
 pub const STEPS: &[&StepDef] = &[
-    &login_xmlrpc::STEP,
-    &login_llsd::STEP,
+    &login::STEP,
+    &login::XMLRPC_STEP,
+    &login::LLSD,
     &login_any::STEP,
     &session_enter::STEP,
     &session_logout::STEP,
@@ -108,6 +108,8 @@ pub enum Kind {
     Flag,
     /// A time such as `10s` or `250ms`.
     Time,
+    /// One of these texts.
+    Word(&'static [&'static str]),
     /// An array of texts.
     Texts,
     /// A table.
@@ -130,9 +132,10 @@ pub enum Kind {
 
 impl Kind {
     /// What is expected, for error messages.
-    pub fn wants(self) -> &'static str {
-        match self {
+    pub fn wants(self) -> String {
+        let what = match self {
             Self::Text => "text",
+            Self::Word(words) => return format!("one of {}", words.join(", ")),
             Self::Integer => "an integer",
             Self::Flag => "true or false",
             Self::Time => "a time such as \"10s\" or \"250ms\"",
@@ -145,7 +148,8 @@ impl Kind {
             Self::Capability => "the name of a capability",
             Self::Capabilities => "an array of names of capabilities",
             Self::Any => "a value",
-        }
+        };
+        what.to_owned()
     }
 }
 

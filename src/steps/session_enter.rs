@@ -1,6 +1,6 @@
 //! `session.enter`: from nothing to an avatar in the world.
 
-use super::{Failure, Kind, Observes, Repeat, Returns, StepDef, args, key};
+use super::{Failure, Kind, Observes, Repeat, Returns, StepDef, args, key, login};
 use crate::client::{EnterError, LoginError, ROOT};
 use crate::net::http::HttpError;
 use crate::value::{Value, message_value};
@@ -12,7 +12,7 @@ pub(super) static STEP: StepDef = StepDef {
           opens the circuit `root`, completes the movement, answers the handshake and starts the \
           event queue. Returns the login's members, and `handshake` and `movement`: the messages \
           RegionHandshake and AgentMovementComplete.",
-    keys: &[key("start", Kind::Text, "the start location; `last` if left out")],
+    keys: &[key("start", Kind::Text, "the start location; `last` if left out"), login::FORM],
     returns: Returns::Open("the login's members, `handshake` and `movement`"),
     within: Duration::from_secs(30),
     repeatable: Repeat::No,
@@ -26,6 +26,7 @@ pub(super) static STEP: StepDef = StepDef {
                 return Ok(arrival.clone());
             }
             let start = call.args.text("start").unwrap_or_else(|| "last".into());
+            viewer.login_form = login::form(call.args, &viewer.common);
             let members = viewer.enter(&start, call.within).await.map_err(explain)?;
             let Value::Map(mut members) = Value::from(&members) else {
                 return Err(Failure::Error("a login reply without members".into()));
@@ -38,7 +39,7 @@ pub(super) static STEP: StepDef = StepDef {
                     members.push((member.into(), message_value(&message)));
                 }
             }
-            members.push(("derived".into(), super::login_xmlrpc::derived(&members)));
+            members.push(("derived".into(), login::derived(&members)));
             let arrival = Value::Map(members);
             viewer.arrival = Some(arrival.clone());
             Ok(arrival)

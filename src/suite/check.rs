@@ -233,6 +233,7 @@ impl<'a> Check<'a> {
                     Kind::Text | Kind::Message | Kind::Event | Kind::Capability => {
                         node.text().is_some()
                     }
+                    Kind::Word(words) => node.text().is_some_and(|word| words.contains(&word)),
                     Kind::Integer => matches!(node.kind, NodeKind::Integer(_)),
                     Kind::Flag => node.flag().is_some(),
                     Kind::Time => node.text().and_then(parse_time).is_some(),

@@ -28,6 +28,9 @@ impl Files {
 
     /// These files, and what a path on disk holds: a file, or every `.toml` below a folder. A
     /// folder may have `requirements/` and `procedures/` of its own.
+    ///
+    /// # Errors
+    /// No such file, or one that cannot be read: in words.
     pub fn with_path(mut self, path: &Path) -> Result<Self, String> {
         let read = |path: &Path| {
             std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))

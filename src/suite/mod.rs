@@ -46,6 +46,9 @@ pub struct Library {
 
 impl Library {
     /// Loads and checks files. Every mistake in all of them comes back at once.
+    ///
+    /// # Errors
+    /// Every mistake in all of the files.
     pub fn load(
         files: &Files,
         template: &crate::proto::template::Template,

@@ -34,6 +34,9 @@ const KEYS: [&str; 6] = ["case", "requirement", "reason", "source", "signature",
 
 impl Profile {
     /// Reads a profile and holds it against the library.
+    ///
+    /// # Errors
+    /// Every mistake in the file.
     pub fn read(source: &Arc<Source>, library: &Library) -> Result<Self, Vec<Diagnostic>> {
         let mut mistakes = Vec::new();
         let Some(root) = Node::parse(source, &mut mistakes) else { return Err(mistakes) };

@@ -14,12 +14,12 @@ pub(crate) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    pub fn wrong(&mut self, span: Range<usize>, what: impl Into<String>) {
+    pub(crate) fn wrong(&mut self, span: Range<usize>, what: impl Into<String>) {
         self.mistakes.push(Diagnostic::new(self.source, span, what));
     }
 
     /// Tells of every key that is not among the known ones.
-    pub fn known(&mut self, table: &Node, what: &str, known: &[&str]) {
+    pub(crate) fn known(&mut self, table: &Node, what: &str, known: &[&str]) {
         for (key, span, _) in table.members() {
             if !known.contains(&key.as_str()) {
                 let message = format!("{} of {what}", unknown("key", key, known.iter().copied()));
@@ -28,7 +28,7 @@ impl Reader<'_> {
         }
     }
 
-    pub fn text(&mut self, table: &Node, key: &str) -> Option<String> {
+    pub(crate) fn text(&mut self, table: &Node, key: &str) -> Option<String> {
         let node = table.get(key)?;
         if node.text().is_none() {
             self.wrong(node.span.clone(), format!("`{key}` takes text"));
@@ -36,14 +36,14 @@ impl Reader<'_> {
         node.text().map(str::to_owned)
     }
 
-    pub fn required(&mut self, table: &Node, key: &str, of: &str) -> String {
+    pub(crate) fn required(&mut self, table: &Node, key: &str, of: &str) -> String {
         if table.get(key).is_none() {
             self.wrong(table.span.clone(), format!("{of} needs `{key}`"));
         }
         self.text(table, key).unwrap_or_default()
     }
 
-    pub fn texts(&mut self, table: &Node, key: &str) -> Vec<String> {
+    pub(crate) fn texts(&mut self, table: &Node, key: &str) -> Vec<String> {
         let Some(node) = table.get(key) else { return Vec::new() };
         let texts: Option<Vec<String>> =
             node.items().iter().map(|item| item.text().map(str::to_owned)).collect();
@@ -57,14 +57,14 @@ impl Reader<'_> {
     }
 
     /// A text, or an array of them.
-    pub fn text_or_texts(&mut self, table: &Node, key: &str) -> Vec<String> {
+    pub(crate) fn text_or_texts(&mut self, table: &Node, key: &str) -> Vec<String> {
         match table.get(key).map(|node| &node.kind) {
             Some(NodeKind::Array(_)) => self.texts(table, key),
             _ => self.text(table, key).into_iter().collect(),
         }
     }
 
-    pub fn time(&mut self, table: &Node, key: &str) -> Option<Duration> {
+    pub(crate) fn time(&mut self, table: &Node, key: &str) -> Option<Duration> {
         let node = table.get(key)?;
         let time = node.text().and_then(parse_time);
         if time.is_none() {
@@ -75,7 +75,7 @@ impl Reader<'_> {
         time
     }
 
-    pub fn flag(&mut self, table: &Node, key: &str) -> bool {
+    pub(crate) fn flag(&mut self, table: &Node, key: &str) -> bool {
         let Some(node) = table.get(key) else { return false };
         if node.flag().is_none() {
             self.wrong(node.span.clone(), format!("`{key}` takes true or false"));
@@ -83,7 +83,7 @@ impl Reader<'_> {
         node.flag().unwrap_or(false)
     }
 
-    pub fn level(&mut self, table: &Node) -> Option<Level> {
+    pub(crate) fn level(&mut self, table: &Node) -> Option<Level> {
         let text = self.text(table, "level")?;
         match text.parse() {
             Ok(level) => Some(level),
@@ -95,7 +95,12 @@ impl Reader<'_> {
     }
 
     /// One of a few words.
-    pub fn word<T: Copy>(&mut self, table: &Node, key: &str, words: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn word<T: Copy>(
+        &mut self,
+        table: &Node,
+        key: &str,
+        words: &[(&str, T)],
+    ) -> Option<T> {
         let text = self.text(table, key)?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
