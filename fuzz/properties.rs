@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A property: it panics where it does not hold.
-pub type Property = fn(&[u8]);
+pub(crate) type Property = fn(&[u8]);
 
 /// Every fuzz target by name.
-pub const TARGETS: &[(&str, Property)] = &[
+pub(crate) const TARGETS: &[(&str, Property)] = &[
     ("datagram", datagram),
     ("template", template),
     ("llsd_xml", llsd_xml),
@@ -29,7 +29,7 @@ pub const TARGETS: &[(&str, Property)] = &[
 ];
 
 /// What decodes has fields that can be read, and says the same when encoded and decoded again.
-pub fn datagram(bytes: &[u8]) {
+pub(crate) fn datagram(bytes: &[u8]) {
     let template = Template::shipped();
     let mut decoder = Decoder::tolerant();
     if let Ok(packet) = decoder.decode(template, bytes) {
@@ -52,7 +52,7 @@ pub fn datagram(bytes: &[u8]) {
 }
 
 /// Every message of a template that parses can be encoded and decoded.
-pub fn template(bytes: &[u8]) {
+pub(crate) fn template(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let template = match Template::parse(text) {
         Ok(template) => template,
@@ -73,17 +73,17 @@ pub fn template(bytes: &[u8]) {
 }
 
 /// LLSD as XML.
-pub fn llsd_xml(bytes: &[u8]) {
+pub(crate) fn llsd_xml(bytes: &[u8]) {
     in_every_form(llsd::from_xml(bytes).ok());
 }
 
 /// LLSD in binary.
-pub fn llsd_binary(bytes: &[u8]) {
+pub(crate) fn llsd_binary(bytes: &[u8]) {
     in_every_form(llsd::from_binary(bytes).ok());
 }
 
 /// LLSD in notation.
-pub fn llsd_notation(bytes: &[u8]) {
+pub(crate) fn llsd_notation(bytes: &[u8]) {
     in_every_form(llsd::from_notation(bytes).ok());
 }
 
@@ -121,7 +121,7 @@ fn sayable(value: &Llsd) -> bool {
 }
 
 /// XML-RPC documents: calls, responses and faults.
-pub fn xml_rpc(bytes: &[u8]) {
+pub(crate) fn xml_rpc(bytes: &[u8]) {
     let document = match xmlrpc::parse(bytes) {
         Ok(document) => document,
         Err(error) => return assert!(!error.to_string().is_empty()),
@@ -132,7 +132,7 @@ pub fn xml_rpc(bytes: &[u8]) {
 }
 
 /// A file of users, of whatever kind: each mistake is told with its place.
-pub fn suite(bytes: &[u8]) {
+pub(crate) fn suite(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let told = |mistakes: Vec<Diagnostic>| {
         for mistake in mistakes {
@@ -284,7 +284,7 @@ impl World {
 
 /// Any order of sends, losses, delays, doublings, forgeries and waits: no panic, no timer that
 /// spins, nothing given twice; and on a wire that has become good everything comes to an end.
-pub fn circuit(bytes: &[u8]) {
+pub(crate) fn circuit(bytes: &[u8]) {
     let mut world = World::new();
     let mut bytes = bytes.iter().copied();
     for _ in 0..2000 {
@@ -312,7 +312,7 @@ pub fn circuit(bytes: &[u8]) {
 }
 
 /// The inputs a target starts from: what other implementations wrote, and what once went wrong.
-pub fn seeds(target: &str) -> Vec<Vec<u8>> {
+pub(crate) fn seeds(target: &str) -> Vec<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = if root.join("fixtures").is_dir() { root } else { root.parent().unwrap_or(root) };
     let lines = |file: &str| -> Vec<serde_json::Value> {

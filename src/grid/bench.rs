@@ -26,7 +26,7 @@ struct Link {
 }
 
 /// Somebody logged in.
-pub struct Viewer {
+pub(super) struct Viewer {
     pub agent: Uuid,
     pub session: Uuid,
     pub code: u32,
@@ -36,7 +36,7 @@ pub struct Viewer {
 }
 
 /// A core with three regions, the second beside the first, and viewers.
-pub struct Bench {
+pub(super) struct Bench {
     pub core: Core,
     pub now: Duration,
     pub viewers: Vec<Viewer>,
@@ -57,7 +57,7 @@ fn agent_message(viewer: &Viewer, name: &str) -> Message {
 
 impl Bench {
     /// A grid without a fault, or with the misbehaviours of these words.
-    pub fn new(words: &[&str]) -> Self {
+    pub(super) fn new(words: &[&str]) -> Self {
         let known = |word: &&str| misbehaviours().find(|own| own.word == *word).unwrap();
         let faults = Faults::new(words.iter().map(known).collect(), Vec::new());
         let accounts = Account::numbered(5);
@@ -84,7 +84,7 @@ impl Bench {
     }
 
     /// Makes a request; its number, for when it is answered.
-    pub fn ask(&mut self, method: &str, url: &str, content_type: &str, body: &[u8]) -> u64 {
+    pub(super) fn ask(&mut self, method: &str, url: &str, content_type: &str, body: &[u8]) -> u64 {
         let path = url.strip_prefix("http://127.0.0.1:8002").unwrap_or(url);
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let request = Request {
@@ -103,25 +103,25 @@ impl Bench {
     }
 
     /// The answer to a request, if there is one by now: its status and what its body says.
-    pub fn answer(&mut self, asked: u64) -> Option<(u16, Llsd)> {
+    pub(super) fn answer(&mut self, asked: u64) -> Option<(u16, Llsd)> {
         let answer = self.answers.remove(&asked)?;
         Some((answer.status, llsd::from_xml(&answer.body).unwrap_or_default()))
     }
 
     /// Posts LLSD and takes the answer.
-    pub fn post(&mut self, url: &str, body: &Llsd) -> (u16, Llsd) {
+    pub(super) fn post(&mut self, url: &str, body: &Llsd) -> (u16, Llsd) {
         let asked = self.ask("POST", url, llsd::CONTENT_TYPE, llsd::to_xml(body).as_bytes());
         self.answer(asked).unwrap()
     }
 
     /// Whoever made a request gives up.
-    pub fn give_up(&mut self, asked: u64) {
+    pub(super) fn give_up(&mut self, asked: u64) {
         self.core.handle(self.now, Input::GivenUp(asked));
         self.drive();
     }
 
     /// Logs in the account of a number, which is in no region yet: the viewer's number.
-    pub fn log_in(&mut self, account: usize) -> usize {
+    pub(super) fn log_in(&mut self, account: usize) -> usize {
         let Account { first, last, password } = self.core.config.accounts[account].clone();
         let call = LoginCall::new(&first, &last, &hash_password(&password), "home");
         let (_, reply) = self.post("/", &call.to_llsd());
@@ -138,7 +138,7 @@ impl Bench {
     }
 
     /// Opens a circuit with a region.
-    pub fn connect(&mut self, who: usize, region: usize) {
+    pub(super) fn connect(&mut self, who: usize, region: usize) {
         let address = ip(10_000 + (who * 10 + region) as u16).into();
         let circuit = Circuit::new(Config::viewer(), Template::shipped().clone(), self.now);
         let viewer = &mut self.viewers[who];
@@ -151,14 +151,14 @@ impl Bench {
     }
 
     /// Asks a seed for capabilities, by name.
-    pub fn caps(&mut self, seed: &str, names: &[&str]) -> BTreeMap<String, String> {
+    pub(super) fn caps(&mut self, seed: &str, names: &[&str]) -> BTreeMap<String, String> {
         let asked = self.ask("POST", seed, seed::CONTENT_TYPE, seed::request(names).as_bytes());
         let answer = self.answers.remove(&asked).unwrap();
         seed::parse_reply(&answer.body).unwrap().into_iter().collect()
     }
 
     /// Brings somebody into the world, with everything shown: the viewer's number.
-    pub fn enter(&mut self, account: usize) -> usize {
+    pub(super) fn enter(&mut self, account: usize) -> usize {
         let who = self.log_in(account);
         let seed = self.viewers[who].seed.clone();
         self.connect(who, 0);
@@ -170,7 +170,7 @@ impl Bench {
     }
 
     /// Moves the avatar into a region and answers its handshake.
-    pub fn arrive(&mut self, who: usize, region: usize) {
+    pub(super) fn arrive(&mut self, who: usize, region: usize) {
         let viewer = &self.viewers[who];
         let code = Field::U32(viewer.code);
         let complete =
@@ -181,24 +181,24 @@ impl Bench {
     }
 
     /// A message of an agent, to be filled.
-    pub fn message(&self, who: usize, name: &str) -> Message {
+    pub(super) fn message(&self, who: usize, name: &str) -> Message {
         agent_message(&self.viewers[who], name)
     }
 
     /// Sends a message to a region, reliably.
-    pub fn say(&mut self, who: usize, region: usize, message: &Message) {
+    pub(super) fn say(&mut self, who: usize, region: usize, message: &Message) {
         let now = self.now;
         self.link(who, region).circuit.send(now, message, SendOptions::RELIABLE).unwrap();
         self.drive();
     }
 
     /// What a region has said since, the oldest first.
-    pub fn heard(&mut self, who: usize, region: usize) -> Vec<Message> {
+    pub(super) fn heard(&mut self, who: usize, region: usize) -> Vec<Message> {
         std::mem::take(&mut self.link(who, region).heard)
     }
 
     /// The names of what a region has said since, without what circuits say by themselves.
-    pub fn names(&mut self, who: usize, region: usize) -> Vec<String> {
+    pub(super) fn names(&mut self, who: usize, region: usize) -> Vec<String> {
         let own = ["PacketAck", "StartPingCheck", "CompletePingCheck", "CoarseLocationUpdate"];
         let heard = self.heard(who, region);
         let names = heard.iter().map(|message| message.name().to_owned());
@@ -206,7 +206,7 @@ impl Bench {
     }
 
     /// What the queue behind a capability has to tell, by name.
-    pub fn events(&mut self, queue: &str) -> Vec<String> {
+    pub(super) fn events(&mut self, queue: &str) -> Vec<String> {
         let poll = Llsd::map([("ack", Llsd::Undef), ("done", Llsd::Boolean(false))]);
         let asked = self.ask("POST", queue, llsd::CONTENT_TYPE, llsd::to_xml(&poll).as_bytes());
         let Some((_, reply)) = self.answer(asked) else {
@@ -224,7 +224,7 @@ impl Bench {
     }
 
     /// Lets time pass: everything that is due is done at its time.
-    pub fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
             let links = self.viewers.iter().flat_map(|viewer| &viewer.links);

@@ -114,16 +114,16 @@ pub(super) struct Visitor {
 pub(super) struct Ear(Option<Witness>);
 
 impl Ear {
-    pub fn new(witness: Option<Witness>) -> Self {
+    pub(super) fn new(witness: Option<Witness>) -> Self {
         Self(witness)
     }
 
-    pub fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         self.0.is_some()
     }
 
     /// Tells the witness, if there is one.
-    pub fn hear(&self, at: Duration, visitor: Visitor, what: impl FnOnce() -> What) {
+    pub(super) fn hear(&self, at: Duration, visitor: Visitor, what: impl FnOnce() -> What) {
         if let Some(witness) = &self.0 {
             let Visitor { agent, session, region } = visitor;
             witness(Heard { at, agent, session, region, what: what() });
@@ -131,7 +131,7 @@ impl Ear {
     }
 
     /// Tells of a datagram that came from a circuit's agent, or from whoever it says it is from.
-    pub fn received(
+    pub(super) fn received(
         &self,
         at: Duration,
         region: usize,
@@ -148,7 +148,7 @@ impl Ear {
     }
 
     /// Tells of a datagram that goes out.
-    pub fn sent(
+    pub(super) fn sent(
         &self,
         at: Duration,
         template: &Template,

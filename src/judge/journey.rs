@@ -23,7 +23,7 @@ pub(super) struct Closed {
 
 impl Visit {
     /// Where events of this name send: those for this agent, or for others.
-    pub fn sent_by(&self, name: &str, own: bool) -> Vec<Sent> {
+    pub(super) fn sent_by(&self, name: &str, own: bool) -> Vec<Sent> {
         let told = self.told(name).filter_map(|told| {
             let walks = name == "CrossedRegion";
             let (to, flags) = match walks {
@@ -40,7 +40,7 @@ impl Visit {
     }
 
     /// Where this agent was sent.
-    pub fn destinations(&self) -> Vec<Sent> {
+    pub(super) fn destinations(&self) -> Vec<Sent> {
         let mut all = self.sent_by("TeleportFinish", true);
         all.extend(self.sent_by("CrossedRegion", true));
         all.sort_by_key(|to| to.index);
@@ -48,7 +48,7 @@ impl Visit {
     }
 
     /// Where it learnt of a region as a neighbour: at which event, of which region.
-    pub fn enabled(&self) -> Vec<(usize, usize)> {
+    pub(super) fn enabled(&self) -> Vec<(usize, usize)> {
         let told = self.told("EnableSimulator").filter_map(|told| {
             let port = EnableSimulator::parse(told.body)?.address.port();
             Some((told.index, self.region(port)?))
@@ -57,19 +57,19 @@ impl Visit {
     }
 
     /// Where it was called to a region, as a neighbour or with its avatar.
-    pub fn called(&self) -> Vec<(usize, usize)> {
+    pub(super) fn called(&self) -> Vec<(usize, usize)> {
         let sent = self.destinations().into_iter().map(|to| (to.index, to.region));
         sent.chain(self.enabled()).collect()
     }
 
     /// When the avatar was moved to where it was sent.
-    pub fn moved(&self, to: &Sent) -> Option<Duration> {
+    pub(super) fn moved(&self, to: &Sent) -> Option<Duration> {
         let mut moves = self.said("CompleteAgentMovement");
         moves.find(|came| came.region == to.region && came.index > to.index).map(|came| came.at)
     }
 
     /// The circuits that were closed: those of the region the avatar was in, or the others.
-    pub fn closed(&self, root: bool) -> Vec<Closed> {
+    pub(super) fn closed(&self, root: bool) -> Vec<Closed> {
         let first = self.said("UseCircuitCode").next().map(|came| came.region);
         let sent = self.destinations();
         let closed = self.sent("DisableSimulator").filter(|went| {

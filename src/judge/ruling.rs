@@ -23,7 +23,7 @@ pub(super) struct Break {
 }
 
 impl Break {
-    pub fn new(at: usize, expected: impl Into<String>, received: impl Into<String>) -> Self {
+    pub(super) fn new(at: usize, expected: impl Into<String>, received: impl Into<String>) -> Self {
         Self { at, expected: expected.into(), received: received.into() }
     }
 }
@@ -33,7 +33,7 @@ pub(super) type Seen = Option<Result<(), Break>>;
 
 impl Ruling {
     /// Broken by the first that is broken, held if any was seen to hold; none says nothing.
-    pub fn of(unseen: &'static str, seen: impl IntoIterator<Item = Seen>) -> Self {
+    pub(super) fn of(unseen: &'static str, seen: impl IntoIterator<Item = Seen>) -> Self {
         let mut ruling = Self::Unseen(unseen);
         for one in seen.into_iter().flatten() {
             match one {

@@ -51,38 +51,38 @@ pub(super) struct Told<'v> {
 }
 
 impl<'v> Came<'v> {
-    pub fn message(&self) -> Option<&'v Message> {
+    pub(super) fn message(&self) -> Option<&'v Message> {
         self.received.message.as_ref().ok()
     }
 
-    pub fn is(&self, name: &str) -> bool {
+    pub(super) fn is(&self, name: &str) -> bool {
         self.message().is_some_and(|message| message.name() == name)
     }
 
-    pub fn number(&self) -> u32 {
+    pub(super) fn number(&self) -> u32 {
         self.received.header.sequence
     }
 
-    pub fn has(&self, flag: Flags) -> bool {
+    pub(super) fn has(&self, flag: Flags) -> bool {
         self.received.header.flags.has(flag)
     }
 
     /// Whether it says something, and does not only acknowledge or answer.
-    pub fn speaks(&self) -> bool {
+    pub(super) fn speaks(&self) -> bool {
         !self.is("PacketAck") && !self.is("CompletePingCheck")
     }
 }
 
 impl Went<'_> {
-    pub fn is(&self, name: &str) -> bool {
+    pub(super) fn is(&self, name: &str) -> bool {
         self.datagram.message.name() == name
     }
 
-    pub fn number(&self) -> u32 {
+    pub(super) fn number(&self) -> u32 {
         self.datagram.header.sequence
     }
 
-    pub fn has(&self, flag: Flags) -> bool {
+    pub(super) fn has(&self, flag: Flags) -> bool {
         self.datagram.header.flags.has(flag)
     }
 
@@ -109,24 +109,24 @@ impl<'v> Wire<'v> {
     }
 
     /// What came of this name, resends left out.
-    pub fn said(&self, name: &str) -> impl Iterator<Item = &Came<'v>> {
+    pub(super) fn said(&self, name: &str) -> impl Iterator<Item = &Came<'v>> {
         self.came.iter().filter(move |came| came.is(name) && !came.has(Flags::RESENT))
     }
 
     /// What was sent of this name, resends left out.
-    pub fn sent(&self, name: &str) -> impl Iterator<Item = &Went<'v>> {
+    pub(super) fn sent(&self, name: &str) -> impl Iterator<Item = &Went<'v>> {
         self.went.iter().filter(move |went| went.is_new(name))
     }
 }
 
 impl Visit {
     /// The visit of somebody who is about to log in.
-    pub fn new(agent: Uuid) -> Self {
+    pub(super) fn new(agent: Uuid) -> Self {
         let (events, regions) = (Vec::new(), Vec::new());
         Self { agent, session: None, events, until: Duration::ZERO, next: None, regions }
     }
 
-    pub fn came(&self) -> impl Iterator<Item = Came<'_>> {
+    pub(super) fn came(&self) -> impl Iterator<Item = Came<'_>> {
         self.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
             What::Received(received) => {
                 Some(Came { index, at: heard.at, region: heard.region, received })
@@ -136,11 +136,11 @@ impl Visit {
     }
 
     /// What came that can be read.
-    pub fn messages(&self) -> impl Iterator<Item = (Came<'_>, &Message)> {
+    pub(super) fn messages(&self) -> impl Iterator<Item = (Came<'_>, &Message)> {
         self.came().filter_map(|came| Some((came, came.message()?)))
     }
 
-    pub fn went(&self) -> impl Iterator<Item = Went<'_>> {
+    pub(super) fn went(&self) -> impl Iterator<Item = Went<'_>> {
         self.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
             What::Sent(_, datagram) => {
                 Some(Went { index, at: heard.at, region: heard.region, datagram })
@@ -150,19 +150,19 @@ impl Visit {
     }
 
     /// What came of this name, each number once.
-    pub fn said<'v>(&'v self, name: &'v str) -> impl Iterator<Item = Came<'v>> {
+    pub(super) fn said<'v>(&'v self, name: &'v str) -> impl Iterator<Item = Came<'v>> {
         let mut numbers = HashSet::new();
         let of_name = self.came().filter(move |came| came.is(name));
         of_name.filter(move |came| numbers.insert((came.region, came.received.from, came.number())))
     }
 
     /// What was sent of this name, resends left out.
-    pub fn sent<'v>(&'v self, name: &'v str) -> impl Iterator<Item = Went<'v>> {
+    pub(super) fn sent<'v>(&'v self, name: &'v str) -> impl Iterator<Item = Went<'v>> {
         self.went().filter(move |went| went.is_new(name))
     }
 
     /// The circuits, in the order they were opened.
-    pub fn wires(&self) -> Vec<Wire<'_>> {
+    pub(super) fn wires(&self) -> Vec<Wire<'_>> {
         let mut wires: Vec<((usize, SocketAddr), Wire<'_>)> = Vec::new();
         for (index, heard) in self.events.iter().enumerate() {
             let (at, region) = (heard.at, heard.region);
@@ -196,7 +196,7 @@ impl Visit {
     }
 
     /// Every event of this name that the visitor was told, in whatever region.
-    pub fn told<'v>(&'v self, name: &'v str) -> impl Iterator<Item = Told<'v>> {
+    pub(super) fn told<'v>(&'v self, name: &'v str) -> impl Iterator<Item = Told<'v>> {
         let answers =
             self.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
                 What::PollAnswered(_, 200, Some(body)) => Some((index, heard, body)),
@@ -213,13 +213,13 @@ impl Visit {
     }
 
     /// The region with this UDP port.
-    pub fn region(&self, port: u16) -> Option<usize> {
+    pub(super) fn region(&self, port: u16) -> Option<usize> {
         self.regions.iter().position(|region| region.udp_port == port)
     }
 
     /// When the visitor said that it would go, or was sent away: by a kick, by its own region, or by
     /// another login of its agent.
-    pub fn left(&self) -> Option<Duration> {
+    pub(super) fn left(&self) -> Option<Duration> {
         let request = self.said("LogoutRequest").next().map(|came| came.at);
         let kicked = self.sent("KickUser").next().map(|went| went.at);
         let closed = self.closed(true).first().map(|closed| closed.at);
@@ -227,18 +227,18 @@ impl Visit {
     }
 
     /// Until when it was to do what it must: until it left, or as long as it was watched.
-    pub fn present(&self) -> Duration {
+    pub(super) fn present(&self) -> Duration {
         self.left().unwrap_or(self.until)
     }
 
     /// Until when it was seen: whoever is gone without a word does nothing any more.
-    pub fn seen(&self) -> Duration {
+    pub(super) fn seen(&self) -> Duration {
         let last = self.came().last().map_or(Duration::ZERO, |came| came.at);
         self.present().min(last)
     }
 
     /// When the avatar first stood in the world.
-    pub fn arrived(&self) -> Option<Duration> {
+    pub(super) fn arrived(&self) -> Option<Duration> {
         self.sent("AgentMovementComplete").next().map(|went| went.at)
     }
 }

@@ -189,6 +189,9 @@ impl Client {
     }
 
     /// Asks, and reads the whole answer.
+    ///
+    /// # Errors
+    /// No answer came in time, none that can be read, or one that is too large.
     pub async fn ask(&self, request: Request, within: Duration) -> Result<Reply, HttpError> {
         let start = Instant::now();
         let exchange = async {

@@ -43,6 +43,9 @@ impl Network {
     }
 
     /// Binds a UDP socket; port 0 is a free one.
+    ///
+    /// # Errors
+    /// The address is taken, or not this machine's.
     pub async fn bind(&self, address: SocketAddr) -> std::io::Result<Port> {
         match self {
             Self::System => Port::bind(address).await,
@@ -51,6 +54,9 @@ impl Network {
     }
 
     /// Binds an HTTP listener; port 0 is a free one.
+    ///
+    /// # Errors
+    /// The address is taken, or not this machine's.
     pub async fn listen(&self, address: SocketAddr) -> std::io::Result<Listener> {
         match self {
             Self::System => TcpListener::bind(address).await.map(Listener::System),

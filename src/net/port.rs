@@ -41,6 +41,9 @@ impl Port {
     }
 
     /// Where it listens.
+    ///
+    /// # Errors
+    /// The socket is gone.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         match &self.0 {
             Kind::System(socket) => socket.local_addr(),
@@ -49,6 +52,9 @@ impl Port {
     }
 
     /// The next datagram and its sender.
+    ///
+    /// # Errors
+    /// The socket failed.
     pub async fn receive(&self) -> std::io::Result<(Vec<u8>, SocketAddr)> {
         let socket = match &self.0 {
             Kind::System(socket) => socket,

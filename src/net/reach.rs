@@ -11,6 +11,9 @@ const NOTHING: [u8; 7] = [0, 0, 0, 0, 0, 0, 0xFF];
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Whether a TCP connection to `host:port` is accepted; why not, if not.
+///
+/// # Errors
+/// Why it is not, in words.
 pub async fn accepts(authority: &str, within: Duration) -> Result<(), String> {
     match tokio::time::timeout(within, TcpStream::connect(authority)).await {
         Ok(Ok(_)) => Ok(()),

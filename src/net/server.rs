@@ -94,6 +94,9 @@ pub enum Listener {
 
 impl Listener {
     /// Where it listens.
+    ///
+    /// # Errors
+    /// The listener is gone.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         match self {
             Self::System(listener) => listener.local_addr(),

@@ -222,18 +222,18 @@ pub(super) struct SimulatedPort {
 }
 
 impl SimulatedPort {
-    pub fn bind(simulation: &Arc<Simulation>, address: SocketAddr) -> std::io::Result<Self> {
+    pub(super) fn bind(simulation: &Arc<Simulation>, address: SocketAddr) -> std::io::Result<Self> {
         let address = simulation.free(address)?;
         let inbox = Arc::<Inbox>::default();
         simulation.state().ports.insert(address, inbox.clone());
         Ok(Self { simulation: simulation.clone(), address, inbox })
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub fn send(&self, bytes: &[u8], to: SocketAddr) {
+    pub(super) fn send(&self, bytes: &[u8], to: SocketAddr) {
         let arrives = Instant::now() + self.simulation.delay();
         let mut state = self.simulation.state();
         let Some(inbox) = state.ports.get(&to).cloned() else { return };
@@ -251,7 +251,7 @@ impl SimulatedPort {
         inbox.bell.notify_one();
     }
 
-    pub async fn receive(&self) -> (Vec<u8>, SocketAddr) {
+    pub(super) async fn receive(&self) -> (Vec<u8>, SocketAddr) {
         loop {
             let next = {
                 let mut waiting = self.inbox.waiting.lock().unwrap_or_else(PoisonError::into_inner);

@@ -97,6 +97,9 @@ pub struct LinkOptions {
 
 impl Link {
     /// Binds a port and starts the circuit; `seen` is called for everything that arrives.
+    ///
+    /// # Errors
+    /// No port can be bound.
     pub async fn open(
         options: LinkOptions,
         seen: impl Fn(Seen) + Send + 'static,
@@ -160,6 +163,9 @@ impl Link {
     }
 
     /// Sends a message and tells its number.
+    ///
+    /// # Errors
+    /// The message cannot be written, or the circuit has ended.
     pub async fn send(&self, message: Message, options: SendOptions) -> Result<Sequence, String> {
         let (reply, answer) = oneshot::channel();
         let _ = self.commands.send(Command::Send(Box::new(message), options, reply));

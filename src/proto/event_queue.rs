@@ -43,6 +43,9 @@ impl PollRequest {
     }
 
     /// Reads a poll. Whatever is not there counts as not said.
+    ///
+    /// # Errors
+    /// Not LLSD, or not of this form.
     pub fn parse(body: &[u8]) -> Result<Self, LlsdError> {
         let map = from_xml(body)?;
         let done = map.get("done") == Some(&Llsd::Boolean(true));
@@ -62,6 +65,9 @@ impl PollReply {
     }
 
     /// Reads a reply. Events without a name are passed over.
+    ///
+    /// # Errors
+    /// Not LLSD, or not of this form.
     pub fn parse(body: &[u8]) -> Result<Self, LlsdError> {
         let map = from_xml(body)?;
         let id = map.get("id").and_then(Llsd::as_i32).ok_or_else(|| bad("the reply has no id"))?;

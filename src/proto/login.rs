@@ -195,6 +195,9 @@ impl Session {
 
 impl Reply {
     /// Reads the map of a reply. `Err` names the member that a viewer cannot do without.
+    ///
+    /// # Errors
+    /// The member that is missing or of another type, in words.
     pub fn parse(map: &Llsd) -> Result<Self, String> {
         let text = |name: &str| map.get(name).and_then(Llsd::as_str).unwrap_or_default().to_owned();
         let verdict = match map.get("login") {

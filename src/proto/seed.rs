@@ -11,6 +11,9 @@ pub fn request(names: &[&str]) -> String {
 }
 
 /// Reads a request; members that are not strings are passed over.
+///
+/// # Errors
+/// Not an array of texts.
 pub fn parse_request(body: &[u8]) -> Result<Vec<String>, LlsdError> {
     match from_xml(body)? {
         Llsd::Array(names) => {
@@ -26,6 +29,9 @@ pub fn reply(granted: impl IntoIterator<Item = (String, String)>) -> Llsd {
 }
 
 /// Reads a reply: names and URLs in the order given.
+///
+/// # Errors
+/// Not a map of texts.
 pub fn parse_reply(body: &[u8]) -> Result<Vec<(String, String)>, LlsdError> {
     match from_xml(body)? {
         Llsd::Map(members) => Ok(members

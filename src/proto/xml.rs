@@ -39,7 +39,7 @@ pub(super) struct XmlReader<'a> {
 }
 
 impl<'a> XmlReader<'a> {
-    pub fn new(document: &'a [u8]) -> Result<Self, XmlError> {
+    pub(super) fn new(document: &'a [u8]) -> Result<Self, XmlError> {
         let text = std::str::from_utf8(document)
             .map_err(|e| XmlError { what: "not UTF-8".into(), at: e.valid_up_to() as u64 })?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_start();
@@ -52,7 +52,7 @@ impl<'a> XmlReader<'a> {
     }
 
     /// Says that a value begins: a document has a bounded number of them.
-    pub fn value_begins(&mut self) -> Result<(), XmlError> {
+    pub(super) fn value_begins(&mut self) -> Result<(), XmlError> {
         self.values += 1;
         match self.values > MAX_VALUES {
             true => Err(self.error(format!("more than {MAX_VALUES} values"))),
@@ -60,12 +60,12 @@ impl<'a> XmlReader<'a> {
         }
     }
 
-    pub fn error(&self, what: impl Into<String>) -> XmlError {
+    pub(super) fn error(&self, what: impl Into<String>) -> XmlError {
         XmlError { what: what.into(), at: self.reader.buffer_position() }
     }
 
     /// The next token. Text is merged; comments, declarations and instructions are passed over.
-    pub fn next(&mut self) -> Result<Token, XmlError> {
+    pub(super) fn next(&mut self) -> Result<Token, XmlError> {
         if let Some(token) = self.pending.take() {
             return Ok(token);
         }
@@ -111,7 +111,7 @@ impl<'a> XmlReader<'a> {
     }
 
     /// The next token, passing over white space; other text is an error.
-    pub fn next_element(&mut self) -> Result<Token, XmlError> {
+    pub(super) fn next_element(&mut self) -> Result<Token, XmlError> {
         match self.next()? {
             Token::Text(text) if text.trim().is_empty() => self.next(),
             Token::Text(_) => Err(self.error("text where an element was expected")),
@@ -120,7 +120,7 @@ impl<'a> XmlReader<'a> {
     }
 
     /// The text up to the end of the current element, which must hold no other element.
-    pub fn text(&mut self) -> Result<String, XmlError> {
+    pub(super) fn text(&mut self) -> Result<String, XmlError> {
         let (text, next) = match self.next()? {
             Token::Text(text) => (text, self.next()?),
             token => (String::new(), token),
@@ -132,7 +132,7 @@ impl<'a> XmlReader<'a> {
     }
 
     /// The end of the current element.
-    pub fn end(&mut self) -> Result<(), XmlError> {
+    pub(super) fn end(&mut self) -> Result<(), XmlError> {
         match self.next_element()? {
             Token::End => Ok(()),
             _ => Err(self.error("expected the end of the element")),
@@ -140,7 +140,7 @@ impl<'a> XmlReader<'a> {
     }
 
     /// The end of the document.
-    pub fn eof(&mut self) -> Result<(), XmlError> {
+    pub(super) fn eof(&mut self) -> Result<(), XmlError> {
         match self.next_element()? {
             Token::Eof => Ok(()),
             _ => Err(self.error("content after the root element")),

@@ -22,6 +22,9 @@ use std::path::Path;
 
 /// Writes a report whole or not at all: beside its place first, then into it. A link is followed;
 /// what is no regular file, such as a pipe or a device, is written to and never replaced.
+///
+/// # Errors
+/// The file cannot be written; nothing is left behind then.
 pub fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if std::fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir()) {

@@ -96,6 +96,9 @@ fn from_field(field: FieldRef<'_>) -> Json {
 }
 
 /// A datagram from JSON.
+///
+/// # Errors
+/// What does not fit the message, and where.
 pub fn to_datagram(template: &Template, json: &Json) -> Result<Datagram, JsonError> {
     let name = member(json, "message")?.as_str().unwrap_or_default();
     let Some(def) = template.message(name) else {
@@ -231,6 +234,9 @@ pub fn from_llsd(value: &Llsd) -> Json {
 }
 
 /// An LLSD value from JSON.
+///
+/// # Errors
+/// What has no reading as LLSD, and where.
 pub fn to_llsd(json: &Json) -> Result<Llsd, JsonError> {
     let t = member(json, "t")?.as_str().unwrap_or_default();
     let v = json.get("v").unwrap_or(&Json::Null);
@@ -312,6 +318,9 @@ fn from_rpc_value(value: &RpcValue) -> Json {
 }
 
 /// An XML-RPC document from JSON.
+///
+/// # Errors
+/// What has no reading as XML-RPC, and where.
 pub fn to_rpc(json: &Json) -> Result<Document, JsonError> {
     if let Some(fault) = json.get("fault") {
         let code = fault.get("faultCode").and_then(Json::as_i64).and_then(|n| n.try_into().ok());

@@ -30,6 +30,9 @@ pub struct PathError {
 
 impl Path {
     /// Reads a path.
+    ///
+    /// # Errors
+    /// What is wrong with the path, and where.
     pub fn parse(text: &str) -> Result<Self, PathError> {
         let mut segments = Vec::new();
         let mut at = 0;

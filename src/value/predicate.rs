@@ -142,6 +142,9 @@ impl Predicate {
     }
 
     /// Judges a value. `Err` says what was expected.
+    ///
+    /// # Errors
+    /// What was expected and what was found, in words.
     pub fn judge(self, operand: &Value, found: Option<&Value>, root: &Value) -> Result<(), String> {
         let Some(value) = found else {
             return match (self, operand) {

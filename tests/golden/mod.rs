@@ -6,7 +6,7 @@ use regex::Regex;
 use std::path::Path;
 
 /// What differs from run to run becomes a word: ports, times, ids.
-pub fn steady(text: &str) -> String {
+pub(crate) fn steady(text: &str) -> String {
     let patterns = [
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "ID-OF-ANOTHER"),
         (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
@@ -27,14 +27,14 @@ pub fn steady(text: &str) -> String {
 }
 
 /// A failure without its timeline, whose rows differ from run to run.
-pub fn without_timeline(text: &str) -> String {
+pub(crate) fn without_timeline(text: &str) -> String {
     let row = Regex::new(r"^ +(\d+\.\d|—|…) ").unwrap();
     let lines = text.lines().filter(|line| !row.is_match(line)).map(str::trim_end);
     lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// What a text has otherwise than its golden file.
-pub fn differs(golden: &Path, text: &str) -> Option<String> {
+pub(crate) fn differs(golden: &Path, text: &str) -> Option<String> {
     if std::env::var("GOLDEN").is_ok_and(|value| value == "write") {
         std::fs::create_dir_all(golden.parent()?).unwrap();
         std::fs::write(golden, text).unwrap();

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub(crate) enum Asked {
     Login,
     Seed,
     Events,
@@ -28,9 +28,9 @@ pub enum Asked {
 type Done = Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>;
 
 /// Answers a connection by itself, down to the bytes.
-pub type Script = Arc<dyn Fn(TcpStream) -> Done + Send + Sync>;
+pub(crate) type Script = Arc<dyn Fn(TcpStream) -> Done + Send + Sync>;
 
-pub fn script<F>(play: impl Fn(TcpStream) -> F + Send + Sync + 'static) -> Script
+pub(crate) fn script<F>(play: impl Fn(TcpStream) -> F + Send + Sync + 'static) -> Script
 where
     F: Future<Output = std::io::Result<()>> + Send + 'static,
 {
@@ -38,7 +38,7 @@ where
 }
 
 /// A head and a body, and the end of the connection.
-pub fn says(head: &str, body: Vec<u8>) -> Script {
+pub(crate) fn says(head: &str, body: Vec<u8>) -> Script {
     let head = format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n", body.len());
     let body = Arc::new(body);
     script(move |mut stream| {
@@ -52,7 +52,7 @@ pub fn says(head: &str, body: Vec<u8>) -> Script {
 }
 
 /// A head, and then the same bytes again and again, with a pause between.
-pub fn forever(head: &str, piece: Vec<u8>, pause: Duration) -> Script {
+pub(crate) fn forever(head: &str, piece: Vec<u8>, pause: Duration) -> Script {
     let head = head.to_owned();
     script(move |mut stream| {
         let (head, piece) = (head.clone(), piece.clone());
@@ -70,12 +70,12 @@ pub fn forever(head: &str, piece: Vec<u8>, pause: Duration) -> Script {
 }
 
 /// Says nothing until the other side goes.
-pub fn silence() -> Script {
+pub(crate) fn silence() -> Script {
     script(|mut stream| async move { stream.read(&mut [0; 64]).await.map(drop) })
 }
 
 /// So many bytes of one kind, packed.
-pub fn gzip(byte: u8, megabytes: usize) -> Vec<u8> {
+pub(crate) fn gzip(byte: u8, megabytes: usize) -> Vec<u8> {
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let piece = vec![byte; 1 << 20];
     for _ in 0..megabytes {
@@ -85,13 +85,13 @@ pub fn gzip(byte: u8, megabytes: usize) -> Vec<u8> {
 }
 
 /// Reads what was packed: for checking that a bomb is one.
-pub fn unpacked(bytes: &[u8]) -> u64 {
+pub(crate) fn unpacked(bytes: &[u8]) -> u64 {
     let mut reader = flate2::read::GzDecoder::new(bytes);
     std::io::copy(&mut reader.by_ref(), &mut std::io::sink()).expect("it is gzip")
 }
 
 /// A port that counts who comes, and says nothing.
-pub async fn trap() -> (SocketAddr, Arc<AtomicUsize>) {
+pub(crate) async fn trap() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     let visits = Arc::new(AtomicUsize::new(0));
@@ -105,7 +105,7 @@ pub async fn trap() -> (SocketAddr, Arc<AtomicUsize>) {
 }
 
 /// What stands between.
-pub struct Middle {
+pub(crate) struct Middle {
     /// Where the good grid's HTTP is.
     pub grid: String,
     /// Which requests are answered by a script.
@@ -118,14 +118,14 @@ pub struct Middle {
 }
 
 impl Middle {
-    pub fn new(grid: &str, attack: Vec<(Asked, Script)>, wire: Option<Wire>) -> Arc<Self> {
+    pub(crate) fn new(grid: &str, attack: Vec<(Asked, Script)>, wire: Option<Wire>) -> Arc<Self> {
         let grid = grid.trim_end_matches('/').to_owned();
         let attacks = AtomicUsize::new(0);
         Arc::new(Self { grid, attack, wire, attacks, seeds: Mutex::default() })
     }
 
     /// Starts listening; the login URI to give to the tool.
-    pub async fn start(self: Arc<Self>) -> String {
+    pub(crate) async fn start(self: Arc<Self>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let own = format!("http://{}", listener.local_addr().expect("it is bound"));
         let uri = format!("{own}/");
@@ -235,7 +235,7 @@ impl Middle {
 /// What is done to a circuit: called with a socket that viewers take for the simulator, and the
 /// viewer's address, once the viewer has said its first word.
 #[derive(Clone)]
-pub struct Wire {
+pub(crate) struct Wire {
     pub play: Arc<dyn Fn(Arc<UdpSocket>, SocketAddr) -> Done + Send + Sync>,
     pub attacks: Arc<AtomicUsize>,
     /// Once this is true, nobody listens any more.
@@ -243,7 +243,9 @@ pub struct Wire {
 }
 
 impl Wire {
-    pub fn new<F>(play: impl Fn(Arc<UdpSocket>, SocketAddr) -> F + Send + Sync + 'static) -> Self
+    pub(crate) fn new<F>(
+        play: impl Fn(Arc<UdpSocket>, SocketAddr) -> F + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = std::io::Result<()>> + Send + 'static,
     {
@@ -252,7 +254,7 @@ impl Wire {
     }
 
     /// A relay that does nothing, and is gone from a moment on.
-    pub fn mortal(dead: watch::Receiver<bool>) -> Self {
+    pub(crate) fn mortal(dead: watch::Receiver<bool>) -> Self {
         Self { dead, ..Self::new(|_, _| async { Ok(()) }) }
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 
-pub fn gridproof() -> Command {
+pub(crate) fn gridproof() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gridproof"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GRIDPROOF_")) {
         command.env_remove(name);
@@ -14,22 +14,22 @@ pub fn gridproof() -> Command {
     command
 }
 
-pub fn run(args: &[&str]) -> Output {
+pub(crate) fn run(args: &[&str]) -> Output {
     gridproof().args(args).output().unwrap()
 }
 
-pub fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// A served grid, ended when dropped.
-pub struct Served {
+pub(crate) struct Served {
     pub child: Child,
     pub announced: Json,
 }
 
 impl Served {
-    pub fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let mut command = gridproof();
         let mut child =
             command.arg("serve").arg("--json").args(args).stdout(Stdio::piped()).spawn().unwrap();
@@ -38,7 +38,7 @@ impl Served {
         Self { announced: serde_json::from_str(&line).unwrap(), child }
     }
 
-    pub fn uri(&self) -> &str {
+    pub(crate) fn uri(&self) -> &str {
         self.announced["login_uri"].as_str().unwrap()
     }
 }
@@ -50,14 +50,14 @@ impl Drop for Served {
     }
 }
 
-pub fn interrupt(child: &Child) {
+pub(crate) fn interrupt(child: &Child) {
     let id = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
 }
 
-pub const CANARY: &str = "c4nary-passw0rd";
+pub(crate) const CANARY: &str = "c4nary-passw0rd";
 
-pub fn against(served: &Served, args: &[&str]) -> Command {
+pub(crate) fn against(served: &Served, args: &[&str]) -> Command {
     let mut command = gridproof();
     command
         .arg("run")
@@ -72,7 +72,7 @@ pub fn against(served: &Served, args: &[&str]) -> Command {
     command
 }
 
-pub fn served() -> Served {
+pub(crate) fn served() -> Served {
     let jane = format!("Jane Doe:{CANARY}");
     let john = format!("John Doe:{CANARY}");
     let jack = format!("Jack Doe:{CANARY}");

@@ -14,14 +14,14 @@ pub(in crate::grid) enum Owner {
 
 impl Owner {
     /// Whose session it belongs to.
-    pub fn agent(self) -> Uuid {
+    pub(crate) fn agent(self) -> Uuid {
         match self {
             Self::Agent(agent) | Self::AgentIn(agent, _) => agent,
         }
     }
 
     /// Which region it belongs to, if to one.
-    pub fn region(self) -> Option<usize> {
+    pub(crate) fn region(self) -> Option<usize> {
         match self {
             Self::Agent(_) => None,
             Self::AgentIn(_, region) => Some(region),
@@ -51,16 +51,16 @@ pub(in crate::grid) struct Capabilities {
 }
 
 impl Capabilities {
-    pub fn insert(&mut self, id: String, owner: Owner, purpose: Purpose) {
+    pub(crate) fn insert(&mut self, id: String, owner: Owner, purpose: Purpose) {
         self.by_owner.insert((owner, id.clone()));
         self.by_id.insert(id, Cap { owner, purpose });
     }
 
-    pub fn get(&self, id: &str) -> Option<Cap> {
+    pub(crate) fn get(&self, id: &str) -> Option<Cap> {
         self.by_id.get(id).copied()
     }
 
-    pub fn remove(&mut self, id: &str) -> Option<Cap> {
+    pub(crate) fn remove(&mut self, id: &str) -> Option<Cap> {
         let cap = self.by_id.remove(id)?;
         self.by_owner.remove(&(cap.owner, id.to_owned()));
         Some(cap)
@@ -72,12 +72,12 @@ impl Capabilities {
     }
 
     /// Those of an owner.
-    pub fn of(&self, owner: Owner) -> impl Iterator<Item = Cap> {
+    pub(crate) fn of(&self, owner: Owner) -> impl Iterator<Item = Cap> {
         self.ids(owner).filter_map(|id| self.get(id))
     }
 
     /// Takes an owner's away.
-    pub fn revoke(&mut self, owner: Owner) {
+    pub(crate) fn revoke(&mut self, owner: Owner) {
         let ids: Vec<String> = self.ids(owner).cloned().collect();
         for id in &ids {
             self.remove(id);

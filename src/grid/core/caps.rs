@@ -20,7 +20,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// The event queue's name.
-pub const EVENT_QUEUE: &str = "EventQueueGet";
+pub(crate) const EVENT_QUEUE: &str = "EventQueueGet";
 
 /// How long an empty event queue holds a poll, as Second Life does.
 const HOLD: Duration = Duration::from_secs(25);

@@ -100,7 +100,7 @@ pub(in crate::grid) struct Circuits {
 }
 
 impl Circuits {
-    pub fn new(
+    pub(crate) fn new(
         region: usize,
         grid: &GridConfig,
         template: Arc<Template>,
@@ -125,17 +125,24 @@ impl Circuits {
         }
     }
 
-    pub fn knows(&self, from: SocketAddr) -> bool {
+    pub(crate) fn knows(&self, from: SocketAddr) -> bool {
         self.clients.contains_key(&from)
     }
 
     /// Whether a circuit has ended but for the acks it waits for.
-    pub fn is_closing(&self, from: SocketAddr) -> bool {
+    pub(crate) fn is_closing(&self, from: SocketAddr) -> bool {
         self.clients.get(&from).is_some_and(|client| client.closing)
     }
 
     /// Opens a circuit; one of the same agent from elsewhere is disabled.
-    pub fn open(&mut self, now: Duration, from: SocketAddr, agent: Uuid, session: Uuid, code: u32) {
+    pub(crate) fn open(
+        &mut self,
+        now: Duration,
+        from: SocketAddr,
+        agent: Uuid,
+        session: Uuid,
+        code: u32,
+    ) {
         if let Some((old, _)) = self.of(agent)
             && !self.faults.breaks(Own::KeepsOldPort)
         {
@@ -169,23 +176,23 @@ impl Circuits {
     }
 
     /// The address and session of an agent's live circuit.
-    pub fn of(&self, agent: Uuid) -> Option<(SocketAddr, Uuid)> {
+    pub(crate) fn of(&self, agent: Uuid) -> Option<(SocketAddr, Uuid)> {
         let from = *self.by_agent.get(&agent)?;
         self.clients.get(&from).map(|client| (from, client.session))
     }
 
     /// The client at an address.
-    pub fn client(&mut self, from: SocketAddr) -> Option<&mut Client> {
+    pub(crate) fn client(&mut self, from: SocketAddr) -> Option<&mut Client> {
         self.clients.get_mut(&from)
     }
 
     /// Every agent with a live circuit.
-    pub fn agents(&self) -> Vec<Uuid> {
+    pub(crate) fn agents(&self) -> Vec<Uuid> {
         self.by_agent.keys().copied().collect()
     }
 
     /// Whose packet of this number it is that comes from an address.
-    pub fn sender(&self, from: SocketAddr, sequence: u32) -> Option<Sender> {
+    pub(crate) fn sender(&self, from: SocketAddr, sequence: u32) -> Option<Sender> {
         let client = self.clients.get(&from)?;
         Some(Sender {
             region: self.region,
@@ -205,7 +212,7 @@ impl Circuits {
     }
 
     /// Whether the ids in a message are those of the circuit; a message without ids is anybody's.
-    pub fn owns(&self, from: SocketAddr, packet: &Packet<'_>) -> bool {
+    pub(crate) fn owns(&self, from: SocketAddr, packet: &Packet<'_>) -> bool {
         let Some(client) = self.clients.get(&from) else { return false };
         let agent = packet.uuid("AgentData", "AgentID");
         let session = packet.uuid("AgentData", "SessionID");
@@ -219,7 +226,7 @@ impl Circuits {
     }
 
     /// Hands a packet to its circuit; whether it is new and to be processed.
-    pub fn handle(&mut self, now: Duration, from: SocketAddr, packet: &Packet<'_>) -> bool {
+    pub(crate) fn handle(&mut self, now: Duration, from: SocketAddr, packet: &Packet<'_>) -> bool {
         if packet.header.flags.has(Flags::RESENT) && self.faults.breaks(Own::IgnoresResent) {
             return false;
         }
@@ -249,12 +256,12 @@ impl Circuits {
     }
 
     /// Whether so much waits for a client's acks that it gets no more long answers for now.
-    pub fn is_behind(&self, from: SocketAddr) -> bool {
+    pub(crate) fn is_behind(&self, from: SocketAddr) -> bool {
         self.clients.get(&from).is_some_and(|client| client.circuit.unacked() > MOST_UNACKED)
     }
 
     /// Answers no pings any more, from the second time on.
-    pub fn choke(&mut self, from: SocketAddr) {
+    pub(crate) fn choke(&mut self, from: SocketAddr) {
         if let Some(client) = self.touch(from) {
             let again = std::mem::replace(&mut client.throttled, true);
             client.circuit.config_mut().pongs = !again;
@@ -262,21 +269,21 @@ impl Circuits {
     }
 
     /// Answers the pings of this one client only.
-    pub fn choke_others(&mut self, but: SocketAddr) {
+    pub(crate) fn choke_others(&mut self, but: SocketAddr) {
         for (_, client) in self.clients.iter_mut().filter(|(from, _)| **from != but) {
             client.circuit.config_mut().pongs = false;
         }
     }
 
     /// Forgets the acks it owes.
-    pub fn forget_acks(&mut self, from: SocketAddr) {
+    pub(crate) fn forget_acks(&mut self, from: SocketAddr) {
         if let Some(client) = self.touch(from) {
             client.circuit.forget_acks();
         }
     }
 
     /// Acknowledges a number, whatever it belongs to.
-    pub fn acknowledge(&mut self, now: Duration, from: SocketAddr, sequence: u32) {
+    pub(crate) fn acknowledge(&mut self, now: Duration, from: SocketAddr, sequence: u32) {
         let ack = Message::named(&self.template, "PacketAck").with_block("Packets").with(
             "Packets",
             "ID",
@@ -286,7 +293,7 @@ impl Circuits {
     }
 
     /// Sends the same to many, encoded once.
-    pub fn send_all(
+    pub(crate) fn send_all(
         &mut self,
         now: Duration,
         all: impl IntoIterator<Item = SocketAddr>,
@@ -309,14 +316,14 @@ impl Circuits {
     }
 
     /// Acknowledges at once what is owed.
-    pub fn flush_acks(&mut self, now: Duration, from: SocketAddr) {
+    pub(crate) fn flush_acks(&mut self, now: Duration, from: SocketAddr) {
         if let Some(client) = self.touch(from) {
             client.circuit.flush_acks(now);
         }
     }
 
     /// Acknowledges at once what is owed, and no more after that: the client is leaving.
-    pub fn close(&mut self, now: Duration, from: SocketAddr) {
+    pub(crate) fn close(&mut self, now: Duration, from: SocketAddr) {
         let Some(client) = self.touch(from) else { return };
         client.circuit.flush_acks(now);
         let config = client.circuit.config_mut();
@@ -329,14 +336,14 @@ impl Circuits {
     }
 
     /// Says DisableSimulator and closes.
-    pub fn disable(&mut self, now: Duration, from: SocketAddr) {
+    pub(crate) fn disable(&mut self, now: Duration, from: SocketAddr) {
         let disable = Message::named(&self.template, "DisableSimulator");
         self.send_all(now, [from], &disable, true);
         self.close(now, from);
     }
 
     /// Patience with a client that said it would pause, in seconds of real time.
-    pub fn set_patience(&mut self, now: Duration, from: SocketAddr, seconds: u64) {
+    pub(crate) fn set_patience(&mut self, now: Duration, from: SocketAddr, seconds: u64) {
         let factor = self.factor;
         if let Some(client) = self.touch(from) {
             let limit = Duration::from_secs(seconds) / factor;
@@ -349,24 +356,24 @@ impl Circuits {
 
     /// What an agent is told from now on waits until the batch of this number is on the disk: the
     /// address of its circuit.
-    pub fn hold(&mut self, agent: Uuid, batch: u64) -> Option<SocketAddr> {
+    pub(crate) fn hold(&mut self, agent: Uuid, batch: u64) -> Option<SocketAddr> {
         let (from, _) = self.of(agent)?;
         self.touch(from)?.batch = batch;
         Some(from)
     }
 
     /// A batch is on the disk, and all before it: what has waited for it goes out.
-    pub fn release(&mut self, from: SocketAddr, batch: u64) {
+    pub(crate) fn release(&mut self, from: SocketAddr, batch: u64) {
         self.kept = batch;
         self.touch(from);
     }
 
-    pub fn next_due(&self) -> Option<Duration> {
+    pub(crate) fn next_due(&self) -> Option<Duration> {
         let circuit = self.timers.first().map(|(due, _)| *due);
         circuit.into_iter().chain(self.late.keys().next().map(|(at, _)| *at)).min()
     }
 
-    pub fn handle_timeouts(&mut self, now: Duration) {
+    pub(crate) fn handle_timeouts(&mut self, now: Duration) {
         while let Some((_, from)) = self.timers.first().copied().filter(|(due, _)| *due <= now) {
             if let Some(client) = self.touch(from) {
                 client.due = None;
@@ -390,7 +397,7 @@ impl Circuits {
 
     /// What goes out, and whose circuit has ended in silence, by agent and session; circuits that
     /// have nothing left to say are forgotten.
-    pub fn outgoing(&mut self, now: Duration, ear: &Ear) -> (Vec<Sent>, Vec<(Uuid, Uuid)>) {
+    pub(crate) fn outgoing(&mut self, now: Duration, ear: &Ear) -> (Vec<Sent>, Vec<(Uuid, Uuid)>) {
         let mut out = Vec::new();
         let touched = std::mem::take(&mut self.touched);
         for to in &touched {
@@ -399,9 +406,8 @@ impl Circuits {
                 client.waiting.push_back((client.batch, transmit.bytes));
             }
             let kept = self.kept;
-            while let Some((_, bytes)) = client.waiting.pop_front_if(|(batch, _)| *batch <= kept) {
-                out.push((*to, bytes));
-            }
+            let ready = client.waiting.iter().take_while(|(batch, _)| *batch <= kept).count();
+            out.extend(client.waiting.drain(..ready).map(|(_, bytes)| (*to, bytes)));
             while let Some(event) = client.circuit.poll_event() {
                 if event == Event::Silent && !client.closing {
                     self.lost.push((client.agent, client.session));

@@ -41,18 +41,18 @@ pub(in crate::grid) enum Happened {
 
 impl Core {
     /// Tells every room.
-    pub fn happened(&mut self, what: &Happened) {
+    pub(crate) fn happened(&mut self, what: &Happened) {
         let routes = Arc::clone(&self.routes);
         routes.happened.iter().for_each(|hear| hear(self, what));
     }
 
     /// Sends a message to whoever sent one.
-    pub fn reply(&mut self, to: &Sender, message: &Message) {
+    pub(crate) fn reply(&mut self, to: &Sender, message: &Message) {
         self.send(to.region, [to.address], message, true);
     }
 
     /// Sends the same from a region to some addresses.
-    pub fn send(
+    pub(crate) fn send(
         &mut self,
         region: usize,
         to: impl IntoIterator<Item = SocketAddr>,
@@ -63,12 +63,18 @@ impl Core {
     }
 
     /// Sends a message to an agent that has a circuit in a region.
-    pub fn send_to(&mut self, region: usize, agent: Uuid, message: &Message) {
+    pub(crate) fn send_to(&mut self, region: usize, agent: Uuid, message: &Message) {
         self.send_those(region, &[agent], message, true);
     }
 
     /// Sends the same to those of some agents that have a circuit in a region.
-    pub fn send_those(&mut self, region: usize, to: &[Uuid], message: &Message, reliable: bool) {
+    pub(crate) fn send_those(
+        &mut self,
+        region: usize,
+        to: &[Uuid],
+        message: &Message,
+        reliable: bool,
+    ) {
         let circuits = &self.circuits[region];
         let found = to.iter().filter_map(|agent| circuits.of(*agent));
         let to: Vec<SocketAddr> = found.map(|(to, _)| to).collect();
@@ -76,13 +82,13 @@ impl Core {
     }
 
     /// Sends a message to an avatar, wherever it is; false if it is nowhere.
-    pub fn deliver(&mut self, agent: Uuid, message: &Message) -> bool {
+    pub(crate) fn deliver(&mut self, agent: Uuid, message: &Message) -> bool {
         let root = self.world.presence(agent).and_then(|presence| presence.root);
         root.inspect(|root| self.send_to(*root, agent, message)).is_some()
     }
 
     /// Every agent with a circuit in a region but this one whose gate there is open.
-    pub fn onlookers(&self, region: usize, but: Uuid) -> Vec<Uuid> {
+    pub(crate) fn onlookers(&self, region: usize, but: Uuid) -> Vec<Uuid> {
         let open = |other: &Uuid| {
             let here = self.world.presence(*other).and_then(|p| p.agents.get(&region));
             here.is_some_and(|here| here.world_open)
@@ -92,25 +98,25 @@ impl Core {
     }
 
     /// Tells something of an avatar to every other agent in a region whose gate is open.
-    pub fn send_others(&mut self, region: usize, but: Uuid, message: &Message) {
+    pub(crate) fn send_others(&mut self, region: usize, but: Uuid, message: &Message) {
         let others = self.onlookers(region, but);
         self.send_those(region, &others, message, true);
     }
 
     /// Puts an event on the queue of an agent in a region.
-    pub fn tell(&mut self, agent: Uuid, region: usize, event: Event) {
+    pub(crate) fn tell(&mut self, agent: Uuid, region: usize, event: Event) {
         self.world.tell(agent, region, event);
     }
 
     /// Says DisableSimulator to an agent in a region, and ends its circuit there.
-    pub fn disable(&mut self, region: usize, agent: Uuid) {
+    pub(crate) fn disable(&mut self, region: usize, agent: Uuid) {
         if let Some((from, _)) = self.circuits[region].of(agent) {
             self.circuits[region].disable(self.now, from);
         }
     }
 
     /// Ends an agent's circuit in a region; those there are told that it is gone.
-    pub fn close(&mut self, region: usize, agent: Uuid) {
+    pub(crate) fn close(&mut self, region: usize, agent: Uuid) {
         if self.circuits[region].of(agent).is_some() {
             self.happened(&Happened::Left(agent, region));
             self.disable(region, agent);
@@ -118,7 +124,7 @@ impl Core {
     }
 
     /// Ends a session: the regions where it had agents, whose circuits are the caller's to close.
-    pub fn end(&mut self, agent: Uuid) -> Vec<usize> {
+    pub(crate) fn end(&mut self, agent: Uuid) -> Vec<usize> {
         let regions = self.world.end(agent);
         if !regions.is_empty() {
             self.happened(&Happened::Ended(agent));
@@ -127,7 +133,7 @@ impl Core {
     }
 
     /// Ends a session and every circuit of it.
-    pub fn end_and_close(&mut self, agent: Uuid) {
+    pub(crate) fn end_and_close(&mut self, agent: Uuid) {
         self.end(agent).into_iter().for_each(|region| self.close(region, agent));
     }
 

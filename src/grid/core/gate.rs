@@ -150,7 +150,7 @@ impl Core {
     }
 
     /// Answers a request, with what is wrong with this grid's answers: late, or never.
-    pub fn answer(&mut self, id: RequestId, mut reply: Reply) {
+    pub(crate) fn answer(&mut self, id: RequestId, mut reply: Reply) {
         let members = match &mut reply.body {
             Body::Llsd(members) | Body::Rpc(members) => Some(members),
             _ => None,

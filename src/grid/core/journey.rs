@@ -53,7 +53,7 @@ pub(in crate::grid) fn standing(target: Target) -> Target {
 
 impl World {
     /// The region that a handle and a position in metres from it lead to, and where in it.
-    pub fn locate(&self, region: u64, position: [f32; 3]) -> Option<(usize, [f32; 3])> {
+    pub(crate) fn locate(&self, region: u64, position: [f32; 3]) -> Option<(usize, [f32; 3])> {
         if !position.iter().all(|v| v.is_finite()) {
             return None;
         }
@@ -74,26 +74,26 @@ impl World {
     }
 
     /// Where an avatar stands, as a landmark remembers it.
-    pub fn landmark(&self, agent: Uuid) -> Option<Landmark> {
+    pub(crate) fn landmark(&self, agent: Uuid) -> Option<Landmark> {
         let presence = self.presence(agent)?;
         let region = self.places[presence.root?].id();
         Some(Landmark { region, position: presence.position })
     }
 
     /// The region that a landmark names.
-    pub fn region_of(&self, landmark: &Landmark) -> Option<usize> {
+    pub(crate) fn region_of(&self, landmark: &Landmark) -> Option<usize> {
         self.places.iter().position(|place| place.id() == landmark.region)
     }
 
     /// Whether somebody is under way already.
-    pub fn is_in_transit(&self, agent: Uuid) -> bool {
+    pub(crate) fn is_in_transit(&self, agent: Uuid) -> bool {
         let transit = self.presence(agent).is_some_and(|p| p.transit.is_some());
         transit && !self.faults.breaks(Own::TeleportsTwice)
     }
 
     /// Begins a journey: an agent is made at the destination and the viewer told of it. Its
     /// number; none for somebody who is not there or under way already.
-    pub fn depart(
+    pub(crate) fn depart(
         &mut self,
         agent: Uuid,
         target: Target,
@@ -139,7 +139,7 @@ impl World {
     }
 
     /// The avatar has arrived in a region it was on its way to.
-    pub fn land(&mut self, agent: Uuid, region: usize) -> Option<Landing> {
+    pub(crate) fn land(&mut self, agent: Uuid, region: usize) -> Option<Landing> {
         let astray = self.faults.breaks(Own::LandsElsewhere);
         let presence = self.presence_mut(agent)?;
         let transit = presence.transit.take_if(|transit| transit.to == region)?;
@@ -171,7 +171,7 @@ impl World {
 
     /// Gives a journey up: the region where the avatar stays, and the agent that is to be closed,
     /// if one was made for the journey alone.
-    pub fn give_up(&mut self, agent: Uuid, number: u64) -> Option<(usize, Option<usize>)> {
+    pub(crate) fn give_up(&mut self, agent: Uuid, number: u64) -> Option<(usize, Option<usize>)> {
         let presence = self.presence_mut(agent)?;
         let transit = presence.transit.take_if(|transit| transit.number == number)?;
         let root = presence.root?;
@@ -183,7 +183,7 @@ impl World {
     }
 
     /// Takes a teleport back that its viewer has not been told of yet: its number.
-    pub fn recall(&mut self, agent: Uuid) -> Option<u64> {
+    pub(crate) fn recall(&mut self, agent: Uuid) -> Option<u64> {
         let presence = self.presence_mut(agent)?;
         let number = presence.transit.as_ref().filter(|t| !t.walking)?.number;
         let owner = Owner::AgentIn(agent, presence.root?);
@@ -192,7 +192,7 @@ impl World {
 
     /// The region next to the one an avatar stands in, at a position beyond the border; and that
     /// position there. None where there is no region, or none that its viewer knows.
-    pub fn beyond(&self, agent: Uuid, position: [f32; 3]) -> Option<(usize, [f32; 3])> {
+    pub(crate) fn beyond(&self, agent: Uuid, position: [f32; 3]) -> Option<(usize, [f32; 3])> {
         let presence = self.presence(agent)?;
         let root = presence.root?;
         let (x, y) = self.places[root].corner();
@@ -209,7 +209,7 @@ impl World {
 impl Core {
     /// Starts an avatar on its way; false for somebody who is not there or under way already. A
     /// viewer that never arrives stays where it was; what it is told then, if anything.
-    pub fn depart(
+    pub(crate) fn depart(
         &mut self,
         agent: Uuid,
         target: Target,
@@ -234,7 +234,7 @@ impl Core {
     }
 
     /// What the region left behind and those out of view have to do.
-    pub fn leave_behind(&mut self, agent: Uuid, landing: &Landing) {
+    pub(crate) fn leave_behind(&mut self, agent: Uuid, landing: &Landing) {
         if self.breaks(Own::StaysInBoth) {
             return;
         }

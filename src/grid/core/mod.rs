@@ -184,7 +184,7 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub fn new(beginning: Beginning) -> Self {
+    pub(super) fn new(beginning: Beginning) -> Self {
         let Beginning { config, login_uri, places, inventories, routes, chance, started } =
             beginning;
         let (template, notices) = (Template::shipped().clone(), Notices::default());
@@ -222,7 +222,7 @@ impl Core {
     }
 
     /// Takes something in. What follows from it is to be polled.
-    pub fn handle(&mut self, now: Duration, input: Input) {
+    pub(super) fn handle(&mut self, now: Duration, input: Input) {
         self.handle_timeouts(now);
         match input {
             Input::Datagram(region, from, bytes) => {
@@ -251,7 +251,7 @@ impl Core {
     }
 
     /// Does whatever is due.
-    pub fn handle_timeouts(&mut self, now: Duration) {
+    pub(super) fn handle_timeouts(&mut self, now: Duration) {
         self.now = now.max(self.now);
         self.inventories.set_time(self.time());
         while let Some((what, then)) = self.timers.pop_due(self.now) {
@@ -264,36 +264,36 @@ impl Core {
     }
 
     /// What goes out next.
-    pub fn poll_output(&mut self) -> Option<Output> {
+    pub(super) fn poll_output(&mut self) -> Option<Output> {
         self.out.pop_front()
     }
 
     /// When something is due next.
-    pub fn poll_timeout(&self) -> Option<Duration> {
+    pub(super) fn poll_timeout(&self) -> Option<Duration> {
         let circuits = self.circuits.iter().filter_map(Circuits::next_due);
         circuits.chain(self.timers.next_due()).min()
     }
 
     /// The time of day.
-    pub fn time(&self) -> jiff::Timestamp {
+    pub(super) fn time(&self) -> jiff::Timestamp {
         let passed = jiff::SignedDuration::try_from(self.now);
         let time = passed.and_then(|passed| self.started.checked_add(passed));
         time.unwrap_or(self.started)
     }
 
     /// Whether a rule of the protocol is not kept, asked where that makes a difference.
-    pub fn breaks(&self, what: impl Into<Misbehaviour>) -> bool {
+    pub(super) fn breaks(&self, what: impl Into<Misbehaviour>) -> bool {
         self.faults.breaks(what)
     }
 
     /// A time of the protocol's figures, as fast as this grid's time runs.
-    pub fn faster(&self, time: Duration) -> Duration {
+    pub(super) fn faster(&self, time: Duration) -> Duration {
         time / self.config.time_factor.max(1)
     }
 
     /// Does something when a time of the protocol's figures has passed. It is for whatever is done
     /// then to see whether it is still meant.
-    pub fn after(
+    pub(super) fn after(
         &mut self,
         time: Duration,
         what: &'static str,
@@ -305,7 +305,7 @@ impl Core {
 
     /// Does something as soon as what has changed in inventories is on the disk; at once, where
     /// nothing is kept there. Nobody is told of a change before that, not even by an ack.
-    pub fn when_kept(&mut self, then: impl FnOnce(&mut Self, bool) + Send + 'static) {
+    pub(super) fn when_kept(&mut self, then: impl FnOnce(&mut Self, bool) + Send + 'static) {
         let Some(batch) = self.inventories.take_batch() else { return then(self, true) };
         let (owners, assets) = (batch.owners(), batch.asset_ids());
         self.kept += 1;

@@ -18,7 +18,7 @@ struct Told {
 
 impl Notices {
     /// Something went wrong that is nobody's fault but ours.
-    pub fn mistake(&self, what: &str) {
+    pub(crate) fn mistake(&self, what: &str) {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if told.mistakes.len() < MOST && told.mistakes.insert(what.to_owned()) {
             tracing::error!("{what}; this is a mistake of gridproof's own, please report it");
@@ -26,7 +26,7 @@ impl Notices {
     }
 
     /// A visitor asked for what this grid does not serve: said once, since nothing else tells it.
-    pub fn in_vain(&self, kind: &str, name: &str) {
+    pub(crate) fn in_vain(&self, kind: &str, name: &str) {
         /// Longer than any name.
         const LONGEST: usize = 64;
         let shown = |c: char| c.is_ascii_graphic();
@@ -38,7 +38,7 @@ impl Notices {
     }
 
     /// Its own mistakes so far.
-    pub fn mistakes(&self) -> Vec<String> {
+    pub(crate) fn mistakes(&self) -> Vec<String> {
         let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         told.mistakes.iter().cloned().collect()
     }

@@ -11,7 +11,7 @@ pub const UNKNOWN_EVENT: &str = "GridproofNobodyKnowsThis";
 
 impl World {
     /// A region that an agent has nothing to do with.
-    pub fn elsewhere(&self, agent: Uuid) -> Option<&Place> {
+    pub(crate) fn elsewhere(&self, agent: Uuid) -> Option<&Place> {
         let presence = self.presence(agent)?;
         let places = self.places.iter().enumerate();
         places.rev().find(|(index, _)| !presence.agents.contains_key(index)).map(|(_, place)| place)

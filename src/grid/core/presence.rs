@@ -17,7 +17,7 @@ pub(in crate::grid) struct AgentHere {
 }
 
 impl AgentHere {
-    pub fn new(seed: String) -> Self {
+    pub(crate) fn new(seed: String) -> Self {
         Self {
             seed,
             granted: BTreeMap::new(),
@@ -69,12 +69,12 @@ pub(in crate::grid) struct Presence {
 
 impl Presence {
     /// Whether its avatar stands in a region.
-    pub fn stands_in(&self, region: usize) -> bool {
+    pub(crate) fn stands_in(&self, region: usize) -> bool {
         self.arrived && self.root == Some(region)
     }
 
     /// First and last name together.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{} {}", self.first, self.last)
     }
 }

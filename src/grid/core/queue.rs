@@ -48,20 +48,20 @@ pub(in crate::grid) struct Queues {
 const MOST: usize = 1000;
 
 impl Queues {
-    pub fn new(faults: Faults) -> Self {
+    pub(crate) fn new(faults: Faults) -> Self {
         Self { all: BTreeMap::new(), woken: BTreeSet::new(), orphans: Vec::new(), faults }
     }
 
     /// A queue whose first reply has this id.
-    pub fn open(&mut self, owner: Owner, first_id: i32) {
+    pub(crate) fn open(&mut self, owner: Owner, first_id: i32) {
         self.all.insert(owner, Queue { next_id: first_id, ..Queue::default() });
     }
 
-    pub fn close(&mut self, owner: Owner) {
+    pub(crate) fn close(&mut self, owner: Owner) {
         self.orphans.extend(self.all.remove(&owner).into_iter().flat_map(|queue| queue.polls));
     }
 
-    pub fn tell(&mut self, owner: Owner, event: Event) {
+    pub(crate) fn tell(&mut self, owner: Owner, event: Event) {
         let Some(queue) = self.all.get_mut(&owner) else { return };
         queue.events.push_back(event);
         if queue.events.len() > MOST {
@@ -71,7 +71,7 @@ impl Queues {
     }
 
     /// An event that a fault held back is due.
-    pub fn tell_late(&mut self, owner: Owner, event: Event) {
+    pub(crate) fn tell_late(&mut self, owner: Owner, event: Event) {
         if let Some(queue) = self.all.get_mut(&owner) {
             queue.late.push(event);
             self.woken.insert(owner);
@@ -79,7 +79,7 @@ impl Queues {
     }
 
     /// Takes events back that nobody was told of; whether there were any.
-    pub fn take_back(&mut self, owner: Owner, name: &str) -> bool {
+    pub(crate) fn take_back(&mut self, owner: Owner, name: &str) -> bool {
         let Some(queue) = self.all.get_mut(&owner) else { return false };
         let before = queue.events.len();
         queue.events.retain(|event| event.message != name);
@@ -88,7 +88,7 @@ impl Queues {
 
     /// Everything queued, as one reply, and what a fault held back before; none if there is
     /// neither.
-    pub fn take(&mut self, owner: Owner) -> Option<(PollReply, Vec<Event>)> {
+    pub(crate) fn take(&mut self, owner: Owner) -> Option<(PollReply, Vec<Event>)> {
         let queue = self.all.get_mut(&owner).filter(|queue| !queue.is_empty())?;
         let id = queue.next_id;
         queue.next_id += i32::from(!self.faults.breaks(Own::CountsNoPolls));

@@ -29,12 +29,12 @@ pub(in crate::grid) struct Reply {
 }
 
 impl Reply {
-    pub fn new(channel: Channel, name: &'static str, body: Body) -> Self {
+    pub(crate) fn new(channel: Channel, name: &'static str, body: Body) -> Self {
         Self { channel, name, status: 200, body, headers: Vec::new(), visitor: None, queue: None }
     }
 
     /// An answer without a body.
-    pub fn status(channel: Channel, name: &'static str, status: u16) -> Self {
+    pub(crate) fn status(channel: Channel, name: &'static str, status: u16) -> Self {
         Self { status, ..Self::new(channel, name, Body::None) }
     }
 }

@@ -54,7 +54,7 @@ pub(in crate::grid) struct RoomDef {
 
 impl RoomDef {
     /// A room that does nothing.
-    pub const fn named(name: &'static str) -> Self {
+    pub(crate) const fn named(name: &'static str) -> Self {
         Self {
             name,
             messages: &[],
@@ -90,7 +90,7 @@ impl Routes {
     /// # Errors
     /// A room that names a message or capability that there is not, or one that another answers:
     /// which.
-    pub fn new(rooms: &[&'static RoomDef], template: &Template) -> Result<Self, String> {
+    pub(crate) fn new(rooms: &[&'static RoomDef], template: &Template) -> Result<Self, String> {
         let mut routes = Self {
             messages: BTreeMap::new(),
             caps: BTreeMap::new(),
@@ -134,20 +134,20 @@ impl Routes {
         Ok(routes)
     }
 
-    pub fn message(&self, name: &str) -> Option<OnMessage> {
+    pub(crate) fn message(&self, name: &str) -> Option<OnMessage> {
         self.messages.get(name).copied()
     }
 
-    pub fn cap(&self, name: &str) -> Option<OnCap> {
+    pub(crate) fn cap(&self, name: &str) -> Option<OnCap> {
         self.caps.get(name).map(|(handler, _)| *handler)
     }
 
-    pub fn path(&self, method: &str, path: &str) -> Option<OnPath> {
+    pub(crate) fn path(&self, method: &str, path: &str) -> Option<OnPath> {
         self.paths.get(&(method, path)).copied()
     }
 
     /// What the seed grants, in the order it is told.
-    pub fn granted(&self) -> &[&'static str] {
+    pub(crate) fn granted(&self) -> &[&'static str] {
         &self.granted
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 pub(in crate::grid) struct States(BTreeMap<TypeId, Box<dyn Any + Send>>);
 
 impl States {
-    pub fn of<T: Any + Default + Send>(&mut self) -> &mut T {
+    pub(crate) fn of<T: Any + Default + Send>(&mut self) -> &mut T {
         let state = self.0.entry(TypeId::of::<T>()).or_insert_with(|| Box::<T>::default());
         match state.downcast_mut() {
             Some(state) => state,

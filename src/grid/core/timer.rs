@@ -18,22 +18,22 @@ pub(super) struct Timers {
 }
 
 impl Timers {
-    pub fn add(&mut self, due: Duration, what: &'static str, then: Then) -> Timer {
+    pub(super) fn add(&mut self, due: Duration, what: &'static str, then: Then) -> Timer {
         self.count += 1;
         self.all.insert((due, self.count), (what, then));
         (due, self.count)
     }
 
-    pub fn cancel(&mut self, timer: Timer) {
+    pub(super) fn cancel(&mut self, timer: Timer) {
         self.all.remove(&timer);
     }
 
-    pub fn next_due(&self) -> Option<Duration> {
+    pub(super) fn next_due(&self) -> Option<Duration> {
         self.all.keys().next().map(|(due, _)| *due)
     }
 
     /// The first that is due, taken out.
-    pub fn pop_due(&mut self, now: Duration) -> Option<(&'static str, Then)> {
+    pub(super) fn pop_due(&mut self, now: Duration) -> Option<(&'static str, Then)> {
         let first = self.all.first_entry().filter(|entry| entry.key().0 <= now)?;
         Some(first.remove())
     }

@@ -26,21 +26,21 @@ pub(in crate::grid) struct Place {
 
 impl Place {
     /// The south-west corner in metres.
-    pub fn corner(&self) -> (u32, u32) {
+    pub(crate) fn corner(&self) -> (u32, u32) {
         (self.x * 256, self.y * 256)
     }
 
-    pub fn handle(&self) -> u64 {
+    pub(crate) fn handle(&self) -> u64 {
         let (x, y) = self.corner();
         u64::from(x) << 32 | u64::from(y)
     }
 
     /// The region's own id.
-    pub fn id(&self) -> Uuid {
+    pub(crate) fn id(&self) -> Uuid {
         derived_id(&format!("region {}", self.name))
     }
 
-    pub fn touches(&self, other: &Self) -> bool {
+    pub(crate) fn touches(&self, other: &Self) -> bool {
         (self.x, self.y) != (other.x, other.y)
             && self.x.abs_diff(other.x) <= 1
             && self.y.abs_diff(other.y) <= 1
@@ -97,7 +97,7 @@ pub(in crate::grid) fn derived_id(text: &str) -> Uuid {
 }
 
 impl World {
-    pub fn new(
+    pub(crate) fn new(
         accounts: Vec<Account>,
         places: Vec<Place>,
         base: String,
@@ -125,20 +125,20 @@ impl World {
         }
     }
 
-    pub fn population(&self) -> usize {
+    pub(crate) fn population(&self) -> usize {
         self.presences.len()
     }
 
-    pub fn presence(&self, agent: Uuid) -> Option<&Presence> {
+    pub(crate) fn presence(&self, agent: Uuid) -> Option<&Presence> {
         self.presences.get(&agent)
     }
 
-    pub fn presence_mut(&mut self, agent: Uuid) -> Option<&mut Presence> {
+    pub(crate) fn presence_mut(&mut self, agent: Uuid) -> Option<&mut Presence> {
         self.presences.get_mut(&agent)
     }
 
     /// First and last name of an account, logged in or not.
-    pub fn name_of(&self, agent: Uuid) -> Option<(String, String)> {
+    pub(crate) fn name_of(&self, agent: Uuid) -> Option<(String, String)> {
         let account = self.accounts.get(*self.by_agent.get(&agent)?)?;
         Some((account.first.clone(), account.last.clone()))
     }
@@ -148,12 +148,17 @@ impl World {
     }
 
     /// The agent of a name.
-    pub fn agent_of(&self, first: &str, last: &str) -> Option<Uuid> {
+    pub(crate) fn agent_of(&self, first: &str, last: &str) -> Option<Uuid> {
         self.account(first, last).map(agent_id)
     }
 
     /// Checks a name and password. The hash may come with its `$1$` or the password in clear.
-    pub fn authenticate(&self, first: &str, last: &str, passwd: &str) -> Result<Uuid, Refusal> {
+    pub(crate) fn authenticate(
+        &self,
+        first: &str,
+        last: &str,
+        passwd: &str,
+    ) -> Result<Uuid, Refusal> {
         let hash = match passwd.strip_prefix("$1$") {
             Some(_) => passwd.to_ascii_lowercase(),
             None => hash_password(passwd),
@@ -167,7 +172,7 @@ impl World {
 
     /// Starts a session and places its avatar. Whoever was logged in as the same avatar must be
     /// ended first.
-    pub fn begin(
+    pub(crate) fn begin(
         &mut self,
         agent: Uuid,
         start: &str,
@@ -247,12 +252,12 @@ impl World {
     }
 
     /// Where an avatar goes that goes home.
-    pub fn home(&self, agent: Uuid) -> (usize, [f32; 3]) {
+    pub(crate) fn home(&self, agent: Uuid) -> (usize, [f32; 3]) {
         self.homes.get(&agent).copied().unwrap_or((0, MIDDLE))
     }
 
     /// Makes a place in the region where the avatar stands its home; false where it stands nowhere.
-    pub fn set_home(&mut self, agent: Uuid, position: [f32; 3]) -> bool {
+    pub(crate) fn set_home(&mut self, agent: Uuid, position: [f32; 3]) -> bool {
         let root = self.presence(agent).filter(|p| p.arrived).and_then(|p| p.root);
         root.is_some_and(|root| {
             self.homes.insert(agent, (root, position));
@@ -261,7 +266,7 @@ impl World {
     }
 
     /// Ends a session: its regions, for closing the circuits there.
-    pub fn end(&mut self, agent: Uuid) -> Vec<usize> {
+    pub(crate) fn end(&mut self, agent: Uuid) -> Vec<usize> {
         let Some(presence) = self.presences.remove(&agent) else { return Vec::new() };
         self.last.extend(presence.root.map(|root| (agent, (root, presence.position))));
         let regions: Vec<usize> = presence.agents.keys().copied().collect();
@@ -281,13 +286,13 @@ impl World {
     }
 
     /// Whether a region lets nobody in.
-    pub fn is_closed(&self, region: usize) -> bool {
+    pub(crate) fn is_closed(&self, region: usize) -> bool {
         let closed = self.places.get(region).is_some_and(|place| place.closed);
         closed && !self.faults.breaks(Own::NothingClosed)
     }
 
     /// Whether these three open a circuit in that region.
-    pub fn admits(&self, region: usize, agent: Uuid, session: Uuid, code: u32) -> bool {
+    pub(crate) fn admits(&self, region: usize, agent: Uuid, session: Uuid, code: u32) -> bool {
         self.presences.get(&agent).is_some_and(|p| {
             (p.session_id == session || self.faults.breaks(Own::AnySession))
                 && (p.circuit_code == code || self.faults.breaks(Own::AnyCode))
@@ -296,19 +301,19 @@ impl World {
     }
 
     /// The URL of a capability's id.
-    pub fn url(&self, id: &str) -> String {
+    pub(crate) fn url(&self, id: &str) -> String {
         cap_url(&self.base, id)
     }
 
     /// Grants a capability that no seed names: its id.
-    pub fn grant_own(&mut self, owner: Owner, name: &'static str) -> String {
+    pub(crate) fn grant_own(&mut self, owner: Owner, name: &'static str) -> String {
         let id = self.chance.uuid().to_string();
         self.caps.insert(id.clone(), owner, Purpose::Named(name));
         id
     }
 
     /// Grants capabilities by name; a name granted before keeps its URL.
-    pub fn grant(
+    pub(crate) fn grant(
         &mut self,
         agent: Uuid,
         region: usize,
@@ -335,7 +340,7 @@ impl World {
     }
 
     /// Whether the gate of an agent has just opened; from its root the neighbours are announced.
-    pub fn open_world(&mut self, agent: Uuid, region: usize) -> bool {
+    pub(crate) fn open_world(&mut self, agent: Uuid, region: usize) -> bool {
         let Some(presence) = self.presences.get_mut(&agent) else { return false };
         let ready = presence.root != Some(region) || presence.arrived;
         let Some(here) = presence.agents.get_mut(&region) else { return false };
@@ -403,12 +408,12 @@ impl World {
     }
 
     /// Puts an event on the queue of an agent in a region.
-    pub fn tell(&mut self, agent: Uuid, region: usize, event: Event) {
+    pub(crate) fn tell(&mut self, agent: Uuid, region: usize, event: Event) {
         self.queues.tell(Owner::AgentIn(agent, region), event);
     }
 
     /// Another agent, logged in by itself for faults that mix agents up.
-    pub fn bystander(&mut self, but: Uuid) -> Uuid {
+    pub(crate) fn bystander(&mut self, but: Uuid) -> Uuid {
         let others: Vec<Uuid> = self.accounts.iter().map(agent_id).filter(|a| *a != but).collect();
         let Some(other) = others.last().copied() else { return but };
         if self.begin(other, "home").is_ok() {
@@ -421,14 +426,14 @@ impl World {
     }
 
     /// Everybody who stands in another region, and where: for faults.
-    pub fn everybody(&self, but: usize) -> impl Iterator<Item = (usize, Uuid)> {
+    pub(crate) fn everybody(&self, but: usize) -> impl Iterator<Item = (usize, Uuid)> {
         let arrived = self.presences.values().filter(|p| p.arrived);
         let rooted = arrived.filter_map(|p| Some((p.root?, p.agent_id)));
         rooted.filter(move |(root, _)| *root != but)
     }
 
     /// The avatars that stand in a region, but for one.
-    pub fn others(&self, region: usize, but: Uuid) -> impl Iterator<Item = &Presence> {
+    pub(crate) fn others(&self, region: usize, but: Uuid) -> impl Iterator<Item = &Presence> {
         self.presences.values().filter(move |p| p.stands_in(region) && p.agent_id != but)
     }
 }

@@ -27,7 +27,7 @@ pub(in crate::grid) struct Assets {
 }
 
 impl Assets {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let of_library = library::assets().into_iter();
         let in_memory =
             of_library.map(|(id, kind, bytes)| (id, Asset { kind, bytes: bytes.into() })).collect();
@@ -36,7 +36,7 @@ impl Assets {
 
     /// Adds an asset under an id; none of its bytes change ever after. False if it is too large,
     /// there is one already, or memory is full.
-    pub fn put(&mut self, store: Option<&Store>, id: Uuid, kind: i8, bytes: &[u8]) -> bool {
+    pub(super) fn put(&mut self, store: Option<&Store>, id: Uuid, kind: i8, bytes: &[u8]) -> bool {
         let known = || self.get(store, id).is_some();
         if bytes.len() > MOST_BYTES || self.size + bytes.len() > MOST_IN_MEMORY || known() {
             return false;
@@ -47,12 +47,12 @@ impl Assets {
     }
 
     /// It is on the disk now and need not be in memory, or could not be kept.
-    pub fn drop_from_memory(&mut self, id: Uuid) {
+    pub(super) fn drop_from_memory(&mut self, id: Uuid) {
         let asset = self.in_memory.remove(&id);
         self.size -= asset.map_or(0, |asset| asset.bytes.len());
     }
 
-    pub fn get(&self, store: Option<&Store>, id: Uuid) -> Option<Asset> {
+    pub(super) fn get(&self, store: Option<&Store>, id: Uuid) -> Option<Asset> {
         let here = self.in_memory.get(&id).cloned();
         here.or_else(|| store.and_then(|store| store.asset(id)))
     }

@@ -73,7 +73,7 @@ pub(super) struct Inventories {
 
 impl Inventories {
     /// As they were kept; without a store, in memory.
-    pub fn new(store: Option<Store>, faults: Faults, chance: Chance) -> Self {
+    pub(super) fn new(store: Option<Store>, faults: Faults, chance: Chance) -> Self {
         Self {
             of: BTreeMap::new(),
             library: library::library(faults.clone(), chance.clone()),
@@ -87,17 +87,17 @@ impl Inventories {
     }
 
     /// What time it is, for whatever is made from now on.
-    pub fn set_time(&mut self, time: jiff::Timestamp) {
+    pub(super) fn set_time(&mut self, time: jiff::Timestamp) {
         self.time = time;
     }
 
     /// What is not on the disk yet, if anything.
-    pub fn take_batch(&mut self) -> Option<Batch> {
+    pub(super) fn take_batch(&mut self) -> Option<Batch> {
         (!self.batch.is_empty()).then(|| std::mem::take(&mut self.batch))
     }
 
     /// A batch is on the disk, or could not be kept: then all of it is as it was before.
-    pub fn settled(&mut self, owners: BTreeSet<Uuid>, assets: Vec<Uuid>, kept: bool) {
+    pub(super) fn settled(&mut self, owners: BTreeSet<Uuid>, assets: Vec<Uuid>, kept: bool) {
         assets.into_iter().for_each(|id| self.assets.drop_from_memory(id));
         if !kept {
             owners.into_iter().for_each(|owner| drop(self.of.remove(&owner)));
@@ -105,7 +105,7 @@ impl Inventories {
     }
 
     /// An account's inventory, as it was left.
-    pub fn of(&mut self, agent: Uuid) -> Result<&mut Inventory, Refusal> {
+    pub(super) fn of(&mut self, agent: Uuid) -> Result<&mut Inventory, Refusal> {
         if !self.of.contains_key(&agent) {
             let inventory = self.load(agent)?;
             self.of.insert(agent, inventory);
@@ -130,12 +130,12 @@ impl Inventories {
     }
 
     /// An id that nothing has.
-    pub fn new_id(&self) -> Uuid {
+    pub(super) fn new_id(&self) -> Uuid {
         self.chance.uuid()
     }
 
     /// Makes one change to an account's inventory.
-    pub fn change<T>(
+    pub(super) fn change<T>(
         &mut self,
         agent: Uuid,
         change: impl FnOnce(&mut Inventory) -> Result<T, Refusal>,
@@ -152,7 +152,7 @@ impl Inventories {
     }
 
     /// Makes several changes, all of them or none.
-    pub fn change_all<T>(
+    pub(super) fn change_all<T>(
         &mut self,
         agent: Uuid,
         change: impl FnOnce(&mut Inventory) -> Result<T, Refusal>,
@@ -166,7 +166,7 @@ impl Inventories {
     }
 
     /// The tree a folder is in, of those that an agent may read: its own and the library.
-    pub fn tree_of(&mut self, agent: Uuid, folder: Uuid) -> Option<&Inventory> {
+    pub(super) fn tree_of(&mut self, agent: Uuid, folder: Uuid) -> Option<&Inventory> {
         let foreign = self.faults.breaks(Own::ShowsForeign);
         self.of(agent).ok()?;
         let trees = [self.of.get(&agent)?, &self.library].into_iter();
@@ -175,7 +175,7 @@ impl Inventories {
     }
 
     /// A folder with its contents, as an agent may read it: whose it is, and what.
-    pub fn contents(&mut self, agent: Uuid, folder: Uuid) -> Option<(Uuid, Contents)> {
+    pub(super) fn contents(&mut self, agent: Uuid, folder: Uuid) -> Option<(Uuid, Contents)> {
         let follows = self.faults.breaks(Own::FollowsLinks);
         let invents = self.faults.breaks(Own::InventsFolders);
         if self.faults.breaks(Own::NullIsRoot) && folder.is_nil() {
@@ -203,7 +203,7 @@ impl Inventories {
     }
 
     /// An item that an agent may read.
-    pub fn item(&mut self, agent: Uuid, id: Uuid) -> Option<Item> {
+    pub(super) fn item(&mut self, agent: Uuid, id: Uuid) -> Option<Item> {
         let foreign = self.faults.breaks(Own::ShowsForeign);
         self.of(agent).ok()?;
         let trees = [self.of.get(&agent)?, &self.library].into_iter();
@@ -217,17 +217,17 @@ impl Inventories {
     }
 
     /// Whose folder that is: for faults.
-    pub fn owner_of(&self, folder: Uuid) -> Option<Uuid> {
+    pub(super) fn owner_of(&self, folder: Uuid) -> Option<Uuid> {
         self.of.values().find(|own| own.folder(folder).is_some()).map(|own| own.owner)
     }
 
     /// Whose item that is: for faults.
-    pub fn item_owner(&self, item: Uuid) -> Option<Uuid> {
+    pub(super) fn item_owner(&self, item: Uuid) -> Option<Uuid> {
         self.of.values().find(|own| own.item(item).is_some()).map(|own| own.owner)
     }
 
     /// Removes items whoever owns them: for faults.
-    pub fn remove_anywhere(&mut self, ids: &[Uuid]) {
+    pub(super) fn remove_anywhere(&mut self, ids: &[Uuid]) {
         for inventory in self.of.values_mut() {
             for id in ids {
                 let _ = inventory.remove_item(*id);
@@ -236,22 +236,22 @@ impl Inventories {
     }
 
     /// Whether the library is confirmed to be changed: a fault.
-    pub fn is_lent(&self) -> bool {
+    pub(super) fn is_lent(&self) -> bool {
         self.faults.breaks(Own::LendsLibrary)
     }
 
     /// Whether links to nothing are made: a fault.
-    pub fn is_lax(&self) -> bool {
+    pub(super) fn is_lax(&self) -> bool {
         self.faults.breaks(Own::DanglingLinks)
     }
 
     /// The library.
-    pub fn library(&self) -> &Inventory {
+    pub(super) fn library(&self) -> &Inventory {
         &self.library
     }
 
     /// Adds an asset; whether it was taken.
-    pub fn put_asset(&mut self, id: Uuid, kind: i8, bytes: &[u8]) -> bool {
+    pub(super) fn put_asset(&mut self, id: Uuid, kind: i8, bytes: &[u8]) -> bool {
         let kept = self.assets.put(self.store.as_ref(), id, kind, bytes);
         if let (true, Some(_), Some(asset)) = (kept, &self.store, self.assets.get(None, id)) {
             self.batch.add_asset(id, asset);
@@ -260,12 +260,12 @@ impl Inventories {
     }
 
     /// An asset.
-    pub fn asset(&self, id: Uuid) -> Option<Asset> {
+    pub(super) fn asset(&self, id: Uuid) -> Option<Asset> {
         self.assets.get(self.store.as_ref(), id)
     }
 
     /// The asset that a new item of a type stands for until something is written into it.
-    pub fn default_asset(&mut self, kind: i8) -> Uuid {
+    pub(super) fn default_asset(&mut self, kind: i8) -> Uuid {
         let bytes = match kind {
             NOTECARD => library::notecard(""),
             SCRIPT => library::SCRIPT.as_bytes().to_vec(),
@@ -277,7 +277,10 @@ impl Inventories {
     }
 
     /// The inventory members of a login reply.
-    pub fn login_members(&mut self, agent: Uuid) -> Result<Vec<(&'static str, Llsd)>, Refusal> {
+    pub(super) fn login_members(
+        &mut self,
+        agent: Uuid,
+    ) -> Result<Vec<(&'static str, Llsd)>, Refusal> {
         let one = |name: &str, id: Uuid| {
             Llsd::Array(vec![Llsd::map([(name, Llsd::String(id.to_string()))])])
         };

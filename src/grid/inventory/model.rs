@@ -76,7 +76,7 @@ pub(in crate::grid) struct Contents {
 
 impl Contents {
     /// Orders the entries by name, or by when they were made; folders have only names.
-    pub fn sort(&mut self, by_date: bool) {
+    pub(crate) fn sort(&mut self, by_date: bool) {
         self.folders.sort_by_cached_key(|folder| folder.name.to_lowercase());
         match by_date {
             true => self.items.sort_by_key(|item| item.created),
@@ -85,7 +85,7 @@ impl Contents {
     }
 
     /// How many entries are directly in the folder.
-    pub fn descendents(&self) -> i32 {
+    pub(crate) fn descendents(&self) -> i32 {
         (self.folders.len() + self.items.len()) as i32
     }
 }
@@ -107,7 +107,7 @@ pub(in crate::grid) struct Inventory {
 
 impl Inventory {
     /// An inventory of these folders and items, the root first among the folders.
-    pub fn new(
+    pub(crate) fn new(
         owner: Uuid,
         folders: Vec<Folder>,
         items: Vec<Item>,
@@ -136,16 +136,16 @@ impl Inventory {
         }
     }
 
-    pub fn folder(&self, id: Uuid) -> Option<&Folder> {
+    pub(crate) fn folder(&self, id: Uuid) -> Option<&Folder> {
         self.folders.get(&id)
     }
 
-    pub fn item(&self, id: Uuid) -> Option<&Item> {
+    pub(crate) fn item(&self, id: Uuid) -> Option<&Item> {
         self.items.get(&id)
     }
 
     /// Every folder, the root first, parents before their children.
-    pub fn skeleton(&self) -> Vec<Folder> {
+    pub(crate) fn skeleton(&self) -> Vec<Folder> {
         let mut found: Vec<Uuid> = vec![self.root];
         let mut next = 0;
         while let Some(id) = found.get(next).copied() {
@@ -155,7 +155,7 @@ impl Inventory {
         found.iter().filter_map(|id| self.folders.get(id)).cloned().collect()
     }
 
-    pub fn contents(&self, id: Uuid) -> Option<Contents> {
+    pub(crate) fn contents(&self, id: Uuid) -> Option<Contents> {
         let folder = self.folders.get(&id)?.clone();
         let within = self.within.get(&id).cloned().unwrap_or_default();
         let items: Vec<Item> =
@@ -174,7 +174,7 @@ impl Inventory {
     }
 
     /// The first folder of a type directly beneath the root.
-    pub fn system_folder(&self, kind: i8) -> Option<Uuid> {
+    pub(crate) fn system_folder(&self, kind: i8) -> Option<Uuid> {
         let beneath = &self.within.get(&self.root)?.folders;
         beneath.iter().copied().find(|id| self.folders.get(id).is_some_and(|f| f.kind == kind))
     }
@@ -221,7 +221,7 @@ impl Inventory {
         (!ordinary && folder.parent == self.root) || folder.parent.is_nil()
     }
 
-    pub fn create_folder(
+    pub(crate) fn create_folder(
         &mut self,
         id: Uuid,
         parent: Uuid,
@@ -258,7 +258,12 @@ impl Inventory {
     }
 
     /// Renames a folder, and moves it where another parent is given.
-    pub fn update_folder(&mut self, id: Uuid, parent: Uuid, name: &str) -> Result<(), Refusal> {
+    pub(crate) fn update_folder(
+        &mut self,
+        id: Uuid,
+        parent: Uuid,
+        name: &str,
+    ) -> Result<(), Refusal> {
         let folder = self.folders.get(&id).ok_or(Refusal::NoSuchFolder)?;
         if self.is_system(folder) && !self.faults.breaks(Own::RenamesSystem) {
             return Err(Refusal::System);
@@ -278,7 +283,7 @@ impl Inventory {
         Ok(())
     }
 
-    pub fn move_folder(&mut self, id: Uuid, parent: Uuid) -> Result<(), Refusal> {
+    pub(crate) fn move_folder(&mut self, id: Uuid, parent: Uuid) -> Result<(), Refusal> {
         let folder = self.folders.get(&id).ok_or(Refusal::NoSuchFolder)?;
         if self.is_system(folder) {
             return Err(Refusal::System);
@@ -329,12 +334,12 @@ impl Inventory {
     }
 
     /// An id that nothing has.
-    pub fn new_id(&self) -> Uuid {
+    pub(crate) fn new_id(&self) -> Uuid {
         self.chance.uuid()
     }
 
     /// Adds an item, under an id of its own.
-    pub fn create_item(&mut self, mut item: Item) -> Result<Item, Refusal> {
+    pub(crate) fn create_item(&mut self, mut item: Item) -> Result<Item, Refusal> {
         self.room_for(1)?;
         let lax = self.faults.breaks(Own::AnyFolder);
         if !self.folders.contains_key(&item.folder) && !lax {
@@ -359,7 +364,7 @@ impl Inventory {
 
     /// Changes an item in place; where it is, what it is and whose it is stay. Masks are cut to
     /// what the base mask allows.
-    pub fn update_item(
+    pub(crate) fn update_item(
         &mut self,
         id: Uuid,
         change: impl FnOnce(&mut Item),
@@ -397,7 +402,12 @@ impl Inventory {
     }
 
     /// Moves an item; an empty name keeps its own.
-    pub fn move_item(&mut self, id: Uuid, folder: Uuid, name: &str) -> Result<Item, Refusal> {
+    pub(crate) fn move_item(
+        &mut self,
+        id: Uuid,
+        folder: Uuid,
+        name: &str,
+    ) -> Result<Item, Refusal> {
         if self.faults.breaks(Own::InventsItems) && !self.items.contains_key(&id) {
             let name = "invented".to_owned();
             self.create_item(Item { id, folder, name, ..Item::default() })?;
@@ -424,7 +434,12 @@ impl Inventory {
     }
 
     /// Adds a copy of an item, this account's or the library's; an empty name keeps its own.
-    pub fn copy_item(&mut self, source: &Item, folder: Uuid, name: &str) -> Result<Item, Refusal> {
+    pub(crate) fn copy_item(
+        &mut self,
+        source: &Item,
+        folder: Uuid,
+        name: &str,
+    ) -> Result<Item, Refusal> {
         if source.owner_mask & COPY == 0 && !self.faults.breaks(Own::CopiesAnything) {
             return Err(Refusal::NoCopy);
         }

@@ -45,7 +45,7 @@ pub(in crate::grid) struct Batch {
 }
 
 impl Batch {
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.folders.is_empty() && self.items.is_empty() && self.assets.is_empty()
     }
 
@@ -64,13 +64,13 @@ impl Batch {
     }
 
     /// Whose inventories it changes.
-    pub fn owners(&self) -> BTreeSet<Uuid> {
+    pub(crate) fn owners(&self) -> BTreeSet<Uuid> {
         let changed = self.folders.keys().chain(self.items.keys());
         changed.map(|(owner, _)| *owner).collect()
     }
 
     /// The assets in it.
-    pub fn asset_ids(&self) -> Vec<Uuid> {
+    pub(crate) fn asset_ids(&self) -> Vec<Uuid> {
         self.assets.keys().copied().collect()
     }
 }
@@ -91,7 +91,7 @@ fn key(owner: Uuid, id: Uuid) -> [u8; 32] {
 
 impl Store {
     /// Opens the store of a directory, making both where they are not there.
-    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn open(directory: &Path) -> Result<Self, StoreError> {
         std::fs::create_dir_all(directory)
             .map_err(|error| StoreError::Directory(directory.to_owned(), error))?;
         let path = directory.join("inventory.redb");
@@ -116,7 +116,7 @@ impl Store {
     }
 
     /// What an account has; none if it has never been here.
-    pub fn load(&self, owner: Uuid) -> Result<Option<Kept>, StoreError> {
+    pub(crate) fn load(&self, owner: Uuid) -> Result<Option<Kept>, StoreError> {
         let folders = self.read(FOLDERS, owner)?;
         let items = self.read(ITEMS, owner)?;
         Ok((!folders.is_empty()).then_some((folders, items)))
@@ -153,7 +153,7 @@ impl Store {
     ///
     /// # Errors
     /// The file cannot be written; nothing of the batch is kept then.
-    pub fn keep(&self, batch: &Batch) -> Result<(), StoreError> {
+    pub(crate) fn keep(&self, batch: &Batch) -> Result<(), StoreError> {
         self.write(batch).map_err(|error| self.failed(error))
     }
 
@@ -172,7 +172,7 @@ impl Store {
     }
 
     /// An asset that was kept.
-    pub fn asset(&self, id: Uuid) -> Option<Asset> {
+    pub(crate) fn asset(&self, id: Uuid) -> Option<Asset> {
         let read = self.database.begin_read().ok()?;
         let table = read.open_table(ASSETS).ok()?;
         let record = table.get(&id.as_bytes()[..]).ok()??;

@@ -43,14 +43,14 @@ fn happened(core: &mut Core, what: &Happened) {
 
 /// Why a teleport does not happen, as viewers show it.
 mod reason {
-    pub const NO_REGION: &str = "The region you tried to teleport to was not found";
-    pub const IN_TRANSIT: &str = "Agent is already in transit.";
-    pub const NO_LANDMARK: &str = "Could not find the landmark asset data";
-    pub const NO_LANDMARK_REGION: &str = "Landmark region not found";
-    pub const NO_LURE: &str = "The teleport offer is not for you, or is no longer open.";
-    pub const CLOSED: &str = "Access denied: that region takes no visitors.";
-    pub const CANCELLED: &str = "The teleport was cancelled.";
-    pub const NO_ARRIVAL: &str = "Connection between viewer and destination region could not be \
+    pub(super) const NO_REGION: &str = "The region you tried to teleport to was not found";
+    pub(super) const IN_TRANSIT: &str = "Agent is already in transit.";
+    pub(super) const NO_LANDMARK: &str = "Could not find the landmark asset data";
+    pub(super) const NO_LANDMARK_REGION: &str = "Landmark region not found";
+    pub(super) const NO_LURE: &str = "The teleport offer is not for you, or is no longer open.";
+    pub(super) const CLOSED: &str = "Access denied: that region takes no visitors.";
+    pub(super) const CANCELLED: &str = "The teleport was cancelled.";
+    pub(super) const NO_ARRIVAL: &str = "Connection between viewer and destination region could not be \
                                   established.";
 }
 

@@ -19,11 +19,11 @@ use tokio::task::JoinHandle;
 pub(super) struct Shared(Arc<Mutex<Core>>);
 
 impl Shared {
-    pub fn new(core: Core) -> Self {
+    pub(super) fn new(core: Core) -> Self {
         Self(Arc::new(Mutex::new(core)))
     }
 
-    pub fn core(&self) -> MutexGuard<'_, Core> {
+    pub(super) fn core(&self) -> MutexGuard<'_, Core> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

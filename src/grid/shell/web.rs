@@ -12,7 +12,7 @@ pub(super) struct Web {
 }
 
 impl Web {
-    pub fn new(inputs: mpsc::Sender<Message>) -> Self {
+    pub(super) fn new(inputs: mpsc::Sender<Message>) -> Self {
         Self { inputs, count: AtomicU64::new(0) }
     }
 }

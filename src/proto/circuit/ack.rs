@@ -11,13 +11,13 @@ pub(super) struct Owed {
 }
 
 impl Owed {
-    pub fn push(&mut self, sequence: Sequence, now: Instant) {
+    pub(super) fn push(&mut self, sequence: Sequence, now: Instant) {
         self.numbers.push_back(sequence);
         self.since.get_or_insert(now);
     }
 
     /// The oldest numbers, at most `most` of them.
-    pub fn take(&mut self, most: usize) -> Vec<Sequence> {
+    pub(super) fn take(&mut self, most: usize) -> Vec<Sequence> {
         let taken = self.numbers.drain(..most.min(self.numbers.len())).collect();
         if self.numbers.is_empty() {
             self.since = None;
@@ -25,23 +25,23 @@ impl Owed {
         taken
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.numbers.is_empty()
     }
 
     /// Since when the oldest has waited.
-    pub fn since(&self) -> Option<Instant> {
+    pub(super) fn since(&self) -> Option<Instant> {
         self.since
     }
 
-    pub fn remove(&mut self, sequence: Sequence) {
+    pub(super) fn remove(&mut self, sequence: Sequence) {
         self.numbers.retain(|number| *number != sequence);
         if self.numbers.is_empty() {
             self.since = None;
         }
     }
 
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.numbers.clear();
         self.since = None;
     }
@@ -56,12 +56,12 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub fn new(memory: usize) -> Self {
+    pub(super) fn new(memory: usize) -> Self {
         Self { order: VecDeque::new(), set: HashSet::new(), memory }
     }
 
     /// Whether the number is new; it is remembered either way.
-    pub fn insert(&mut self, sequence: Sequence) -> bool {
+    pub(super) fn insert(&mut self, sequence: Sequence) -> bool {
         if !self.set.insert(sequence) {
             return false;
         }

@@ -139,6 +139,9 @@ impl Circuit {
     }
 
     /// Queues a message and says which number it got.
+    ///
+    /// # Errors
+    /// The message cannot be written.
     pub fn send(
         &mut self,
         now: Instant,
@@ -300,6 +303,9 @@ impl Circuit {
     }
 
     /// The bytes of one more message of a closed circuit, to be sent past it.
+    ///
+    /// # Errors
+    /// The message cannot be written.
     pub fn last_word(&mut self, message: &Message) -> Result<Vec<u8>, EncodeError> {
         let header = Header { flags: Flags::default(), sequence: self.next };
         self.next = (self.next + 1) & self.config.sequence_mask;

@@ -24,7 +24,13 @@ pub(super) struct Unacked {
 }
 
 impl Unacked {
-    pub fn insert(&mut self, sequence: Sequence, bytes: Vec<u8>, now: Instant, first: Duration) {
+    pub(super) fn insert(
+        &mut self,
+        sequence: Sequence,
+        bytes: Vec<u8>,
+        now: Instant,
+        first: Duration,
+    ) {
         // A number that comes around again takes the place of the old one.
         self.remove(sequence);
         let waiting = Waiting { bytes, sent: now, due: now + first, interval: first, resends: 0 };
@@ -34,7 +40,7 @@ impl Unacked {
     }
 
     /// Forgets an acknowledged packet: when it was sent first, and how often again.
-    pub fn remove(&mut self, sequence: Sequence) -> Option<(Instant, u32)> {
+    pub(super) fn remove(&mut self, sequence: Sequence) -> Option<(Instant, u32)> {
         let waiting = self.waiting.remove(&sequence)?;
         self.by_due.remove(&(waiting.due, sequence));
         self.by_sent.remove(&(waiting.sent, sequence));
@@ -42,7 +48,11 @@ impl Unacked {
     }
 
     /// One packet that is due: its bytes to send again, or none if it is given up.
-    pub fn due(&mut self, now: Instant, config: &Config) -> Option<(Sequence, Option<Vec<u8>>)> {
+    pub(super) fn due(
+        &mut self,
+        now: Instant,
+        config: &Config,
+    ) -> Option<(Sequence, Option<Vec<u8>>)> {
         let (due, sequence) = self.by_due.first().copied().filter(|(due, _)| *due <= now)?;
         let waiting = self.waiting.get_mut(&sequence)?;
         if waiting.resends >= config.resend_tries {
@@ -58,24 +68,24 @@ impl Unacked {
         Some((sequence, Some(waiting.bytes.clone())))
     }
 
-    pub fn has(&self, sequence: Sequence) -> bool {
+    pub(super) fn has(&self, sequence: Sequence) -> bool {
         self.waiting.contains_key(&sequence)
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    pub fn next_due(&self) -> Option<Instant> {
+    pub(super) fn next_due(&self) -> Option<Instant> {
         self.by_due.first().map(|(due, _)| *due)
     }
 
-    pub fn oldest(&self) -> Option<Sequence> {
+    pub(super) fn oldest(&self) -> Option<Sequence> {
         // By time, not by number: numbers wrap.
         self.by_sent.first().map(|(_, sequence)| *sequence)
     }
 
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.waiting.clear();
         self.by_due.clear();
         self.by_sent.clear();

@@ -6,6 +6,9 @@ use uuid::Uuid;
 const HEADERS: [&[u8]; 2] = [b"<?llsd/binary?>\n", b"<? LLSD/Binary ?>\n"];
 
 /// Reads a document, with its header line or without.
+///
+/// # Errors
+/// What is wrong with it, and where.
 pub fn from_binary(document: &[u8]) -> Result<Llsd, LlsdError> {
     LlsdError::refuse_large(document)?;
     let start = HEADERS.iter().find(|h| document.starts_with(h)).map_or(0, |h| h.len());

@@ -174,11 +174,11 @@ pub(super) struct Members<V> {
 }
 
 impl<V> Members<V> {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { entries: Vec::new(), index: HashMap::new() }
     }
 
-    pub fn insert(&mut self, key: String, value: V) {
+    pub(super) fn insert(&mut self, key: String, value: V) {
         match self.index.get(&key) {
             Some(&at) => self.entries[at].1 = value,
             None => {
@@ -188,7 +188,7 @@ impl<V> Members<V> {
         }
     }
 
-    pub fn finish(self) -> Vec<(String, V)> {
+    pub(super) fn finish(self) -> Vec<(String, V)> {
         self.entries
     }
 }

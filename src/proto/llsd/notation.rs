@@ -6,6 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 /// Reads a document. Empty input is false, as in python-llsd.
+///
+/// # Errors
+/// What is wrong with it, and where.
 pub fn from_notation(document: &[u8]) -> Result<Llsd, LlsdError> {
     LlsdError::refuse_large(document)?;
     let mut cursor = Cursor { document, at: 0, values: 0 };

@@ -7,6 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 /// Reads an LLSD document.
+///
+/// # Errors
+/// What is wrong with it, and where.
 pub fn from_xml(document: &[u8]) -> Result<Llsd, LlsdError> {
     LlsdError::refuse_large(document)?;
     let mut reader = XmlReader::new(document)?;

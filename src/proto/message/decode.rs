@@ -90,6 +90,9 @@ impl Decoder {
     }
 
     /// Decodes one datagram. The view borrows the datagram, the template and this decoder.
+    ///
+    /// # Errors
+    /// Which block, instance and field went wrong, and how.
     #[inline]
     pub fn decode<'a>(
         &'a mut self,

@@ -56,6 +56,9 @@ impl Encoder {
     }
 
     /// Begins a datagram. `extra` are extra header bytes, which normal traffic never has.
+    ///
+    /// # Errors
+    /// The header does not fit.
     #[inline]
     pub fn start(
         &mut self,
@@ -76,6 +79,9 @@ impl Encoder {
     }
 
     /// Begins a block of `count` instances.
+    ///
+    /// # Errors
+    /// More instances than the block may have.
     #[inline]
     pub fn block(&mut self, def: &BlockDef, count: usize) -> Result<(), EncodeError> {
         let fits = match def.quantity {
@@ -98,6 +104,9 @@ impl Encoder {
     }
 
     /// Writes the next field.
+    ///
+    /// # Errors
+    /// A value of another type, or longer than the field may be.
     #[inline(always)]
     pub fn field(&mut self, def: &FieldDef, value: FieldRef<'_>) -> Result<(), EncodeError> {
         if field::write(def.kind, value, &mut self.plain) {
@@ -107,6 +116,9 @@ impl Encoder {
     }
 
     /// Ends the datagram: zero-codes it if the flag says so and appends the acks.
+    ///
+    /// # Errors
+    /// The message is not whole, or larger than a datagram.
     #[inline]
     pub fn finish(&mut self, acks: &[u32]) -> Result<&[u8], EncodeError> {
         if acks.len() > 255 {
@@ -132,6 +144,9 @@ impl Encoder {
 
     /// Like [`finish`](Self::finish), but zero-codes only where that makes the datagram smaller,
     /// as the viewer does; the flag then says what was done.
+    ///
+    /// # Errors
+    /// The message is not whole, or larger than a datagram.
     pub fn finish_smallest(&mut self, acks: &[u32]) -> Result<&[u8], EncodeError> {
         let flags = Flags(self.plain[0]);
         if flags.has(Flags::ZEROCODED) {

@@ -122,6 +122,9 @@ impl Message {
 
     /// Encodes the message. Whether the header's ZEROCODED is obeyed to the letter or only where
     /// it makes the datagram smaller is for the caller to say.
+    ///
+    /// # Errors
+    /// A value that does not fit its field, or a message larger than a datagram.
     pub fn encode<'e>(
         &self,
         encoder: &'e mut Encoder,
@@ -223,6 +226,9 @@ pub struct Datagram {
 
 impl Datagram {
     /// Decodes a datagram.
+    ///
+    /// # Errors
+    /// Which block, instance and field went wrong, and how.
     pub fn decode(template: &Template, bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut decoder = Decoder::new();
         let packet = decoder.decode(template, bytes)?;
@@ -241,6 +247,9 @@ impl Datagram {
     }
 
     /// Encodes the datagram, flags to the letter. The ACK flag is set if there are acks.
+    ///
+    /// # Errors
+    /// A value that does not fit its field, or a message larger than a datagram.
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
         let mut header = self.header;
         if !self.acks.is_empty() {

@@ -220,6 +220,9 @@ const NONE: u16 = u16::MAX;
 
 impl Template {
     /// Parses template text. Every error names line and column.
+    ///
+    /// # Errors
+    /// What is wrong, and in which line.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         parse::parse(text)
     }

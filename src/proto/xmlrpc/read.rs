@@ -17,6 +17,9 @@ type Result<T> = std::result::Result<T, RpcError>;
 const MAX_DEPTH: usize = 50;
 
 /// Reads a call, a response or a fault.
+///
+/// # Errors
+/// What is wrong with it, and where.
 pub fn parse(document: &[u8]) -> Result<Document> {
     let mut reader = Reader(XmlReader::new(document)?);
     let root = reader.start("methodCall or methodResponse")?;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 impl Inventory {
     /// A folder is gone as if it had never been: for faults.
-    pub fn forget_folder(&mut self, id: Uuid) -> Result<(), Refusal> {
+    pub(crate) fn forget_folder(&mut self, id: Uuid) -> Result<(), Refusal> {
         let folder = self.folders.remove(&id).ok_or(Refusal::NoSuchFolder)?;
         if let Some(within) = self.within.get_mut(&folder.parent) {
             within.folders.retain(|folder| *folder != id);
@@ -21,7 +21,7 @@ impl Inventory {
     }
 
     /// Removes a folder with all it holds, for good: only from the trash or lost and found.
-    pub fn remove_folder(&mut self, id: Uuid) -> Result<Vec<Uuid>, Refusal> {
+    pub(crate) fn remove_folder(&mut self, id: Uuid) -> Result<Vec<Uuid>, Refusal> {
         let folder = self.folders.get(&id).ok_or(Refusal::NoSuchFolder)?;
         if self.is_system(folder) {
             return Err(Refusal::System);
@@ -33,7 +33,7 @@ impl Inventory {
     }
 
     /// Removes a folder with all it holds, for good, wherever it is.
-    pub fn delete_folder(&mut self, id: Uuid) -> Result<Vec<Uuid>, Refusal> {
+    pub(crate) fn delete_folder(&mut self, id: Uuid) -> Result<Vec<Uuid>, Refusal> {
         let folder = self.folders.get(&id).ok_or(Refusal::NoSuchFolder)?;
         if self.is_system(folder) {
             return Err(Refusal::System);
@@ -55,7 +55,7 @@ impl Inventory {
     }
 
     /// Empties a folder of the trash, or the trash itself; the folder stays.
-    pub fn purge(&mut self, id: Uuid) -> Result<Vec<Uuid>, Refusal> {
+    pub(crate) fn purge(&mut self, id: Uuid) -> Result<Vec<Uuid>, Refusal> {
         if !self.folders.contains_key(&id) {
             return Err(Refusal::NoSuchFolder);
         }
@@ -92,7 +92,7 @@ impl Inventory {
         gone
     }
 
-    pub fn remove_item(&mut self, id: Uuid) -> Result<(), Refusal> {
+    pub(crate) fn remove_item(&mut self, id: Uuid) -> Result<(), Refusal> {
         if self.faults.breaks(Own::KeepsRemoved) {
             return self.items.get(&id).map(drop).ok_or(Refusal::NoSuchItem);
         }

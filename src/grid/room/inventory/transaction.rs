@@ -78,7 +78,7 @@ impl Transactions {
     }
 
     /// Something needs the asset of a transaction: the asset if it is there, otherwise it waits.
-    pub fn need(&mut self, id: Uuid, what: Waiting) -> Option<(Uuid, Waiting)> {
+    pub(super) fn need(&mut self, id: Uuid, what: Waiting) -> Option<(Uuid, Waiting)> {
         let transaction = self.of(id);
         match transaction.asset {
             Some(asset) => Some((asset, what)),
@@ -92,14 +92,14 @@ impl Transactions {
     }
 
     /// The asset of a transaction is there: what has waited for it.
-    pub fn uploaded(&mut self, id: Uuid, asset: Uuid) -> Vec<Waiting> {
+    pub(super) fn uploaded(&mut self, id: Uuid, asset: Uuid) -> Vec<Waiting> {
         let transaction = self.of(id);
         (transaction.asset, transaction.upload) = (Some(asset), None);
         std::mem::take(&mut transaction.waiting)
     }
 
     /// An upload in packets begins, unless too many are under way.
-    pub fn begin(&mut self, id: Uuid, kind: i8, xfer: u64) -> bool {
+    pub(super) fn begin(&mut self, id: Uuid, kind: i8, xfer: u64) -> bool {
         let begun = self.0.iter().filter(|transaction| transaction.upload.is_some()).count();
         let bytes = Vec::new();
         if begun < MOST_UPLOADS {
@@ -109,7 +109,7 @@ impl Transactions {
     }
 
     /// A packet of an upload has come.
-    pub fn packet(&mut self, xfer: u64, number: u32, data: &[u8]) -> Taken {
+    pub(super) fn packet(&mut self, xfer: u64, number: u32, data: &[u8]) -> Taken {
         let of = |upload: &Option<Upload>| upload.as_ref().is_some_and(|u| u.xfer == xfer);
         let Some(transaction) = self.0.iter_mut().find(|transaction| of(&transaction.upload))
         else {
@@ -145,7 +145,7 @@ impl Transactions {
     }
 
     /// The viewer gives an upload up.
-    pub fn abort(&mut self, xfer: u64) {
+    pub(super) fn abort(&mut self, xfer: u64) {
         for transaction in &mut self.0 {
             transaction.upload.take_if(|upload| upload.xfer == xfer);
         }

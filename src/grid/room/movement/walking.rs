@@ -17,10 +17,10 @@ const STEP: Duration = Duration::from_millis(100);
 struct Walked(BTreeSet<usize>);
 
 mod keys {
-    pub const AHEAD: u32 = 0x1;
-    pub const BACK: u32 = 0x2;
-    pub const FLY: u32 = 0x2000;
-    pub const AHEAD_NUDGE: u32 = 0x80_0000;
+    pub(super) const AHEAD: u32 = 0x1;
+    pub(super) const BACK: u32 = 0x2;
+    pub(super) const FLY: u32 = 0x2000;
+    pub(super) const AHEAD_NUDGE: u32 = 0x80_0000;
 }
 
 /// Heeds the keys of an AgentUpdate that make an avatar walk, stop or fly.
