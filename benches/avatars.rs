@@ -151,7 +151,7 @@ async fn crowd(avatars: usize) {
 /// heard.
 async fn chat(viewers: &mut [Viewer]) -> (Duration, usize) {
     for viewer in viewers.iter_mut() {
-        viewer.links.values().for_each(|link| link.mute(false));
+        viewer.links().for_each(|(_, link)| link.mute(false));
     }
     let start = Instant::now();
     let mut heard = 0;
@@ -173,7 +173,7 @@ async fn chat(viewers: &mut [Viewer]) -> (Duration, usize) {
 }
 
 async fn say(viewer: &Viewer, line: &str) {
-    let Some(session) = &viewer.session else { return };
+    let Some(session) = viewer.session() else { return };
     let chat = agent_message(&viewer.common.template, "ChatFromViewer", session)
         .with("ChatData", "Message", FieldValue::text(line))
         .with("ChatData", "Type", Field::U8(1));

@@ -66,7 +66,7 @@ fn new_folder(id: Uuid, parent: Uuid) -> Llsd {
 }
 
 fn make_by_udp(jane: &Viewer, id: Uuid, parent: Uuid) -> Message {
-    let session = jane.session.as_ref().unwrap();
+    let session = jane.session().unwrap();
     agent_message(&jane.common.template, "CreateInventoryFolder", session)
         .with("FolderData", "FolderID", Field::Uuid(id))
         .with("FolderData", "ParentID", Field::Uuid(parent))
@@ -165,7 +165,7 @@ async fn the_older_way_to_tell_of_a_teleport_is_followed_too() {
     let grid = grid(config).await;
     let mut jane = viewer(&grid.login_uri, grid.time_factor);
     enter(&mut jane).await;
-    let session = jane.session.clone().unwrap();
+    let session = jane.session().cloned().unwrap();
     let gamma = handle(1010 * 256, 1010 * 256);
     let request = agent_message(&jane.common.template, "TeleportLocationRequest", &session)
         .with("Info", "RegionHandle", Field::U64(gamma))

@@ -26,7 +26,7 @@ async fn entered(target: &Target, n: usize) -> Viewer {
 }
 
 fn chat(viewer: &Viewer) -> Message {
-    let session = viewer.session.as_ref().unwrap();
+    let session = viewer.session().unwrap();
     agent_message(Template::shipped(), "ChatFromViewer", session)
 }
 
@@ -76,7 +76,7 @@ async fn serve_says_once_what_it_does_not_serve() {
     let uri = announced["login_uri"].as_str().unwrap();
     let target = Target::new("served", uri, vec![credentials]);
     let mut jane = entered(&target, 0).await;
-    let session = jane.session.clone().unwrap();
+    let session = jane.session().cloned().unwrap();
     for _ in 0..3 {
         let ask = agent_message(Template::shipped(), "MuteListRequest", &session);
         jane.tell(ROOT, ask, true).await;

@@ -40,13 +40,10 @@ const PONG: Duration = Duration::from_secs(2);
 /// Numbers of these pings, away from those of circuits and suites.
 const PINGS: std::ops::Range<u8> = 0xA0..0xA3;
 
-/// Messages by which a simulator ends a circuit.
-const FAREWELLS: [&str; 3] = ["DisableSimulator", "KickUser", "LogoutReply"];
-
 impl Viewer {
     /// From now on nobody expects this circuit to be alive: what its owner did may end it.
     pub fn give_up(&mut self, circuit: &str) {
-        self.given_up.insert(circuit.to_owned());
+        self.places.entry(circuit.to_owned()).or_default().may_end = true;
     }
 
     /// Whether the simulator of a circuit is still there. False where nothing can be asked: it
@@ -55,16 +52,14 @@ impl Viewer {
     /// # Errors
     /// Nobody answers on it: who is gone.
     pub async fn circuit_lives(&self, circuit: &str) -> Result<bool, Dead> {
-        let Some(link) = self.links.get(circuit) else { return Ok(false) };
-        let over = self.given_up.contains(circuit) || self.was_dismissed(circuit);
-        if !link.has_spoken() || over {
+        let Some(place) = self.places.get(circuit) else { return Ok(false) };
+        let Some(link) = &place.link else { return Ok(false) };
+        if !link.has_spoken() || place.may_end || place.was_dismissed() {
             return Ok(false);
         }
         // A session that came from another port since is answered there.
-        let same = self
-            .links
-            .iter()
-            .filter(|(_, other)| other.remote() == link.remote() && other.has_spoken());
+        let same =
+            self.links().filter(|(_, other)| other.remote() == link.remote() && other.has_spoken());
         let asked = same.map(|(name, link)| Box::pin(self.answers(name, link)));
         let mut asked: FuturesUnordered<_> = asked.collect();
         while let Some(answered) = asked.next().await {
@@ -73,7 +68,7 @@ impl Viewer {
             }
         }
         // Dismissed while it was asked is no death either.
-        match self.was_dismissed(circuit) {
+        match place.was_dismissed() {
             true => Ok(false),
             false => Err(Dead::Circuit { circuit: circuit.to_owned(), remote: link.remote() }),
         }
@@ -84,7 +79,7 @@ impl Viewer {
     /// # Errors
     /// The session is gone, or nobody answers: which.
     pub async fn session_stands(&self) -> Result<bool, Dead> {
-        let Some(session) = &self.session else { return Ok(false) };
+        let Some(session) = self.session() else { return Ok(false) };
         let request = Request::post(&session.seed, seed::CONTENT_TYPE, seed::request(&[]));
         let within = self.common.patience(Duration::from_secs(10));
         match self.common.http.ask(request, within).await {
@@ -101,7 +96,7 @@ impl Viewer {
     /// # Errors
     /// The poller has ended.
     pub fn queue_lives(&self) -> Result<bool, Dead> {
-        match &self.poller {
+        match self.places.get(&self.root).and_then(|place| place.poller.as_ref()) {
             None => Ok(false),
             Some(poller) if poller.is_finished() => Err(Dead::Queue("it has ended".into())),
             Some(_) => Ok(true),
@@ -114,7 +109,7 @@ impl Viewer {
     /// # Errors
     /// Who is gone.
     pub async fn is_still_there(&self) -> Result<bool, Dead> {
-        self.links.values().for_each(Link::repair);
+        self.links().for_each(|(_, link)| link.repair());
         let alive = self.circuit_lives(&self.root).await?;
         if alive {
             self.session_stands().await?;
@@ -166,17 +161,6 @@ impl Viewer {
             }
         }
         false
-    }
-
-    fn was_dismissed(&self, circuit: &str) -> bool {
-        let source = Source::Circuit(circuit.to_owned());
-        self.mailbox.look(|heard| {
-            heard.iter().filter(|observed| observed.source == source).any(|observed| {
-                matches!(&observed.what, What::Udp(seen)
-                    if matches!(&**seen, Seen::Message { message, .. }
-                        if FAREWELLS.contains(&message.name())))
-            })
-        })
     }
 }
 

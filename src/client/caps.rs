@@ -45,14 +45,28 @@ impl Viewer {
     /// # Errors
     /// No answer came; one of any status is an answer.
     pub async fn ask_seed(&mut self, names: &[&str], within: Duration) -> Result<Reply, HttpError> {
-        let url = self.session.as_ref().map(|s| s.seed.clone()).unwrap_or_default();
+        let own = self.session().map(|session| session.seed.clone()).unwrap_or_default();
+        self.ask_seed_at(&own, names, within).await
+    }
+
+    /// Asks whatever seed is named, and keeps what it grants as the avatar's region's own.
+    ///
+    /// # Errors
+    /// No answer came; one of any status is an answer.
+    pub async fn ask_seed_at(
+        &mut self,
+        url: &str,
+        names: &[&str],
+        within: Duration,
+    ) -> Result<Reply, HttpError> {
         let request = Request::post(url, seed::CONTENT_TYPE, seed::request(names));
         let reply = self.ask("Seed", request, within).await?;
         if let Ok(granted) = reply.read(seed::parse_reply).await {
             for (name, url) in granted.into_iter().take(GRANTED) {
                 self.learn(&format!("{name} URL"), &url);
-                self.caps.retain(|(n, _)| *n != name);
-                self.caps.push((name, url));
+                let caps = &mut self.here().caps;
+                caps.retain(|(n, _)| *n != name);
+                caps.push((name, url));
             }
         }
         Ok(reply)

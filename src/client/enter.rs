@@ -9,6 +9,7 @@ use crate::proto::message::{Field, FieldValue, Message};
 use crate::proto::template::Template;
 use crate::tamper::{Rule, Tamper};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -50,7 +51,7 @@ impl Viewer {
         config: Config,
         handshake: bool,
     ) -> std::io::Result<()> {
-        let ids = self.session.as_ref().map(|s| (s.agent_id, s.session_id));
+        let ids = self.session().map(|s| (s.agent_id, s.session_id));
         // Delays are those of a real grid.
         let rules: Vec<Rule> =
             self.impair.iter().map(|rule| rule.faster(self.common.time_factor)).collect();
@@ -68,17 +69,21 @@ impl Viewer {
         let mailbox = self.mailbox.clone();
         let source = Source::Circuit(name.to_owned());
         // What an earlier circuit of this name said must not answer for this one.
-        if let Some(old) = self.links.remove(name) {
+        if let Some(old) = self.take_link(name) {
             old.mute(true);
             old.close();
         }
         self.mailbox.forget_source(&source);
-        self.given_up.remove(name);
+        let place = self.places.entry(name.to_owned()).or_default();
+        place.signs = Arc::default();
+        (place.may_end, place.out_of_view) = (false, false);
+        let (signs, session) = (place.signs.clone(), ids.map(|(_, session)| session));
         let link = Link::open(options, move |seen| {
+            signs.heed(&seen, session);
             mailbox.post(source.clone(), What::Udp(Box::new(seen)));
         })
         .await?;
-        self.links.insert(name.to_owned(), link);
+        self.places.entry(name.to_owned()).or_default().link = Some(link);
         Ok(())
     }
 
@@ -147,7 +152,7 @@ impl Viewer {
         }
         self.arrive(within).await?;
         self.start_events();
-        self.entered = true;
+        self.state.enter();
         Ok(members)
     }
 
@@ -156,7 +161,7 @@ impl Viewer {
     /// # Errors
     /// What was missing on the way.
     pub async fn arrive(&mut self, within: Duration) -> Result<(), EnterError> {
-        let Some(session) = self.session.clone() else {
+        let Some(session) = self.session().cloned() else {
             return Err(EnterError::Silence("a session"));
         };
         let template = self.common.template.clone();
@@ -198,7 +203,7 @@ impl Viewer {
     /// Sends on a circuit; its number, 0 if the circuit is gone.
     pub async fn tell(&self, circuit: &str, message: Message, reliable: bool) -> Sequence {
         let options = if reliable { SendOptions::RELIABLE } else { SendOptions::UNRELIABLE };
-        match self.links.get(circuit) {
+        match self.link(circuit) {
             Some(link) => link.send(message, options).await.unwrap_or_default(),
             None => 0,
         }

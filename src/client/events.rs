@@ -29,10 +29,11 @@ struct Poller {
     actor: String,
     mailbox: Mailbox,
     time_factor: u32,
+    source: Source,
 }
 
 impl Viewer {
-    /// Starts polling. False if the capability was not granted.
+    /// Polls the event queue of the avatar's region. False if the capability was not granted.
     pub fn start_events(&mut self) -> bool {
         let Some(url) = self.cap("EventQueueGet").map(str::to_owned) else { return false };
         self.stop_events();
@@ -43,8 +44,9 @@ impl Viewer {
             actor: self.name.clone(),
             mailbox: self.mailbox.clone(),
             time_factor: self.common.time_factor,
+            source: Source::Events(self.root.clone()),
         };
-        self.poller = Some(tokio::spawn(poller.run()));
+        self.here().poller = Some(tokio::spawn(poller.run()));
         true
     }
 
@@ -61,11 +63,9 @@ impl Viewer {
         found
     }
 
-    /// Stops polling.
+    /// Stops polling, everywhere.
     pub fn stop_events(&mut self) {
-        if let Some(poller) = self.poller.take() {
-            poller.abort();
-        }
+        self.places.values_mut().for_each(super::Place::stop_polling);
     }
 }
 
@@ -131,7 +131,7 @@ impl Poller {
         let text = format!("{} events: {}", names.len(), names.join(", "));
         self.timeline.add(&self.actor, Channel::Events, '←', text);
         for event in reply.events {
-            self.mailbox.post(Source::Events, What::Event(event));
+            self.mailbox.post(self.source.clone(), What::Event(event));
         }
     }
 
@@ -142,12 +142,12 @@ impl Poller {
     /// What is told from now on may not be all there was to tell.
     fn trouble(&self, what: String) {
         self.note(what.clone());
-        self.mailbox.post(Source::Events, What::Trouble(what));
+        self.mailbox.post(self.source.clone(), What::Trouble(what));
     }
 
     fn end(&self, why: String) {
         self.note(format!("the queue ended: {why}"));
-        self.mailbox.post(Source::Events, What::Trouble(format!("it ended: {why}")));
+        self.mailbox.post(self.source.clone(), What::Trouble(format!("it ended: {why}")));
     }
 }
 

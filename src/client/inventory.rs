@@ -149,7 +149,7 @@ impl Viewer {
         over: Over,
         within: Duration,
     ) -> Result<Vec<Fetched>, FetchError> {
-        let own = self.session.as_ref().map(|s| s.agent_id).unwrap_or_default();
+        let own = self.session().map(|s| s.agent_id).unwrap_or_default();
         let owner = wanted.first().map(|wanted| wanted.owner).unwrap_or_default();
         let library = !owner.is_nil() && owner != own;
         let owner = if library { owner } else { own };
@@ -220,7 +220,7 @@ impl Viewer {
     }
 
     async fn fetch_by_udp(&self, wanted: Wanted, within: Duration) -> Result<Fetched, FetchError> {
-        let Some(session) = &self.session else {
+        let Some(session) = self.session() else {
             return Err(FetchError::Silence("no session".into()));
         };
         let source = Source::Circuit(self.root.clone());

@@ -1,7 +1,7 @@
 //! Logging in: one exchange, or as a viewer does it, following `indeterminate` and trying again
 //! where a stale session is in the way.
 
-use super::Viewer;
+use super::{State, Viewer};
 use crate::net::Channel;
 use crate::net::http::{HttpError, Reply as HttpReply, Request as HttpRequest};
 use crate::proto::llsd::{self, Llsd};
@@ -140,8 +140,11 @@ impl Viewer {
         let exchange = self.pending_login.insert(call).await;
         self.pending_login = None;
         let exchange = exchange.unwrap_or_else(|error| Err(HttpError::Broken(error.to_string())));
-        self.unanswered_login =
-            matches!(exchange, Err(HttpError::Timeout(_) | HttpError::Broken(_)));
+        if matches!(exchange, Err(HttpError::Timeout(_) | HttpError::Broken(_)))
+            && self.session().is_none()
+        {
+            self.state = State::Unanswered;
+        }
         let text = match &exchange {
             Ok(exchange) => summary(exchange),
             Err(error) => error.to_string(),
@@ -163,7 +166,8 @@ impl Viewer {
         match tokio::time::timeout(within, call).await {
             Ok(Ok(Ok(Exchange { members: Some(members), .. }))) => self.learn_members(&members),
             Ok(Ok(Ok(_))) => {}
-            _ => self.unanswered_login = true,
+            _ if self.session().is_none() => self.state = State::Unanswered,
+            _ => {}
         }
     }
 
@@ -179,12 +183,7 @@ impl Viewer {
             self.learn(name, text);
         }
         if let Some(session) = Session::salvage(members) {
-            self.sessions += 1;
-            self.session = Some(session);
-            // Circuits of an earlier session may end with it.
-            self.given_up.extend(self.links.keys().cloned());
-            self.entered = false;
-            self.caps.clear();
+            self.begin(session);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Logging out, whatever state the session is in.
 
-use super::{ROOT, Viewer, agent_message};
+use super::{ROOT, State, Viewer, agent_message};
 use crate::net::Channel;
 use crate::net::http::Request;
 use crate::net::udp::Link;
@@ -16,58 +16,72 @@ impl Viewer {
     /// real grids lose it; the ack of the request is enough. Whether the grid answered.
     pub async fn log_out(&mut self) -> bool {
         self.stop_events();
-        self.links.values().for_each(|link| link.mute(false));
+        self.links().for_each(|(_, link)| link.mute(false));
         self.finish_login(Duration::from_secs(10)).await;
-        if self.session.is_none() && std::mem::take(&mut self.unanswered_login) {
+        if matches!(self.state, State::Unanswered) {
             // A login was cut short and may have succeeded: only another one can end it.
             let text = "a login was cut short; logging in once more to end its session";
             self.timeline.add(&self.name, Channel::Note, '·', text);
             let again = self.log_in("last", Duration::from_secs(5));
             let _ = tokio::time::timeout(Duration::from_secs(10), again).await;
         }
-        let Some(session) = self.session.clone() else {
-            self.close_links();
+        let Some(session) = self.session().cloned() else {
+            self.forget_places();
             return true;
         };
         let patience = self.common.patience(Duration::from_secs(5));
         self.wait_for_release().await;
-        let mut answered = false;
-        if self.stands_here().await {
-            let config = Config::viewer();
-            if let Some(link) = self.links.get(&self.root) {
-                // A case may have told the circuit to withhold acks.
-                link.configure(move |circuit| circuit.config_mut().acks = config.acks);
-            }
-            answered = self.ask_to_leave(&self.root, &session, patience).await.is_some();
-        }
+        let mut answered = self.leave_from_here(&session, patience).await;
         // A grid may have ended the session by itself: kicked, or silent for too long.
-        answered = answered || (self.behind.is_none() && self.seed_is_gone(&session).await);
+        let between = matches!(self.state, State::Between(..));
+        answered = answered || (!between && self.seed_is_gone(&session).await);
         if !answered {
             // A circuit of its own takes over whatever the case left behind. What the old ones
             // still hold back or resend, such as a late UseCircuitCode, would take it from us again.
             self.impair.clear();
             self.silence().await;
             // Cut short on its way to another region, the avatar may be here or there.
-            for simulator in [Some(session.simulator), self.behind].into_iter().flatten() {
+            let behind = match self.state {
+                State::Between(_, behind) => Some(behind),
+                _ => None,
+            };
+            for simulator in [Some(session.simulator), behind].into_iter().flatten() {
                 answered |= self.leave_from(simulator, &session, patience).await;
             }
         }
-        self.session = None;
-        (self.root, self.behind) = (ROOT.to_owned(), None);
-        self.entered = false;
-        self.arrival = None;
-        self.caps.clear();
-        self.close_links();
+        self.state = State::LoggedOut;
+        self.root = ROOT.to_owned();
+        self.forget_places();
         answered
+    }
+
+    /// Logs out on the circuit where the avatar stands, if it stands anywhere.
+    async fn leave_from_here(&self, session: &Session, patience: Duration) -> bool {
+        let Some(place) = self.places.get(&self.root) else { return false };
+        let Some(link) = place.link.as_ref().filter(|link| link.is_open()) else { return false };
+        if !place.has_avatar() || place.was_dismissed() {
+            return false;
+        }
+        // A case may have told the circuit to withhold acks.
+        let acks = Config::viewer().acks;
+        link.configure(move |circuit| circuit.config_mut().acks = acks);
+        self.ask_to_leave(&self.root, session, patience).await.is_some()
+    }
+
+    /// The session has ended on a circuit: nothing of it need be alive any more.
+    pub fn ended(&mut self, circuit: &str) {
+        self.state = State::LoggedOut;
+        self.give_up(circuit);
+        self.stop_events();
     }
 
     /// A region out of view closes its circuit some seconds after a teleport. Whoever logs out
     /// before leaves an agent behind there, and on some grids that bars the next login.
-    async fn wait_for_release(&mut self) {
-        let Some(circuit) = self.out_of_view.take() else { return };
-        if self.links.get(&circuit).is_some_and(Link::is_open) {
-            let limit = self.common.watch(Duration::from_secs(20));
-            self.hear(&circuit, "DisableSimulator", limit).await;
+    async fn wait_for_release(&self) {
+        let leaving = self.places.iter().filter(|(_, place)| place.out_of_view && place.is_open());
+        let limit = self.common.watch(Duration::from_secs(20));
+        for (circuit, _) in leaving {
+            self.hear(circuit, "DisableSimulator", limit).await;
         }
     }
 
@@ -86,20 +100,6 @@ impl Viewer {
         let sent = self.tell("logout", code, true).await;
         self.acked("logout", sent, patience).await
             && self.ask_to_leave("logout", session, patience).await.is_some()
-    }
-
-    /// Whether the avatar arrived on the circuit to its region, and that circuit runs.
-    async fn stands_here(&self) -> bool {
-        let open = self.links.get(&self.root).is_some_and(Link::is_open);
-        let arrived = self.entered || {
-            let heard = self
-                .hear_since(self.moved, &self.root, "AgentMovementComplete", Duration::ZERO)
-                .await;
-            let session = self.session.as_ref().map(|s| s.session_id);
-            heard.is_some_and(|m| m.uuid("AgentData", "SessionID") == session)
-        };
-        let gone = self.hear(&self.root, "DisableSimulator", Duration::ZERO).await.is_some();
-        open && arrived && !gone
     }
 
     /// Sends LogoutRequest and waits for a sign that the session has ended: LogoutReply, the ack
@@ -152,16 +152,18 @@ impl Viewer {
 
     /// Closes every circuit and waits until the last has stopped.
     async fn silence(&mut self) {
-        for link in std::mem::take(&mut self.links).into_values() {
-            link.close();
-            link.stopped().await;
+        for mut place in std::mem::take(&mut self.places).into_values() {
+            if let Some(link) = place.link.take() {
+                link.close();
+                link.stopped().await;
+            }
         }
     }
 
-    /// Closes every circuit.
-    pub fn close_links(&mut self) {
-        for link in std::mem::take(&mut self.links).into_values() {
-            link.close();
+    /// Closes every circuit, and forgets what it led to.
+    fn forget_places(&mut self) {
+        for mut place in std::mem::take(&mut self.places).into_values() {
+            place.link.take().iter().for_each(Link::close);
         }
     }
 }

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 pub enum Source {
     /// A circuit, by name.
     Circuit(String),
-    /// The event queue.
-    Events,
+    /// The event queue of a region, by its circuit's name.
+    Events(String),
 }
 
 /// What was heard.
@@ -156,7 +156,7 @@ mod tests {
     fn a_flood_is_forgotten_from_its_beginning_and_the_latest_is_kept() {
         let mailbox = Mailbox::default();
         for n in 0..20_000 {
-            mailbox.post(Source::Events, What::Trouble(format!("{n:>10000}")));
+            mailbox.post(Source::Events("root".into()), What::Trouble(format!("{n:>10000}")));
         }
         mailbox.look(|heard| {
             let bytes: usize = heard.iter().map(|observed| observed.what.weight()).sum();
@@ -169,7 +169,7 @@ mod tests {
         assert!(!mailbox.has_overflowed());
         // What was forgotten weighs nothing: these few all stay.
         for _ in 0..100 {
-            mailbox.post(Source::Events, What::Trouble("x".repeat(10_000)));
+            mailbox.post(Source::Events("root".into()), What::Trouble("x".repeat(10_000)));
         }
         assert_eq!(mailbox.look(|heard| heard.len()), 100);
     }

@@ -36,7 +36,7 @@ const MOST: usize = 2000;
 impl Viewer {
     /// Finds a region on the map by its name: its place, in regions of 256 metres.
     pub async fn find_region(&self, name: &str, within: Duration) -> Option<(u32, u32)> {
-        let session = self.session.as_ref()?;
+        let session = self.session()?;
         let request = agent_message(&self.common.template, "MapNameRequest", session).with(
             "NameData",
             "Name",
@@ -52,7 +52,7 @@ impl Viewer {
 
     /// Every region that the map knows within so many places of 256 metres of the avatar's own.
     pub async fn regions_around(&self, places: u32, within: Duration) -> Vec<MapRegion> {
-        let Some(session) = &self.session else { return Vec::new() };
+        let Some(session) = self.session() else { return Vec::new() };
         let (x, y) = (session.region.0 / BLOCK, session.region.1 / BLOCK);
         let bound = |n: u32| Field::U16(u16::try_from(n).unwrap_or(u16::MAX));
         let request = agent_message(&self.common.template, "MapBlockRequest", session)

@@ -9,6 +9,8 @@ mod login;
 mod logout;
 mod mailbox;
 mod map;
+mod place;
+mod state;
 mod teleport;
 
 pub use alive::Dead;
@@ -17,16 +19,17 @@ pub use inventory::{FetchError, Fetched, Over, Via, Wanted};
 pub use login::{Departures, Exchange, Form, LoginError};
 pub use mailbox::{Mailbox, Observed, Source, What};
 pub use map::MapRegion;
+pub use place::Place;
+pub use state::State;
 pub use teleport::Journey;
 
-use crate::net::udp::Link;
 use crate::net::{Mending, Network, Timeline, http};
 use crate::proto::circuit::Config;
 use crate::proto::login::Session;
 use crate::proto::template::Template;
 use crate::tamper::{Applied, Rule};
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddrV4;
+use crate::value::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -110,43 +113,26 @@ pub struct Viewer {
     pub mailbox: Mailbox,
     /// How it logs in; by XML-RPC, and as LLSD where that is not spoken, if left open.
     pub login_form: Option<Form>,
-    /// The session of the last login that succeeded and was not logged out.
-    pub session: Option<Session>,
-    /// Capabilities granted so far.
-    pub caps: Vec<(String, String)>,
-    /// The name of the circuit to the region the avatar stands in.
+    /// Where its session stands.
+    state: State,
+    /// The regions that it knows, by the names of their circuits.
+    places: BTreeMap<String, Place>,
+    /// The name of the one where the avatar stands, or is to stand.
     pub root: String,
-    /// The simulator of the region left behind, while the avatar may still be there.
-    behind: Option<SocketAddrV4>,
-    /// When it last went to another region.
-    moved: Option<tokio::time::Instant>,
-    /// The circuit to a region that is out of view since the last teleport: the grid closes it.
-    out_of_view: Option<String>,
-    /// Circuits by name.
-    pub links: BTreeMap<String, Link>,
-    /// Circuits that need not be alive any more.
-    given_up: BTreeSet<String>,
     /// Faults to put on the next circuits.
     pub impair: Vec<Rule>,
     /// How often these were applied.
     pub impaired: Applied,
     /// What they did, and who made up for it.
     pub mending: Mending,
-    /// An avatar stands in the world.
-    pub entered: bool,
-    /// What `session.enter` returned, for cases that share this session.
-    pub arrival: Option<crate::value::Value>,
     /// How many sessions it has begun.
     pub sessions: usize,
     /// Its account's own password was refused.
     pub refused: bool,
     /// Secrets this viewer was told, for keeping them out of every output.
     pub secrets: Vec<(String, String)>,
-    poller: Option<JoinHandle<()>>,
     /// A login call under way.
     pending_login: Option<JoinHandle<Result<login::Exchange, http::HttpError>>>,
-    /// A login call was sent and never answered: there may be a session we know nothing of.
-    unanswered_login: bool,
 }
 
 /// Without its secrets.
@@ -155,7 +141,7 @@ impl std::fmt::Debug for Viewer {
         f.debug_struct("Viewer")
             .field("name", &self.name)
             .field("credentials", &self.credentials)
-            .field("session", &self.session)
+            .field("state", &self.state)
             .finish_non_exhaustive()
     }
 }
@@ -170,31 +156,37 @@ impl Viewer {
             common,
             timeline,
             mailbox: Mailbox::default(),
-            session: None,
-            caps: Vec::new(),
+            state: State::LoggedOut,
+            places: BTreeMap::new(),
             root: ROOT.to_owned(),
-            behind: None,
-            moved: None,
-            out_of_view: None,
-            links: BTreeMap::new(),
-            given_up: BTreeSet::new(),
             impair: Vec::new(),
             impaired: Applied::default(),
             mending: Mending::default(),
-            entered: false,
-            arrival: None,
             sessions: 0,
             refused: false,
             secrets: Vec::new(),
-            poller: None,
             pending_login: None,
-            unanswered_login: false,
         }
     }
 
-    /// The URL of a granted capability.
-    pub fn cap(&self, name: &str) -> Option<&str> {
-        self.caps.iter().find(|(n, _)| n == name).map(|(_, url)| url.as_str())
+    /// The session of the last login that succeeded and was not logged out.
+    pub fn session(&self) -> Option<&Session> {
+        self.state.session()
+    }
+
+    /// What the step that brought the avatar into the world returned.
+    pub fn arrival(&self) -> Option<&Value> {
+        match &self.state {
+            State::InWorld(_, arrival) => arrival.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Keeps in mind what that step returned, for cases that share the session.
+    pub fn set_arrival(&mut self, value: Value) {
+        if let State::InWorld(_, arrival) = &mut self.state {
+            *arrival = Some(value);
+        }
     }
 
     /// The figures of a viewer's circuit on this grid.
@@ -204,27 +196,20 @@ impl Viewer {
 
     /// From now on its circuits answer and acknowledge, and nothing of what they hear is kept.
     pub fn rest(&mut self) {
-        self.links.values().for_each(|link| link.mute(true));
+        self.links().for_each(|(_, link)| link.mute(true));
         self.mailbox.forget();
     }
 
     /// Whether its avatar stands in the world and its circuit runs.
     pub fn is_alive(&self) -> bool {
-        self.entered && self.links.get(&self.root).is_some_and(Link::is_open)
+        matches!(self.state, State::InWorld(..))
+            && self.places.get(&self.root).is_some_and(Place::is_open)
     }
 
     fn learn(&mut self, name: &str, secret: impl Into<String>) {
         let secret = secret.into();
         if !secret.is_empty() {
             self.secrets.push((name.to_owned(), secret));
-        }
-    }
-}
-
-impl Drop for Viewer {
-    fn drop(&mut self) {
-        if let Some(poller) = self.poller.take() {
-            poller.abort();
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Following an avatar to another region, by teleport or on foot.
 
-use super::Viewer;
 use super::enter::{EnterError, agent_message};
+use super::{State, Viewer};
 use crate::net::Channel;
 use crate::proto::llsd::Llsd;
+use crate::proto::login::Session;
 use crate::proto::message::{Field, Message};
 use crate::proto::teleport::{CrossedRegion, Destination, TeleportFinish, corner};
 use std::time::Duration;
@@ -24,7 +25,7 @@ pub enum Journey {
 impl Journey {
     /// From an event's body; none if it is for another agent, or not one of these events.
     pub fn parse(body: &Llsd, viewer: &Viewer) -> Option<Self> {
-        let session = viewer.session.as_ref()?;
+        let session = viewer.session()?;
         if let Some(finish) = TeleportFinish::parse(body) {
             let own = finish.to.agent_id == session.agent_id;
             return own.then_some(Self::Teleport(finish.to));
@@ -49,7 +50,7 @@ impl Viewer {
         circuit: &str,
         within: Duration,
     ) -> Result<Message, EnterError> {
-        let Some(session) = self.session.clone() else {
+        let Some(session) = self.session().cloned() else {
             return Err(EnterError::Silence("a session"));
         };
         let (to, new) = match journey {
@@ -57,7 +58,7 @@ impl Viewer {
             Journey::Crossing(to) => (to, false),
         };
         self.learn("seed_capability", to.seed.clone());
-        if new || !self.links.contains_key(circuit) {
+        if new || self.link(circuit).is_none() {
             let config = self.circuit_config();
             let opened = self.open(circuit, to.address.into(), config, true).await;
             opened.map_err(|error| EnterError::Socket(error.to_string()))?;
@@ -69,30 +70,27 @@ impl Viewer {
         }
         let movement = agent_message(&self.common.template, "CompleteAgentMovement", &session)
             .with("AgentData", "CircuitCode", Field::U32(session.circuit_code));
-        // From here on nobody knows in which of the two the avatar is; whoever logs out asks both.
-        self.behind = Some(session.simulator);
         // Whoever walks back has arrived here before: only what comes from now on counts.
         let since = Some(Instant::now());
-        self.moved = since;
-        self.entered = false;
         let (from, here) = (session.region, corner(to.handle));
         let beside = from.0.abs_diff(here.0).max(from.1.abs_diff(here.1)) <= REGION_SIZE;
-        self.out_of_view = (!beside).then(|| self.root.clone());
-        self.given_up.extend(self.out_of_view.clone());
-        if let Some(session) = &mut self.session {
-            (session.simulator, session.seed) = (to.address, to.seed);
-            session.region = here;
-        }
+        let left = self.here();
+        left.stop_polling();
+        left.out_of_view = !beside;
+        left.may_end |= !beside;
+        let moved =
+            Session { simulator: to.address, seed: to.seed, region: here, ..session.clone() };
+        self.state = State::Between(moved, session.simulator);
         self.root = circuit.to_owned();
+        self.here().expect_avatar();
         self.tell(circuit, movement, true).await;
         let seed = self.ask_seed_for_all(within).await;
         seed.map_err(|error| EnterError::Seed(error.to_string()))?;
         let arrived = self.hear_since(since, circuit, "AgentMovementComplete", within).await;
         let arrived = arrived.ok_or(EnterError::Silence("AgentMovementComplete"))?;
-        self.behind = None;
+        self.state.enter();
         self.start_events();
         self.settle(circuit, &session).await;
-        self.entered = true;
         self.timeline.add(&self.name, Channel::Note, '·', "arrived in another region");
         Ok(arrived)
     }

@@ -203,7 +203,7 @@ impl Engine {
     /// Logs everybody out; whether the grid answered somebody who had a session to end.
     async fn leave(&self, stage: &mut Stage<'_>) -> bool {
         let leaving = stage.viewers.values_mut().map(async |viewer| {
-            let there = viewer.session.is_some();
+            let there = viewer.session().is_some();
             viewer.log_out().await && there
         });
         self.unless_gone(join_all(leaving)).await.unwrap_or_default().contains(&true)

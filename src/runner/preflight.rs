@@ -197,9 +197,9 @@ impl Scout {
                 self.viewer.start_events();
             }
             // Whatever is wrong with it, it is there: cases say what.
-            Err(_) if self.viewer.links.get(ROOT).is_some_and(|link| link.has_spoken()) => {}
+            Err(_) if self.viewer.link(ROOT).is_some_and(|link| link.has_spoken()) => {}
             Err(error) => {
-                let address = self.viewer.session.as_ref().map(|s| s.simulator.to_string());
+                let address = self.viewer.session().map(|s| s.simulator.to_string());
                 let address = address.unwrap_or_default();
                 let name = region.unwrap_or("the account's home").to_owned();
                 let what = format!("its simulator at {address} says nothing: {error}");
@@ -245,7 +245,7 @@ impl Scout {
 
     /// Where the avatar stands.
     async fn place(&self, asked: Option<&str>) -> Option<EnteredRegion> {
-        let session: &Session = self.viewer.session.as_ref()?;
+        let session: &Session = self.viewer.session()?;
         let handshake = self.viewer.hear(ROOT, "RegionHandshake", Duration::ZERO).await;
         let name = handshake.and_then(|m| m.text("RegionInfo", "SimName"));
         // A region that does not say its name is taken at its word for the one asked for.

@@ -21,17 +21,11 @@ pub(super) static STEP: StepDef = StepDef {
             let names = call.args.texts("names").unwrap_or_default();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let viewer = call.viewer;
-            let Some(session) = &mut viewer.session else {
+            let Some(session) = viewer.session() else {
                 return Err(Failure::missing("asking the seed", "a session", "no login gave one"));
             };
-            let own = session.seed.clone();
-            if let Some(url) = call.args.text("seed") {
-                session.seed = url;
-            }
-            let reply = viewer.ask_seed(&names, call.within).await;
-            if let Some(session) = &mut viewer.session {
-                session.seed = own;
-            }
+            let url = call.args.text("seed").unwrap_or_else(|| session.seed.clone());
+            let reply = viewer.ask_seed_at(&url, &names, call.within).await;
             let reply = reply.map_err(|error| http_result::unanswered("the seed", error))?;
             Ok(http_result::value(&reply).await)
         })

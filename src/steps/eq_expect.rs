@@ -38,7 +38,7 @@ pub(super) static STEP: StepDef = StepDef {
             let after = call.args.text("after");
             let found = call.viewer.mailbox.wait(Instant::now() + wait, |heard| {
                 let mut in_order = after.is_none();
-                heard.iter_mut().filter(|o| o.source == Source::Events).find_map(|o| {
+                heard.iter_mut().filter(|o| matches!(o.source, Source::Events(_))).find_map(|o| {
                     let What::Event(event) = &o.what else { return None };
                     in_order |= Some(&event.message) == after.as_ref();
                     let body = Value::from(&event.body);

@@ -35,7 +35,7 @@ pub(super) static STEP: StepDef = StepDef {
             let top = fetch::id(&call, "folder")?.unwrap_or_default();
             let trash = fetch::id(&call, "trash")?.unwrap_or_default();
             let viewer = &*call.viewer;
-            let Some(session) = viewer.session.clone() else {
+            let Some(session) = viewer.session().cloned() else {
                 return Err(Failure::unfit("no session"));
             };
             let root = viewer.fetch_folder(Wanted::own(top), Over::Any, call.within).await;

@@ -49,7 +49,7 @@ pub(super) static STEP: StepDef = StepDef {
                 let expected = format!("{name} in MapBlockReply within {}", time_text(call.within));
                 return Err(Failure::missing("looking on the map", expected, "no such region"));
             };
-            let here = call.viewer.session.as_ref().map(|session| session.region);
+            let here = call.viewer.session().map(|session| session.region);
             let (border, facing) = here.map_or_else(Default::default, |(east, north)| {
                 border(i64::from(x) - i64::from(east / 256), i64::from(y) - i64::from(north / 256))
             });

@@ -21,7 +21,7 @@ pub(super) static STEP: StepDef = StepDef {
     run: |call| {
         Box::pin(async move {
             let viewer = call.viewer;
-            if let (true, Some(arrival)) = (viewer.is_alive(), &viewer.arrival) {
+            if let (true, Some(arrival)) = (viewer.is_alive(), viewer.arrival()) {
                 // Another case of the same account has left its session to be shared.
                 return Ok(arrival.clone());
             }
@@ -41,7 +41,7 @@ pub(super) static STEP: StepDef = StepDef {
             }
             members.push(("derived".into(), login::derived(&members)));
             let arrival = Value::Map(members);
-            viewer.arrival = Some(arrival.clone());
+            viewer.set_arrival(arrival.clone());
             Ok(arrival)
         })
     },

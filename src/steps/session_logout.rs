@@ -23,7 +23,7 @@ pub(super) static STEP: StepDef = StepDef {
         Box::pin(async move {
             let viewer = call.viewer;
             // Kept until it has ended: the case may be stopped while this waits.
-            let Some(session) = viewer.session.clone() else {
+            let Some(session) = viewer.session().cloned() else {
                 return Err(Failure::missing("logging out", "a session", "no login gave one"));
             };
             let circuit = call.args.text("circuit").unwrap_or_else(|| viewer.root.clone());
@@ -33,10 +33,7 @@ pub(super) static STEP: StepDef = StepDef {
                 let expected = "LogoutReply, an ack, or a seed capability that is gone";
                 return Err(Failure::missing(stage, expected, "none of them"));
             };
-            viewer.session = None;
-            viewer.give_up(&circuit);
-            viewer.stop_events();
-            viewer.entered = false;
+            viewer.ended(&circuit);
             let sign = ("sign", Value::string(sign));
             Ok(Value::map([("sequence", Value::integer(sequence)), sign]))
         })

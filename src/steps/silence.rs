@@ -24,11 +24,12 @@ pub(super) static STEP: StepDef = StepDef {
             let only = call.args.text("circuit");
             if !call.args.flag("listen").unwrap_or(false) {
                 let chosen = |name: &&String| only.as_ref().is_none_or(|only| only == *name);
-                let names: Vec<String> = call.viewer.links.keys().filter(chosen).cloned().collect();
+                let names: Vec<String> =
+                    call.viewer.links().map(|(name, _)| name).filter(chosen).cloned().collect();
                 for name in names {
                     // Whoever is silent for long is rightly dropped.
                     call.viewer.give_up(&name);
-                    let Some(link) = call.viewer.links.get(&name) else { continue };
+                    let Some(link) = call.viewer.link(&name) else { continue };
                     link.configure(|circuit| {
                         let config = circuit.config_mut();
                         (config.acks, config.pings, config.pongs) = (false, false, false);

@@ -15,7 +15,7 @@ pub(super) static STEP: StepDef = StepDef {
     observes: Observes::NOTHING,
     run: |call| {
         Box::pin(async move {
-            if let Some(link) = call.viewer.links.remove(&call.circuit()) {
+            if let Some(link) = call.viewer.take_link(&call.circuit()) {
                 link.close();
             }
             Ok(Value::Map(Vec::new()))

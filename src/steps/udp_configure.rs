@@ -29,7 +29,7 @@ pub(super) static STEP: StepDef = StepDef {
                 // Whoever neither acknowledges nor answers may rightly be dropped.
                 call.viewer.give_up(&circuit);
             }
-            let Some(link) = call.viewer.links.get(&circuit) else {
+            let Some(link) = call.viewer.link(&circuit) else {
                 return Err(Failure::Error(format!("no circuit `{circuit}` is open")));
             };
             link.configure(move |circuit| {

@@ -29,7 +29,7 @@ pub(super) static STEP: StepDef = StepDef {
         Box::pin(async move {
             let circuit = call.circuit();
             let (viewer, args) = (call.viewer, call.args);
-            let remote: SocketAddr = match (args.text("to"), &viewer.session) {
+            let remote: SocketAddr = match (args.text("to"), viewer.session()) {
                 (Some(text), _) => text.parse().map_err(|_| {
                     let received = format!("`{text}`");
                     Failure::missing("opening a circuit", "an address and port", received)
@@ -56,7 +56,7 @@ pub(super) static STEP: StepDef = StepDef {
             if args.flag("acks") == Some(false) || args.flag("pongs") == Some(false) {
                 viewer.give_up(&circuit);
             }
-            let port = viewer.links.get(&circuit).map_or(0, |link| link.local().port());
+            let port = viewer.link(&circuit).map_or(0, |link| link.local().port());
             let remote = Value::String(remote.to_string());
             Ok(Value::map([("local_port", Value::integer(port)), ("remote", remote)]))
         })

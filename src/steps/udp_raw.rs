@@ -25,7 +25,7 @@ pub(super) static STEP: StepDef = StepDef {
             let tail = bytes_of(call.args.text("tail"))?;
             let times: usize = call.args.int("tail_times").unwrap_or(1);
             bytes.extend(tail.repeat(times.min(60_000)));
-            let Some(link) = call.viewer.links.get(&call.circuit()) else {
+            let Some(link) = call.viewer.link(&call.circuit()) else {
                 let name = call.circuit();
                 return Err(Failure::Error(format!("no circuit `{name}` is open")));
             };

@@ -38,7 +38,7 @@ pub(super) static STEP: StepDef = StepDef {
                 let circuit = call.circuit();
                 call.viewer.give_up(&circuit);
             }
-            let Some(link) = call.viewer.links.get(&call.circuit()) else {
+            let Some(link) = call.viewer.link(&call.circuit()) else {
                 return Err(Failure::Error(format!("no circuit `{}` is open", call.circuit())));
             };
             let options = SendOptions {
@@ -60,7 +60,7 @@ pub(super) static STEP: StepDef = StepDef {
 
 /// Whether a message asks to end the session of whoever sends it.
 fn ends_its_session(call: &Call<'_>, message: &Message) -> bool {
-    let own = call.viewer.session.as_ref().map(|session| session.session_id);
+    let own = call.viewer.session().map(|session| session.session_id);
     let named = message.uuid("AgentData", "SessionID");
     match message.name() {
         "LogoutRequest" => named.is_some() && named == own,
@@ -75,7 +75,7 @@ fn build(call: &Call<'_>) -> Result<Message, Failure> {
     let Some(def) = template.message(&name) else {
         return Err(Failure::Error(format!("the template has no message {name}")));
     };
-    let session = call.viewer.session.as_ref().map(|s| (s.agent_id, s.session_id));
+    let session = call.viewer.session().map(|s| (s.agent_id, s.session_id));
     let ids = session.filter(|_| call.args.flag("ids").unwrap_or(true));
     fields::build(def, call.args.get("blocks"), ids).map_err(Failure::unfit)
 }

@@ -1,0 +1,134 @@
+//! A region as an agent has it: the circuit to its simulator, its seed, the capabilities that it
+//! granted, its event queue. A viewer has one for each region that it was told of.
+
+use super::Viewer;
+use crate::net::udp::{Link, Seen};
+use crate::proto::login::Session;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+/// Messages by which a simulator ends a circuit.
+const FAREWELLS: [&str; 3] = ["DisableSimulator", "KickUser", "LogoutReply"];
+
+/// A region as an agent has it.
+#[derive(Debug, Default)]
+pub struct Place {
+    /// The circuit, if one was opened.
+    pub(super) link: Option<Link>,
+    /// Capabilities granted so far, by name.
+    pub(super) caps: Vec<(String, String)>,
+    /// Whoever polls its event queue.
+    pub(super) poller: Option<JoinHandle<()>>,
+    /// What its simulator was heard to say.
+    pub(super) signs: Arc<Signs>,
+    /// Its circuit need not be alive any more.
+    pub(super) may_end: bool,
+    /// It is out of view since the avatar went elsewhere: the grid closes its circuit.
+    pub(super) out_of_view: bool,
+}
+
+/// What a simulator was heard to say that counts for more than the step that waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Signs {
+    arrived: AtomicBool,
+    dismissed: AtomicBool,
+}
+
+impl Signs {
+    /// Heeds what was heard on the circuit of a session.
+    pub(super) fn heed(&self, seen: &Seen, session: Option<Uuid>) {
+        let Seen::Message { message, .. } = seen else { return };
+        if message.name() == "AgentMovementComplete"
+            && message.uuid("AgentData", "SessionID") == session
+        {
+            self.arrived.store(true, Ordering::Relaxed);
+        }
+        if FAREWELLS.contains(&message.name()) {
+            self.dismissed.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Place {
+    /// The URL of a granted capability.
+    pub fn cap(&self, name: &str) -> Option<&str> {
+        self.caps.iter().find(|(n, _)| n == name).map(|(_, url)| url.as_str())
+    }
+
+    /// Whether its circuit runs.
+    pub fn is_open(&self) -> bool {
+        self.link.as_ref().is_some_and(Link::is_open)
+    }
+
+    /// Whether its simulator said that the avatar has arrived, since it was last asked to move it.
+    pub fn has_avatar(&self) -> bool {
+        self.signs.arrived.load(Ordering::Relaxed)
+    }
+
+    /// Whether its simulator has ended the circuit.
+    pub fn was_dismissed(&self) -> bool {
+        self.signs.dismissed.load(Ordering::Relaxed)
+    }
+
+    /// Another avatar, or the same again, is to come here: what was said before does not count.
+    pub(super) fn expect_avatar(&self) {
+        self.signs.arrived.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn stop_polling(&mut self) {
+        if let Some(poller) = self.poller.take() {
+            poller.abort();
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.stop_polling();
+    }
+}
+
+impl Viewer {
+    /// The region of that name.
+    pub fn place(&self, name: &str) -> Option<&Place> {
+        self.places.get(name)
+    }
+
+    /// The region where the avatar stands, or is to stand.
+    pub(super) fn here(&mut self) -> &mut Place {
+        self.places.entry(self.root.clone()).or_default()
+    }
+
+    /// A circuit by its name.
+    pub fn link(&self, name: &str) -> Option<&Link> {
+        self.places.get(name)?.link.as_ref()
+    }
+
+    /// Every circuit, with its name.
+    pub fn links(&self) -> impl Iterator<Item = (&String, &Link)> {
+        self.places.iter().filter_map(|(name, place)| Some((name, place.link.as_ref()?)))
+    }
+
+    /// Takes a circuit away, to be closed.
+    pub fn take_link(&mut self, name: &str) -> Option<Link> {
+        self.places.get_mut(name)?.link.take()
+    }
+
+    /// The URL of a capability that the avatar's region granted.
+    pub fn cap(&self, name: &str) -> Option<&str> {
+        self.places.get(&self.root)?.cap(name)
+    }
+
+    /// A session has begun, by whatever login: earlier ones may end with it.
+    pub(super) fn begin(&mut self, session: Session) {
+        self.sessions += 1;
+        for place in self.places.values_mut() {
+            place.may_end = true;
+            place.caps.clear();
+            place.expect_avatar();
+        }
+        self.state = super::State::LoggedIn(session);
+    }
+}
