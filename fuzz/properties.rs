@@ -260,10 +260,9 @@ impl World {
                 self.ends[me].set_next_sequence(next);
                 self.forged = true;
             }
-            11 => match bytes.next().unwrap_or(0) % 4 {
+            11 => match bytes.next().unwrap_or(0) % 3 {
                 0 => self.ends[me].ping(self.now),
                 1 => self.ends[me].flush_acks(self.now),
-                2 => self.ends[me].forget_acks(),
                 _ => {
                     self.ends[me].close();
                     assert!(self.ends[me].is_closed());

@@ -7,7 +7,7 @@ use crate::grid::GridConfig;
 use crate::grid::fault::{Faults, Tap};
 use crate::grid::witness::{Ear, Visitor};
 use crate::proto::circuit::{Circuit, Config, Encoded, Event, Handled, SendOptions};
-use crate::proto::message::{Field, Flags, Message, Packet};
+use crate::proto::message::{Acks, Field, Flags, Message, Packet};
 use crate::proto::template::Template;
 use crate::tamper::Tamper;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -62,8 +62,8 @@ pub(in crate::grid) struct Client {
     circuit: Circuit,
     /// It has set its throttle.
     throttled: bool,
-    /// The packet of it that is never acknowledged.
-    withheld: Option<u32>,
+    /// Packets of it that are never acknowledged.
+    pub(super) withheld: BTreeSet<u32>,
     /// What is wrong with its wire.
     pub(super) wire: Option<Tamper>,
     /// Nothing is taken any more; what was sent may still be acknowledged.
@@ -161,7 +161,7 @@ impl Circuits {
             circuit,
             wire,
             throttled: false,
-            withheld: None,
+            withheld: BTreeSet::new(),
             closing: false,
             batch: 0,
             waiting: VecDeque::new(),
@@ -240,14 +240,27 @@ impl Circuits {
         let strange = |sequence: &u32| !client.circuit.awaits_ack(*sequence);
         // One alone may be an ack that crossed a resend.
         let strange = packet.acknowledged().filter(strange).count() > 1;
-        let new = client.circuit.handle(now, packet) == Handled::Deliver && !client.closing;
+        let again = packet.header.flags.has(Flags::RELIABLE) && client.circuit.has_seen(number);
+        if again && self.faults.has(Own::AcksOnce) {
+            return false;
+        }
+        let heedless = self.faults.has(Own::IgnoresAcks);
+        let mut packet = *packet;
+        if heedless {
+            packet.acks = Acks::default();
+        }
+        let acks_alone = heedless && packet.name() == "PacketAck";
+        let handled = match acks_alone {
+            true => Handled::Deliver,
+            false => client.circuit.handle(now, &packet),
+        };
+        let processed = handled == Handled::Deliver
+            || (handled == Handled::Duplicate && self.faults.has(Own::ProcessesDuplicates));
+        let new = processed && !client.closing;
         let harmless =
             packet.header.flags.has(Flags::RELIABLE) && HARMLESS.contains(&packet.name());
-        if harmless && self.faults.breaks(Own::WithholdsAck) {
-            client.withheld.get_or_insert(number);
-        }
-        if let Some(withheld) = client.withheld {
-            client.circuit.forget_ack(withheld);
+        if harmless && client.withheld.is_empty() && self.faults.breaks(Own::WithholdsAck) {
+            client.withheld.insert(number);
         }
         if strange && self.faults.breaks(Own::DiesOfAcks) {
             self.disable(now, from);
@@ -275,10 +288,10 @@ impl Circuits {
         }
     }
 
-    /// Forgets the acks it owes.
-    pub(crate) fn forget_acks(&mut self, from: SocketAddr) {
-        if let Some(client) = self.touch(from) {
-            client.circuit.forget_acks();
+    /// A packet is never acknowledged.
+    pub(crate) fn withhold(&mut self, from: SocketAddr, sequence: u32) {
+        if let Some(client) = self.clients.get_mut(&from) {
+            client.withheld.insert(sequence);
         }
     }
 
@@ -456,14 +469,10 @@ impl Circuits {
 fn figures(faults: &Faults, config: Config) -> Config {
     Config {
         acks: !faults.has(Own::NeverAcks),
-        acks_again: !faults.has(Own::AcksOnce),
         acks_per_packet: match faults.has(Own::AcksSingly) {
             true => 1,
             false => config.acks_per_packet,
         },
-        acks_at_least: if faults.has(Own::AcksByTheHundred) { 255 } else { 0 },
-        heeds_acks: !faults.has(Own::IgnoresAcks),
-        tells_duplicates: !faults.has(Own::ProcessesDuplicates),
         resend_tries: if faults.has(Own::NeverResends) { 0 } else { config.resend_tries },
         pongs: !faults.has(Own::NeverPongs),
         pings: !faults.has(Own::NeverPings),

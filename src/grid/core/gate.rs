@@ -9,7 +9,9 @@ use crate::grid::fault::{self, Said, Spoilt};
 use crate::grid::{What, witness};
 use crate::net::server::Answer;
 use crate::proto::llsd;
-use crate::proto::message::{Datagram, Decoder, Flags, HEADER_LEN, MIN_DATAGRAM, Message, Packet};
+use crate::proto::message::{
+    Datagram, Decoder, Field, Flags, HEADER_LEN, MIN_DATAGRAM, Message, Packet,
+};
 use crate::proto::template::Template;
 use crate::proto::xmlrpc::{self, Document, RpcValue};
 use crate::tamper::{Channel, Direction};
@@ -20,6 +22,9 @@ use uuid::Uuid;
 
 /// Messages that concern the circuit alone, which has heeded them.
 const OF_CIRCUITS: [&str; 3] = ["PacketAck", "StartPingCheck", "CompletePingCheck"];
+
+/// No PacketAck has more numbers.
+const MOST_ACKS: usize = 255;
 
 impl Core {
     /// A datagram. What does not decode, or comes from nobody we know, leaves no trace.
@@ -223,7 +228,8 @@ impl Circuits {
             return sent;
         }
         let mut out = Vec::new();
-        for (to, mut bytes) in sent {
+        for (to, bytes) in sent {
+            let Some(mut bytes) = self.rewrite_acks(to, bytes) else { continue };
             let decoded = Datagram::decode(&self.template, &bytes).ok();
             let (mut name, mut said) = (String::new(), Value::Undef);
             if let Some(mut datagram) = decoded {
@@ -263,6 +269,37 @@ impl Circuits {
             out.push(entry.remove());
         }
         out
+    }
+
+    /// The acks of a datagram without those that are withheld, and as many as a faulty grid sends;
+    /// nothing if it has nothing more to say.
+    fn rewrite_acks(&self, to: SocketAddr, bytes: Vec<u8>) -> Option<Vec<u8>> {
+        let withheld = self.clients.get(&to).map(|client| &client.withheld);
+        let withheld = withheld.filter(|withheld| !withheld.is_empty());
+        let padded = self.faults.has(Own::AcksByTheHundred);
+        if withheld.is_none() && !padded {
+            return Some(bytes);
+        }
+        let Ok(mut datagram) = Datagram::decode(&self.template, &bytes) else { return Some(bytes) };
+        let told = |number: u32| withheld.is_none_or(|withheld| !withheld.contains(&number));
+        datagram.acks.retain(|number| told(*number));
+        datagram.header.flags = datagram.header.flags.without(Flags::ACK);
+        if datagram.message.name() == "PacketAck" {
+            let rows = datagram.message.rows("Packets").map(|row| row.number("ID") as u32);
+            let mut numbers: Vec<u32> = rows.filter(|number| told(*number)).collect();
+            let first = *numbers.first()?;
+            if padded {
+                // In front, so that whoever reads only the first ones is found out.
+                let again = std::iter::repeat_n(first, MOST_ACKS.saturating_sub(numbers.len()));
+                numbers.splice(0..0, again.collect::<Vec<_>>());
+            }
+            let empty = Message::named(&self.template, "PacketAck");
+            datagram.message = numbers.into_iter().fold(empty, |message, number| {
+                message.with_block("Packets").with("Packets", "ID", Field::U32(number))
+            });
+        }
+        // What cannot be encoded is no change.
+        Some(datagram.encode().unwrap_or(bytes))
     }
 
     /// Datagrams of a shape that no simulator should send.

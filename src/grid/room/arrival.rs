@@ -141,7 +141,7 @@ fn log_out(core: &mut Core, from: &Sender, _: &Message) {
     let regions = core.end(agent);
     tracing::info!("an avatar logged out");
     if core.breaks(Own::LeavesWithoutAck) {
-        core.circuits[region].forget_acks(from.address);
+        core.circuits[region].withhold(from.address, from.sequence);
     }
     let reply = messages::logout_reply(&core.template, agent, from.session);
     core.reply(from, &reply);

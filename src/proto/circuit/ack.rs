@@ -34,13 +34,6 @@ impl Owed {
         self.since
     }
 
-    pub(super) fn remove(&mut self, sequence: Sequence) {
-        self.numbers.retain(|number| *number != sequence);
-        if self.numbers.is_empty() {
-            self.since = None;
-        }
-    }
-
     pub(super) fn clear(&mut self) {
         self.numbers.clear();
         self.since = None;
@@ -58,6 +51,10 @@ pub(super) struct Seen {
 impl Seen {
     pub(super) fn new(memory: usize) -> Self {
         Self { order: VecDeque::new(), set: HashSet::new(), memory }
+    }
+
+    pub(super) fn has(&self, sequence: Sequence) -> bool {
+        self.set.contains(&sequence)
     }
 
     /// Whether the number is new; it is remembered either way.

@@ -13,8 +13,6 @@ pub struct Config {
     pub ack_delay: Duration,
     /// The most acks in one datagram.
     pub acks_per_packet: usize,
-    /// A PacketAck has at least as many, its first one again and again: for probes.
-    pub acks_at_least: usize,
     /// When an unacknowledged packet is sent again first; each further time takes twice as long.
     pub resend_first: Duration,
     /// How many times it is sent again before giving up.
@@ -29,12 +27,6 @@ pub struct Config {
     pub datagram_target: usize,
     /// Whether reliable packets are acknowledged at all.
     pub acks: bool,
-    /// Whether a packet that comes again is acknowledged again, as it should be.
-    pub acks_again: bool,
-    /// Whether acks end the resending, as they should.
-    pub heeds_acks: bool,
-    /// Whether duplicates are told from new packets, as they should be.
-    pub tells_duplicates: bool,
     /// Whether pings are answered.
     pub pongs: bool,
     /// Whether pings are sent.
@@ -49,7 +41,6 @@ impl Config {
             sequence_mask: 0x00FF_FFFF,
             ack_delay: Duration::from_millis(100),
             acks_per_packet: 250,
-            acks_at_least: 0,
             resend_first: Duration::from_secs(1),
             resend_tries: 5,
             ping_interval: Duration::from_secs(5),
@@ -57,9 +48,6 @@ impl Config {
             memory: 1024,
             datagram_target: 1200,
             acks: true,
-            acks_again: true,
-            heeds_acks: true,
-            tells_duplicates: true,
             pongs: true,
             pings: true,
         }

@@ -14,7 +14,6 @@ use super::template::Template;
 use ack::{Owed, Seen};
 use resend::Unacked;
 use std::collections::VecDeque;
-use std::iter::repeat_n;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -204,10 +203,10 @@ impl Circuit {
         }
         if packet.header.flags.has(Flags::RELIABLE) {
             let new = self.seen.insert(packet.header.sequence);
-            if self.config.acks && (new || self.config.acks_again) {
+            if self.config.acks {
                 self.owed.push(packet.header.sequence, now);
             }
-            if !new && self.config.tells_duplicates {
+            if !new {
                 return Handled::Duplicate;
             }
         }
@@ -265,11 +264,7 @@ impl Circuit {
     pub fn flush_acks(&mut self, now: Instant) {
         while !self.owed.is_empty() {
             let mut message = Message::named(&self.template, "PacketAck");
-            let owed = self.owed.take(self.config.acks_per_packet);
-            let padding = self.config.acks_at_least.saturating_sub(owed.len());
-            // In front, so that whoever reads only the first ones is found out.
-            let again = owed.first().copied().into_iter().flat_map(|n| repeat_n(n, padding));
-            for sequence in again.chain(owed.iter().copied()) {
+            for sequence in self.owed.take(self.config.acks_per_packet) {
                 message = message.with_block("Packets").with("Packets", "ID", Field::U32(sequence));
             }
             // A message of our own making always fits its definition.
@@ -277,14 +272,9 @@ impl Circuit {
         }
     }
 
-    /// Forgets the acks it owes: they are never sent.
-    pub fn forget_acks(&mut self) {
-        self.owed.clear();
-    }
-
-    /// Forgets that it owes this ack.
-    pub fn forget_ack(&mut self, sequence: Sequence) {
-        self.owed.remove(sequence);
+    /// Whether a reliable packet of this number has come before.
+    pub fn has_seen(&self, sequence: Sequence) -> bool {
+        self.seen.has(sequence)
     }
 
     /// Pings now, besides the regular pings.
@@ -367,9 +357,6 @@ impl Circuit {
     }
 
     fn acked(&mut self, now: Instant, sequence: Sequence) {
-        if !self.config.heeds_acks {
-            return;
-        }
         if let Some((since, resends)) = self.unacked.remove(sequence) {
             self.events.push_back(Event::Acked(sequence, now.saturating_sub(since), resends));
         }
