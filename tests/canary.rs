@@ -6,8 +6,9 @@
 
 use futures::StreamExt;
 use gridproof::client::Viewer;
-use gridproof::grid::{Account, Faults, Grid, GridConfig, Said};
+use gridproof::grid::{Account, Faults, Grid, GridConfig};
 use gridproof::net::http::Request;
+use gridproof::net::tap::{Fact, Passed, Said, Tap};
 use gridproof::net::{Path, Timeline};
 use gridproof::proof::{Mutants, shipped_sources};
 use gridproof::proto::llsd::Llsd;
@@ -74,16 +75,16 @@ fn config(faults: Faults) -> (GridConfig, Canaries) {
         })
         .collect();
     let heard = canaries.clone();
-    let tap = Arc::new(move |channel: Channel, _: &str, said: Said<'_>| {
-        if let Said::Llsd(value) = said {
-            heard.learn(value, channel == Channel::Seed);
+    let listener = Arc::new(move |fact: Fact| {
+        if let Passed::Meant(channel, _, Said::Llsd(value)) = fact.what {
+            heard.learn(&value, channel == Channel::Seed);
         }
     });
     let config = GridConfig {
         accounts,
         time_factor: TIME_FACTOR,
         faults,
-        tap: Some(tap),
+        tap: Tap::of(listener),
         ..GridConfig::default()
     };
     (config, canaries)

@@ -5,7 +5,8 @@
 mod served;
 
 use gridproof::client::{Credentials, ROOT, Viewer, agent_message};
-use gridproof::grid::{Grid, GridConfig, What};
+use gridproof::grid::{Grid, GridConfig};
+use gridproof::net::tap::{Passed, Tap};
 use gridproof::net::{Path, Timeline, simulate};
 use gridproof::proto::message::Message;
 use gridproof::proto::template::Template;
@@ -34,15 +35,15 @@ fn chat(viewer: &Viewer) -> Message {
 #[test]
 fn a_handler_that_panics_is_told_and_its_region_lives() {
     // Whoever is told of what passes is called while a message is handled.
-    let witness = Arc::new(|heard: gridproof::grid::Heard| {
-        if let What::Received(received) = &heard.what
+    let witness = Arc::new(|heard: gridproof::net::tap::Fact| {
+        if let Passed::Received(received) = &heard.what
             && received.message.as_ref().is_ok_and(|message| message.name() == "ChatFromViewer")
         {
             panic!("a slip of the pen");
         }
     });
     let ran = simulate(1, Path::default(), async |network| {
-        let config = GridConfig { network, witness: Some(witness), ..GridConfig::default() };
+        let config = GridConfig { network, tap: Tap::of(witness), ..GridConfig::default() };
         let grid = Grid::start(config).await.unwrap();
         let target = reference_target(&grid);
         let mut jane = entered(&target, 0).await;

@@ -6,7 +6,7 @@ use super::run::FailOn;
 use super::signals::Signals;
 use super::{Failed, World, own_mistakes, say};
 use crate::grid::{self, Account, Grid, GridConfig, RegionConfig};
-use crate::judge::{Judge, Trial, Verdict, trials};
+use crate::judge::{Judge, Trial, Verdict, Visited, trials};
 use crate::net::Clock;
 use crate::proof::Mutant;
 use crate::proto::template::Template;
@@ -237,7 +237,7 @@ impl Court {
 
     /// Has the grid tell what passes, and do what its visitors are tried with.
     fn prepare(&self, config: &mut GridConfig) {
-        config.witness = Some(self.judge.witness());
+        config.tap.add(self.judge.listener());
         for trial in &self.trials {
             config.faults = std::mem::take(&mut config.faults).and(&trial.faults);
             config.without.extend(trial.without.iter().cloned());
@@ -262,7 +262,7 @@ impl Court {
         let named: String = named.map(|trial| format!(" --trial {}", trial.id)).collect();
         let verdict = Verdict {
             catalogue: &self.library.catalogue,
-            grid,
+            visited: visited(grid),
             trials: &self.trials,
             started,
             watched,
@@ -271,6 +271,16 @@ impl Court {
             reproduce: &format!("gridproof serve --judge{named}"),
         };
         verdict.record(&self.judge)
+    }
+}
+
+/// What the judge needs to know of the grid.
+fn visited(grid: &Grid) -> Visited {
+    Visited {
+        login_uri: grid.login_uri.clone(),
+        regions: grid.regions.clone(),
+        names: grid.names(),
+        passwords: grid.accounts.iter().map(|account| account.password.clone()).collect(),
     }
 }
 

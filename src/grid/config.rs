@@ -1,8 +1,8 @@
 //! What a grid is made of.
 
-use super::fault::{Faults, Tap};
-use super::witness::Witness;
+use super::fault::Faults;
 use crate::net::Network;
+use crate::net::tap::Tap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -88,10 +88,8 @@ pub struct GridConfig {
     pub announces_destinations: bool,
     /// What is wrong with it on purpose.
     pub faults: Faults,
-    /// Sees everything it says, before any fault gets at it.
-    pub tap: Option<Tap>,
-    /// Sees everything that passes between it and its visitors.
-    pub witness: Option<Witness>,
+    /// Who is told of what passes between it and its visitors.
+    pub tap: Tap,
 }
 
 impl Default for GridConfig {
@@ -111,8 +109,7 @@ impl Default for GridConfig {
             without: Vec::new(),
             announces_destinations: false,
             faults: Faults::default(),
-            tap: None,
-            witness: None,
+            tap: Tap::default(),
         }
     }
 }

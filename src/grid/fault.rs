@@ -13,18 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// Told of everything a grid is about to say: the channel, the message's name, its members.
-pub type Tap = Arc<dyn Fn(Channel, &str, Said<'_>) + Send + Sync>;
-
-/// What a grid says.
-#[derive(Clone, Copy, Debug)]
-pub enum Said<'a> {
-    /// A reply or the body of an event.
-    Llsd(&'a Llsd),
-    /// A UDP message.
-    Message(&'a Message),
-}
-
 /// The faults of one grid.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {

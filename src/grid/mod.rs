@@ -12,21 +12,19 @@ mod inventory;
 mod misbehaviour;
 mod room;
 mod shell;
-mod witness;
 
-pub use self::core::{UNKNOWN_EVENT, is_odd};
 pub use config::{Account, GridConfig, RegionConfig};
-pub use fault::{Faults, Said, Tap};
+pub use fault::Faults;
 pub use inventory::StoreError;
 pub use misbehaviour::Misbehaviour;
 pub use room::{events, granted, misbehaviours};
-pub use witness::{Heard, Received, What, Witness};
 
 use self::core::{Beginning, Core, Place, Routes};
-use crate::net::Network;
+use crate::net::{Network, tap};
 use crate::proto::template::Template;
 use inventory::{Inventories, Store};
 use shell::Shared;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -51,7 +49,7 @@ pub struct Grid {
     /// Where to log in.
     pub login_uri: String,
     /// The regions, with the ports they got.
-    pub regions: Vec<RunningRegion>,
+    pub regions: Vec<tap::Region>,
     /// Who may log in.
     pub accounts: Vec<Account>,
     /// How many times faster than the protocol's figures its timers run.
@@ -60,21 +58,6 @@ pub struct Grid {
     shared: Shared,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
-}
-
-/// A region as it runs.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct RunningRegion {
-    /// Its name.
-    pub name: String,
-    /// Grid coordinate, in regions of 256 metres.
-    pub x: u32,
-    /// Grid coordinate, in regions of 256 metres.
-    pub y: u32,
-    /// Where it listens on UDP.
-    pub udp_port: u16,
-    /// Nobody is let in who comes from another region.
-    pub closed: bool,
 }
 
 impl Grid {
@@ -106,7 +89,7 @@ impl Grid {
             let (name, closed) = (region.name.clone(), region.closed);
             let (x, y, address) = (region.x, region.y, SocketAddrV4::new(ip, udp_port));
             places.push(Place { name: name.clone(), x, y, address, closed });
-            regions.push(RunningRegion { name, x, y, udp_port, closed });
+            regions.push(tap::Region { name, x, y, udp_port, closed });
             ports.push(port);
         }
         let chance = config.network.chance();
@@ -142,9 +125,9 @@ impl Grid {
         self.shared.core().world.population()
     }
 
-    /// The name of the account that has this agent id.
-    pub fn name_of(&self, agent: Uuid) -> Option<String> {
-        self.shared.core().world.name_of(agent).map(|(first, last)| format!("{first} {last}"))
+    /// The names of those who may log in, by their agent ids.
+    pub fn names(&self) -> BTreeMap<Uuid, String> {
+        self.shared.core().world.names().collect()
     }
 
     /// Stops serving and waits until every task has ended.

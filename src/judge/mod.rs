@@ -13,10 +13,10 @@ mod tests;
 mod trial;
 mod visit;
 
-pub use record::Verdict;
+pub use record::{Verdict, Visited};
 pub use trial::{Trial, trials};
 
-use crate::grid::{Heard, RunningRegion, What, Witness};
+use crate::net::tap::{Fact, Listener, Passed, Region};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use visit::Visit;
@@ -38,8 +38,8 @@ struct Kept {
 }
 
 impl Judge {
-    /// What to tell the grid of.
-    pub fn witness(&self) -> Witness {
+    /// What is to be told of all that passes.
+    pub fn listener(&self) -> Listener {
         let judge = self.clone();
         Arc::new(move |heard| judge.kept().hear(heard))
     }
@@ -49,7 +49,7 @@ impl Judge {
     }
 
     /// Takes the visits so far, as they were watched until then; and whether all of them was kept.
-    fn take(&self, regions: &[RunningRegion], until: Duration) -> (Vec<Visit>, bool) {
+    fn take(&self, regions: &[Region], until: Duration) -> (Vec<Visit>, bool) {
         let mut kept = self.kept();
         let (mut visits, full) = (std::mem::take(&mut kept.visits), kept.full);
         drop(kept);
@@ -67,14 +67,14 @@ impl Judge {
 }
 
 impl Kept {
-    fn hear(&mut self, heard: Heard) {
+    fn hear(&mut self, heard: Fact) {
         if self.weight >= HEAVIEST {
             self.full.get_or_insert(heard.at);
             return;
         }
         let weight = heard.weight();
         let Some(visit) = self.visit(&heard) else { return };
-        if let What::LoggedIn(session, code) = heard.what {
+        if let Passed::LoggedIn(session, code) = heard.what {
             visit.session = Some((session, code));
         }
         visit.events.push(heard);
@@ -83,7 +83,7 @@ impl Kept {
 
     /// The visit that something belongs to. A login makes one, which begins with it; until it has
     /// succeeded, the visit of the session before goes on beside it.
-    fn visit(&mut self, heard: &Heard) -> Option<&mut Visit> {
+    fn visit(&mut self, heard: &Fact) -> Option<&mut Visit> {
         let agent = heard.agent;
         if agent.is_nil() {
             return None;
@@ -94,7 +94,7 @@ impl Kept {
         };
         let login = matches!(
             heard.what,
-            What::LoginAsked(..) | What::LoggedIn(..) | What::Refused(_) | What::LoginLeft
+            Passed::LoginAsked(..) | Passed::LoggedIn(..) | Passed::Refused(_) | Passed::LoginLeft
         );
         let at = self.visits.iter().rposition(|visit| match (login, heard.session) {
             (true, _) => theirs(visit) && visit.session.is_none(),
@@ -103,7 +103,7 @@ impl Kept {
         });
         let at = match (at, &heard.what) {
             (Some(at), _) => at,
-            (None, What::LoginAsked(..)) => {
+            (None, Passed::LoginAsked(..)) => {
                 self.visits.push(Visit::new(agent));
                 self.visits.len() - 1
             }

@@ -3,7 +3,7 @@
 use super::ruling::{Break, Ruling};
 use super::visit::Visit;
 use super::{Judge, Trial, checks};
-use crate::grid::{Grid, Heard, What};
+use crate::net::tap::{Fact, Passed, Region};
 use crate::net::{Channel, Entry};
 use crate::proto::llsd::Llsd;
 use crate::proto::message::datagram_row;
@@ -11,6 +11,7 @@ use crate::runner::{
     CaseRecord, FORMAT, Finding, FindingKind, Outcome, Redactor, RunRecord, TargetRecord,
 };
 use crate::suite::{Catalogue, Level, Requirement};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -19,8 +20,8 @@ use uuid::Uuid;
 pub struct Verdict<'a> {
     /// The requirements.
     pub catalogue: &'a Catalogue,
-    /// The grid that was visited.
-    pub grid: &'a Grid,
+    /// The place that was visited.
+    pub visited: Visited,
     /// The trials that its visitors were put to.
     pub trials: &'a [Trial],
     /// When it began to watch.
@@ -35,6 +36,19 @@ pub struct Verdict<'a> {
     pub reproduce: &'a str,
 }
 
+/// What is known of the place that was visited, whoever runs it.
+#[derive(Clone, Debug)]
+pub struct Visited {
+    /// Where to log in.
+    pub login_uri: String,
+    /// Its regions.
+    pub regions: Vec<Region>,
+    /// Who may visit, by agent id.
+    pub names: BTreeMap<Uuid, String>,
+    /// Their passwords, to be kept out of the record.
+    pub passwords: Vec<String>,
+}
+
 /// Rows of a timeline before and behind what broke a requirement.
 const BEFORE: usize = 12;
 const BEHIND: usize = 4;
@@ -42,7 +56,7 @@ const BEHIND: usize = 4;
 impl Verdict<'_> {
     /// The verdict on every visit so far.
     pub fn record(&self, judge: &Judge) -> RunRecord {
-        let (visits, whole) = judge.take(&self.grid.regions, self.watched);
+        let (visits, whole) = judge.take(&self.visited.regions, self.watched);
         let mut redactor = Redactor::default();
         for visit in &visits {
             if let Some((session, code)) = visit.session {
@@ -50,8 +64,8 @@ impl Verdict<'_> {
                 redactor.add("circuit_code", &code.to_string());
             }
         }
-        for account in &self.grid.accounts {
-            redactor.add("password", &account.password);
+        for password in &self.visited.passwords {
+            redactor.add("password", password);
         }
         let judged = self.catalogue.all.values().filter_map(|requirement| {
             let trial = requirement.judge.as_deref()?;
@@ -76,8 +90,8 @@ impl Verdict<'_> {
                     1 => "1 visit".into(),
                     n => format!("{n} visits"),
                 },
-                login_uri: self.grid.login_uri.clone(),
-                accounts: self.grid.accounts.len(),
+                login_uri: self.visited.login_uri.clone(),
+                accounts: self.visited.passwords.len(),
                 ..TargetRecord::default()
             },
             started: self.started.to_string(),
@@ -154,7 +168,7 @@ impl Verdict<'_> {
     }
 
     fn name(&self, agent: Uuid) -> String {
-        self.grid.name_of(agent).unwrap_or_else(|| "a visitor".into())
+        self.visited.names.get(&agent).cloned().unwrap_or_else(|| "a visitor".into())
     }
 
     /// The timeline of a visit around one of its events.
@@ -166,9 +180,9 @@ impl Verdict<'_> {
         rows.iter().map(|heard| self.row(heard, start)).collect()
     }
 
-    fn row(&self, heard: &Heard, start: Duration) -> Entry {
+    fn row(&self, heard: &Fact, start: Duration) -> Entry {
         let (channel, direction, text) = told(&heard.what);
-        let region = self.grid.regions.get(heard.region).map(|region| region.name.clone());
+        let region = self.visited.regions.get(heard.region).map(|region| region.name.clone());
         Entry {
             ms: heard.at.saturating_sub(start).as_secs_f64() * 1e3,
             actor: region.unwrap_or_default(),
@@ -198,25 +212,27 @@ fn finding(requirement: &Requirement, broken: Break, who: String) -> Finding {
 }
 
 /// What passed, as a row: `→` from the grid, `←` from the visitor.
-fn told(what: &What) -> (Channel, char, String) {
+fn told(what: &Passed) -> (Channel, char, String) {
     match what {
-        What::LoginAsked(path, _) => (Channel::Login, '←', format!("login_to_simulator at {path}")),
-        What::LoggedIn(..) => (Channel::Login, '→', "login true".into()),
-        What::Refused(reason) => (Channel::Login, '→', format!("refused: {reason}")),
-        What::LoginLeft => (Channel::Login, '·', "it gave the login up".into()),
-        What::Seed(kind, names) => {
+        Passed::LoginAsked(path, _) => {
+            (Channel::Login, '←', format!("login_to_simulator at {path}"))
+        }
+        Passed::LoggedIn(..) => (Channel::Login, '→', "login true".into()),
+        Passed::Refused(reason) => (Channel::Login, '→', format!("refused: {reason}")),
+        Passed::LoginLeft => (Channel::Login, '·', "it gave the login up".into()),
+        Passed::Seed(kind, names) => {
             let kind = kind.as_deref().unwrap_or("no content type");
             let names =
                 names.as_ref().map_or("unreadable".into(), |n| format!("{} names", n.len()));
             (Channel::Caps, '←', format!("Seed, {kind}, {names}"))
         }
-        What::Polled(_, Some(poll)) => {
+        Passed::Polled(_, Some(poll)) => {
             let ack = poll.ack.map_or("undef".into(), |ack| ack.to_string());
             let done = if poll.done { " done" } else { "" };
             (Channel::Events, '←', format!("poll, ack {ack}{done}"))
         }
-        What::Polled(_, None) => (Channel::Events, '←', "poll, unreadable".into()),
-        What::PollAnswered(_, status, body) => {
+        Passed::Polled(_, None) => (Channel::Events, '←', "poll, unreadable".into()),
+        Passed::PollAnswered(_, status, body) => {
             let id = body.as_ref().and_then(|body| body.get("id")?.as_i32());
             let id = id.map_or(String::new(), |id| format!(", id {id}"));
             let events = body.as_ref().and_then(|body| body.get("events")?.as_array());
@@ -227,8 +243,9 @@ fn told(what: &What) -> (Channel, char, String) {
                 if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
             (Channel::Events, '→', format!("{status}{id}{names}"))
         }
-        What::Asked(name) => (Channel::Caps, '←', (*name).to_owned()),
-        What::Received(received) => {
+        Passed::Asked(name) => (Channel::Caps, '←', (*name).to_owned()),
+        Passed::Meant(_, name, _) => (Channel::Note, '·', format!("it means to say {name}")),
+        Passed::Received(received) => {
             let row = match &received.message {
                 Ok(message) => {
                     let acks = received.acks.iter().copied();
@@ -238,10 +255,12 @@ fn told(what: &What) -> (Channel, char, String) {
             };
             (Channel::Udp, '←', row)
         }
-        What::Sent(_, datagram) => {
+        Passed::Sent(_, datagram) => {
             let (header, name) = (datagram.header, datagram.message.name());
             (Channel::Udp, '→', datagram_row(header, name, datagram.acknowledged()))
         }
-        What::Silent => (Channel::Udp, '·', "it was silent for too long; its session ended".into()),
+        Passed::Silent => {
+            (Channel::Udp, '·', "it was silent for too long; its session ended".into())
+        }
     }
 }

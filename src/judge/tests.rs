@@ -4,7 +4,8 @@
 mod hand;
 
 use super::*;
-use crate::grid::{Grid, Received};
+use crate::grid::Grid;
+use crate::net::tap::{Fact, Passed, Received};
 use crate::proto::event_queue::PollRequest;
 use crate::proto::llsd::Llsd;
 use crate::proto::message::{Field, Flags, Message};
@@ -39,7 +40,7 @@ const VISITS: &[(&str, &[&str])] = &[
 async fn visits(library: &Arc<Library>, case: &str, named: &[&str]) -> Vec<Visit> {
     let judge = Judge::default();
     let mut config = reference_config(4);
-    config.witness = Some(judge.witness());
+    config.tap.add(judge.listener());
     for trial in trials(Template::shipped()) {
         if trial.quiet || named.contains(&trial.id.as_str()) {
             config.faults = config.faults.and(&trial.faults);
@@ -64,7 +65,7 @@ async fn visits(library: &Arc<Library>, case: &str, named: &[&str]) -> Vec<Visit
 /// Every event 10 ms after the one before, so that no machine is too slow for a visit; its farewell,
 /// and what follows, much later, so that there was time for all that did not come.
 fn even(visit: &mut Visit) {
-    let last = visit.events.iter().rposition(|h| matches!(h.what, What::Received(_)));
+    let last = visit.events.iter().rposition(|h| matches!(h.what, Passed::Received(_)));
     let logout = visit.events.iter().position(|h| is(&h.what, "LogoutRequest"));
     let last = logout.or(last);
     for (n, heard) in visit.events.iter_mut().enumerate() {
@@ -77,7 +78,7 @@ fn even(visit: &mut Visit) {
 /// Changes each datagram of this name that came.
 fn each(visit: &mut Visit, name: &str, mut change: impl FnMut(&mut Received)) {
     for heard in &mut visit.events {
-        if let What::Received(received) = &mut heard.what
+        if let Passed::Received(received) = &mut heard.what
             && received.message.as_ref().is_ok_and(|m| name.is_empty() || m.name() == name)
         {
             change(received);
@@ -94,7 +95,7 @@ fn field(visit: &mut Visit, name: &str, block: &str, field: &str, value: Field<V
 }
 
 /// Leaves out what this is true of; `n` says how many are kept.
-fn without(visit: &mut Visit, kept: usize, gone: impl Fn(&What) -> bool) {
+fn without(visit: &mut Visit, kept: usize, gone: impl Fn(&Passed) -> bool) {
     let mut seen = 0;
     visit.events.retain(|heard| {
         seen += usize::from(gone(&heard.what));
@@ -102,16 +103,16 @@ fn without(visit: &mut Visit, kept: usize, gone: impl Fn(&What) -> bool) {
     });
 }
 
-fn is(what: &What, name: &str) -> bool {
-    matches!(what, What::Received(r) if r.message.as_ref().is_ok_and(|m| m.name() == name))
+fn is(what: &Passed, name: &str) -> bool {
+    matches!(what, Passed::Received(r) if r.message.as_ref().is_ok_and(|m| m.name() == name))
 }
 
 /// Says again at the end what was said first of this name.
-fn again(visit: &mut Visit, name: &str, change: impl Fn(&mut Heard)) {
+fn again(visit: &mut Visit, name: &str, change: impl Fn(&mut Fact)) {
     let first = visit.events.iter().find(|heard| is(&heard.what, name));
     let mut heard = first.unwrap_or_else(|| panic!("no {name} came")).clone();
     heard.at = visit.events.last().unwrap().at + Duration::from_millis(10);
-    if let What::Received(received) = &mut heard.what {
+    if let Passed::Received(received) = &mut heard.what {
         received.on_circuit = true;
     }
     change(&mut heard);
@@ -124,7 +125,7 @@ fn unreliable(visit: &mut Visit, name: &str) {
 
 fn ask(visit: &mut Visit, change: fn(&mut crate::proto::login::Request)) {
     for heard in &mut visit.events {
-        if let What::LoginAsked(_, call) = &mut heard.what {
+        if let Passed::LoginAsked(_, call) = &mut heard.what {
             change(call);
         }
     }
@@ -132,7 +133,7 @@ fn ask(visit: &mut Visit, change: fn(&mut crate::proto::login::Request)) {
 
 fn polls(visit: &mut Visit, change: impl Fn(&mut Option<PollRequest>)) {
     for heard in &mut visit.events {
-        if let What::Polled(_, poll) = &mut heard.what {
+        if let Passed::Polled(_, poll) = &mut heard.what {
             change(poll);
         }
     }
@@ -140,7 +141,7 @@ fn polls(visit: &mut Visit, change: impl Fn(&mut Option<PollRequest>)) {
 
 fn seeds(visit: &mut Visit, to: fn(&mut Option<String>, &mut Option<Vec<String>>)) {
     for heard in &mut visit.events {
-        if let What::Seed(kind, names) = &mut heard.what {
+        if let Passed::Seed(kind, names) = &mut heard.what {
             to(kind, names);
         }
     }
@@ -157,8 +158,8 @@ fn wrong_acks(visit: &mut Visit) {
 /// A number that was acknowledged, twice, comes again later.
 fn resend_acked(visit: &mut Visit) {
     let code = visit.said("UseCircuitCode").next().unwrap().number();
-    let acks = |heard: &&Heard| match &heard.what {
-        What::Sent(_, datagram) => {
+    let acks = |heard: &&Fact| match &heard.what {
+        Passed::Sent(_, datagram) => {
             datagram.message.rows("Packets").any(|row| row.number("ID") == i64::from(code))
         }
         _ => false,
@@ -167,7 +168,7 @@ fn resend_acked(visit: &mut Visit) {
     visit.events.push(ack);
     again(visit, "UseCircuitCode", |heard| {
         heard.at += Duration::from_secs(9);
-        let What::Received(received) = &mut heard.what else { return };
+        let Passed::Received(received) = &mut heard.what else { return };
         received.header.flags = received.header.flags.with(Flags::RESENT);
     });
 }
@@ -203,8 +204,8 @@ const BY_VISITS: &[Proof] = &[
     ("CIR-RESEND-GIVEUP-1", |v| {
         each(v, "", |r| r.header.flags = r.header.flags.without(Flags::RESENT));
         let acked: Vec<u32> = v.went().flat_map(|w| w.datagram.acknowledged()).collect();
-        let open = |heard: &Heard| {
-            matches!(&heard.what, What::Received(r)
+        let open = |heard: &Fact| {
+            matches!(&heard.what, Passed::Received(r)
                 if r.header.flags.has(Flags::RELIABLE) && !acked.contains(&r.header.sequence))
         };
         let Some(first) = v.events.iter().position(open) else { return };
@@ -243,7 +244,7 @@ const BY_VISITS: &[Proof] = &[
     ("HS-CLIENT-LOGOUT-1", |v| {
         for heard in &mut v.events {
             if is(&heard.what, "LogoutRequest") {
-                heard.what = What::Silent;
+                heard.what = Passed::Silent;
             }
         }
     }),
@@ -262,14 +263,14 @@ const BY_VISITS: &[Proof] = &[
         let arrived = v.arrived().unwrap();
         let last = v.present();
         v.events.retain(|heard| {
-            heard.at < arrived || heard.at >= last || !matches!(heard.what, What::Received(_))
+            heard.at < arrived || heard.at >= last || !matches!(heard.what, Passed::Received(_))
         });
     }),
-    ("SEED-CLIENT-ASKED-1", |v| without(v, 0, |w| matches!(w, What::Seed(..)))),
+    ("SEED-CLIENT-ASKED-1", |v| without(v, 0, |w| matches!(w, Passed::Seed(..)))),
     ("SEED-CLIENT-TYPE-1", |v| seeds(v, |kind, _| *kind = Some("application/xml".into()))),
     ("SEED-CLIENT-BODY-1", |v| seeds(v, |_, names| *names = None)),
     ("SEED-RESPONSE-TYPE-ANY-1", |v| {
-        without(v, 0, |w| matches!(w, What::Polled(..) | What::Asked(_)));
+        without(v, 0, |w| matches!(w, Passed::Polled(..) | Passed::Asked(_)));
     }),
     ("EQ-CLIENT-BODY-1", |v| polls(v, |poll| *poll = None)),
     ("EQ-ACK-UNDEF-FIRST-1", |v| {
@@ -285,18 +286,18 @@ const BY_VISITS: &[Proof] = &[
     ("EV-UNKNOWN-MESSAGE-2", |v| without(v, 1, |w| is(w, "CompleteAgentMovement"))),
     ("EQ-404-STOPS-1", |v| {
         let gone = v.events.iter().find_map(|heard| match &heard.what {
-            What::PollAnswered(queue, 404, _) => Some((queue.clone(), heard.clone())),
+            Passed::PollAnswered(queue, 404, _) => Some((queue.clone(), heard.clone())),
             _ => None,
         });
         let (queue, heard) = gone.unwrap();
-        let what = What::Polled(queue, Some(PollRequest { ack: None, done: false }));
-        v.events.push(Heard { what, at: heard.at + Duration::from_secs(1), ..heard });
+        let what = Passed::Polled(queue, Some(PollRequest { ack: None, done: false }));
+        v.events.push(Fact { what, at: heard.at + Duration::from_secs(1), ..heard });
     }),
     ("INVHTTP-FALLBACK-UDP-1", |v| without(v, 0, |w| is(w, "FetchInventoryDescendents"))),
     ("TP-X-NEW-CIRCUIT-1", |v| without(v, 1, |w| is(w, "CompleteAgentMovement"))),
     ("TP-UNKNOWN-FLAG-BITS-1", |v| without(v, 1, |w| is(w, "CompleteAgentMovement"))),
     ("TP-X-NO-ENABLE-1", |v| without(v, 1, |w| is(w, "CompleteAgentMovement"))),
-    ("TP-X-SEED-1", |v| without(v, 1, |w| matches!(w, What::Seed(..)))),
+    ("TP-X-SEED-1", |v| without(v, 1, |w| matches!(w, Passed::Seed(..)))),
     ("TP-X-WRONG-AGENT-1", enter_another),
     ("CR-SESSION-MISMATCH-1", enter_another),
     ("TP-FINISH-UDP-REFUSED-1", enter_another),
@@ -386,22 +387,22 @@ fn every_check_has_its_proof_and_its_requirement_of_clients() {
 #[test]
 fn what_passes_stays_with_its_session() {
     let judge = Judge::default();
-    let witness = judge.witness();
+    let witness = judge.listener();
     let (agent, regions) = (Uuid::from_u128(1), Vec::new());
     let tell = |session: Option<u128>, what| {
         let session = session.map(Uuid::from_u128);
-        witness(Heard { at: Duration::ZERO, agent, session, region: 0, what });
+        witness(Fact { at: Duration::ZERO, agent, session, region: 0, what });
     };
     let login = || hand::login("/", "a");
     let update = || hand::came("AgentUpdate", 3, Flags(0));
     tell(None, login());
-    tell(None, What::LoggedIn(Uuid::from_u128(7), 1));
+    tell(None, Passed::LoggedIn(Uuid::from_u128(7), 1));
     tell(Some(7), update());
     tell(None, login());
-    tell(None, What::Refused("presence".into()));
+    tell(None, Passed::Refused("presence".into()));
     tell(Some(7), update());
     tell(None, login());
-    tell(None, What::LoggedIn(Uuid::from_u128(8), 2));
+    tell(None, Passed::LoggedIn(Uuid::from_u128(8), 2));
     tell(Some(7), update());
     tell(Some(8), update());
     // Off a circuit nobody knows the session: it is the last one's.
@@ -416,17 +417,17 @@ fn what_passes_stays_with_its_session() {
 #[test]
 fn a_flood_is_not_kept() {
     let judge = Judge::default();
-    let witness = judge.witness();
+    let witness = judge.listener();
     let (agent, session) = (Uuid::from_u128(1), Uuid::from_u128(7));
     let tell = |session, what| {
-        witness(Heard { at: Duration::ZERO, agent, session, region: 0, what });
+        witness(Fact { at: Duration::ZERO, agent, session, region: 0, what });
     };
     tell(None, hand::login("/", "a"));
-    tell(None, What::LoggedIn(session, 1));
+    tell(None, Passed::LoggedIn(session, 1));
     let body = Llsd::Binary(vec![0; 8 << 20]);
     for _ in 0..40 {
         let body = Some(body.clone());
-        tell(Some(session), What::PollAnswered("q".into(), 200, body));
+        tell(Some(session), Passed::PollAnswered("q".into(), 200, body));
     }
     let (visits, whole) = judge.take(&[], Duration::from_secs(9));
     assert!(!whole && visits[0].events.len() < 30, "{}", visits[0].events.len());

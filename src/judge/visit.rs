@@ -1,6 +1,6 @@
 //! A visit: everything that passed between one visitor and the grid, from a login on.
 
-use crate::grid::{Heard, Received, RunningRegion, What};
+use crate::net::tap::{Fact, Passed, Received, Region};
 use crate::proto::llsd::Llsd;
 use crate::proto::message::{Datagram, Flags, Message};
 use std::collections::HashSet;
@@ -16,13 +16,13 @@ pub(super) struct Visit {
     /// Its session id and circuit code, once it is logged in.
     pub session: Option<(Uuid, u32)>,
     /// What passed, in order.
-    pub events: Vec<Heard>,
+    pub events: Vec<Fact>,
     /// How long it was watched.
     pub until: Duration,
     /// When the same agent logged in again.
     pub next: Option<Duration>,
     /// The regions there are.
-    pub regions: Vec<RunningRegion>,
+    pub regions: Vec<Region>,
 }
 
 /// A datagram that came: where it stands, when and in which region.
@@ -128,7 +128,7 @@ impl Visit {
 
     pub(super) fn came(&self) -> impl Iterator<Item = Came<'_>> {
         self.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
-            What::Received(received) => {
+            Passed::Received(received) => {
                 Some(Came { index, at: heard.at, region: heard.region, received })
             }
             _ => None,
@@ -142,7 +142,7 @@ impl Visit {
 
     pub(super) fn went(&self) -> impl Iterator<Item = Went<'_>> {
         self.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
-            What::Sent(_, datagram) => {
+            Passed::Sent(_, datagram) => {
                 Some(Went { index, at: heard.at, region: heard.region, datagram })
             }
             _ => None,
@@ -167,7 +167,7 @@ impl Visit {
         for (index, heard) in self.events.iter().enumerate() {
             let (at, region) = (heard.at, heard.region);
             match &heard.what {
-                What::Received(received) => {
+                Passed::Received(received) => {
                     let (came, ends) =
                         (Came { index, at, region, received }, (region, received.from));
                     let open = wires.iter_mut().rfind(|(of, _)| *of == ends);
@@ -177,7 +177,7 @@ impl Visit {
                         wire.came.push(came);
                     }
                 }
-                What::Sent(to, datagram) => {
+                Passed::Sent(to, datagram) => {
                     if let Some((_, wire)) = wires.iter_mut().rfind(|(of, _)| *of == (region, *to))
                     {
                         wire.went.push(Went { index, at, region, datagram });
@@ -199,7 +199,7 @@ impl Visit {
     pub(super) fn told<'v>(&'v self, name: &'v str) -> impl Iterator<Item = Told<'v>> {
         let answers =
             self.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
-                What::PollAnswered(_, 200, Some(body)) => Some((index, heard, body)),
+                Passed::PollAnswered(_, 200, Some(body)) => Some((index, heard, body)),
                 _ => None,
             });
         answers.flat_map(move |(index, heard, body)| {

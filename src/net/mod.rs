@@ -9,6 +9,7 @@ pub mod port;
 pub mod reach;
 pub mod server;
 mod simulation;
+pub mod tap;
 pub mod timeline;
 pub mod udp;
 

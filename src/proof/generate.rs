@@ -2,9 +2,9 @@
 
 use super::load::names;
 use super::mutant::{Mutant, Origin};
-use crate::grid::{Faults, Said, Tap};
+use crate::grid::Faults;
+use crate::net::tap::{Listener, Passed, Said};
 use crate::proto::llsd::Llsd;
-use crate::proto::message::Message;
 use crate::proto::template::{FieldKind, Quantity, Template};
 use crate::suite::unknown_path;
 use crate::tamper::{Action, Change, Channel, Rule, change_llsd, change_message};
@@ -21,15 +21,9 @@ pub(super) struct Recording(Arc<Mutex<BTreeMap<(Channel, String), Kind>>>);
 #[derive(Debug, Default)]
 struct Kind {
     /// A few of them.
-    samples: Vec<Sample>,
+    samples: Vec<Said>,
     /// The cases in which each member or field was said.
     said: BTreeMap<String, BTreeSet<String>>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Sample {
-    Llsd(Llsd),
-    Message(Message),
 }
 
 /// Samples kept of each kind: enough to see members that are not always there.
@@ -37,15 +31,12 @@ const SAMPLES: usize = 12;
 
 impl Recording {
     /// What to give to a grid so that it is recorded while it serves a case.
-    pub(super) fn tap(&self, case: &str) -> Tap {
+    pub(super) fn listener(&self, case: &str) -> Listener {
         let (recording, case) = (self.clone(), case.to_owned());
-        Arc::new(move |channel, name: &str, said| {
-            let sample = match said {
-                Said::Llsd(value) => Sample::Llsd(value.clone()),
-                Said::Message(message) => Sample::Message(message.clone()),
-            };
+        Arc::new(move |fact| {
+            let Passed::Meant(channel, name, sample) = fact.what else { return };
             let mut all = recording.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let kind = all.entry((channel, name.to_owned())).or_default();
+            let kind = all.entry((channel, name)).or_default();
             let mut news = kind.samples.len() < SAMPLES;
             for path in sample.paths() {
                 let cases = kind.said.entry(path.to_string()).or_default();
@@ -67,8 +58,17 @@ impl Recording {
     }
 }
 
-impl Sample {
+/// What can be changed of it.
+trait Sample {
     /// Every member or field, an array by its first item.
+    fn paths(&self) -> Vec<Path>;
+    /// Whether a change of that member or field makes a difference.
+    fn differs(&self, path: &Path, change: Change) -> bool;
+    /// The changes that make sense there.
+    fn changes(&self, path: &Path) -> &'static [Change];
+}
+
+impl Sample for Said {
     fn paths(&self) -> Vec<Path> {
         let mut found = Vec::new();
         match self {
@@ -166,7 +166,7 @@ pub(super) fn generated(recording: &Recording) -> Vec<Mutant> {
         let of_events = |path: &Path| *channel == Channel::Events && path.0.len() > 1;
         for path in paths.into_iter().filter(|path| message.is_some() || !of_events(path)) {
             for (_, change) in Change::ALL {
-                let worth = |sample: &Sample| {
+                let worth = |sample: &Said| {
                     sample.changes(&path).contains(&change) && sample.differs(&path, change)
                 };
                 if samples.iter().any(worth) {

@@ -5,8 +5,9 @@ use super::load::{Equivalent, Mutants};
 use super::looks::Looks;
 use super::mutant::{Mutant, Origin};
 use super::verdict::{Observation, Proof, explanations};
-use crate::grid::{Faults, GridConfig, Tap};
+use crate::grid::{Faults, GridConfig};
 use crate::net::Path;
+use crate::net::tap::Tap;
 use crate::proto::template::Template;
 use crate::runner::{
     CaseRecord, Engine, FindingKind, Options, Outcome, on_simulated_grid, reference_config,
@@ -181,7 +182,7 @@ impl Prover {
     /// Runs one case on one mutant.
     pub fn meet(&self, mutant: &Mutant, case: &Arc<Case>) -> Option<CaseRecord> {
         let (_keep, never) = watch::channel(false);
-        let ran = self.pair(case, mutant.faults.afresh(), None, &never);
+        let ran = self.pair(case, mutant.faults.afresh(), Tap::default(), &never);
         ran.map(|(record, _)| record)
     }
 
@@ -196,8 +197,8 @@ impl Prover {
         let recording = Recording::default();
         let cases = self.library.cases().cloned().collect();
         let ran = self.side_by_side(cases, &|_| {}, |prover, case: Arc<Case>| {
-            let tap = recording.tap(&case.id);
-            prover.pair(&case, Faults::default(), Some(tap), stop).map(|(record, _)| record)
+            let tap = Tap::of(recording.listener(&case.id));
+            prover.pair(&case, Faults::default(), tap, stop).map(|(record, _)| record)
         });
         let records = ran.into_iter().flatten().collect();
         (recording, records)
@@ -335,7 +336,7 @@ impl Prover {
         let told = |done| tell(done, total);
         let ran = self.side_by_side(pairs, &told, |prover, (n, case): Pair| {
             let faults = mutants[n].faults.afresh();
-            let (record, applied) = prover.pair(&case, faults, None, stop)?;
+            let (record, applied) = prover.pair(&case, faults, Tap::default(), stop)?;
             Some(Observation::of(n, &record, applied))
         });
         let mut seen: Vec<Observation> = ran.into_iter().flatten().collect();
@@ -359,7 +360,7 @@ impl Prover {
         &self,
         case: &Arc<Case>,
         faults: Faults,
-        tap: Option<Tap>,
+        tap: Tap,
         stop: &watch::Receiver<bool>,
     ) -> Option<(CaseRecord, Vec<u32>)> {
         if *stop.borrow() {

@@ -2,7 +2,8 @@
 
 use super::Target;
 use crate::client::Credentials;
-use crate::grid::{Account, Grid, GridConfig, RegionConfig, RunningRegion};
+use crate::grid::{Account, Grid, GridConfig, RegionConfig};
+use crate::net::tap::Region;
 use crate::net::{Path, simulate};
 
 /// How many times faster than the protocol's figures the embedded grid's timers run: fast enough
@@ -73,7 +74,7 @@ pub fn reference_target(grid: &Grid) -> Target {
             .find(|r| r.x.abs_diff(first.x) <= 1 && r.y.abs_diff(first.y) <= 1)
     });
     let apart = first.and_then(|first| {
-        let apart = |r: &&RunningRegion| r.x.abs_diff(first.x) > 1 || r.y.abs_diff(first.y) > 1;
+        let apart = |r: &&Region| r.x.abs_diff(first.x) > 1 || r.y.abs_diff(first.y) > 1;
         grid.regions.iter().find(apart)
     });
     Target {

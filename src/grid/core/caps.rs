@@ -6,10 +6,8 @@ use super::queue::{Open, Poll};
 use super::reply::{Body, Reply};
 use super::route::Asked;
 use super::{Core, Own, RequestId, odd};
-use crate::grid::What;
-use crate::grid::fault::Said;
-use crate::grid::witness::Visitor;
 use crate::net::server::Request;
+use crate::net::tap::{Passed, Said, Visitor};
 use crate::proto::event_queue::Event;
 use crate::proto::event_queue::{PollReply, PollRequest};
 use crate::proto::llsd::Llsd;
@@ -38,28 +36,28 @@ impl Core {
             return Some(Reply::status(Channel::Http, "", 404));
         };
         let (agent, region) = (cap.owner.agent(), cap.owner.region().unwrap_or_default());
-        let visitor = self.ear.is_open().then(|| {
+        let visitor = self.tap.is_open().then(|| {
             let session = self.world.presence(agent).map(|presence| presence.session_id);
             Visitor { agent, session, region }
         });
-        let hear = |what: &dyn Fn() -> What| {
+        let hear = |what: &dyn Fn() -> Passed| {
             if let Some(visitor) = visitor {
-                self.ear.hear(self.now, visitor, what);
+                self.tap.tell(self.now, visitor, what);
             }
         };
         match cap.purpose {
             Purpose::Seed => {
                 let names = || seed::parse_request(&request.body).ok();
-                hear(&|| What::Seed(request.content_type.clone(), names()));
+                hear(&|| Passed::Seed(request.content_type.clone(), names()));
                 Some(self.seed(agent, region, request))
             }
             Purpose::Named(EVENT_QUEUE) => {
                 let poll = || PollRequest::parse(&request.body).ok();
-                hear(&|| What::Polled(id.to_owned(), poll()));
+                hear(&|| Passed::Polled(id.to_owned(), poll()));
                 self.poll(request_id, cap.owner, request, visitor.map(|v| (v, id.to_owned())))
             }
             Purpose::Named(name) => {
-                hear(&|| What::Asked(name));
+                hear(&|| Passed::Asked(name));
                 let asked = Asked { id, agent, path, request };
                 let answer = self.routes.cap(name).map_or(Err(404), |handle| handle(self, &asked));
                 let (status, body) = answer.unwrap_or_else(|status| (status, Body::None));
@@ -167,10 +165,9 @@ impl Core {
     /// held back before; none if nothing is left.
     fn take_events(&mut self, owner: Owner) -> Option<Llsd> {
         let (PollReply { id, events }, late) = self.world.queues.take(owner)?;
-        if let Some(tap) = &self.config.tap {
-            for event in &events {
-                tap(Channel::Events, &event.message, Said::Llsd(&event.body));
-            }
+        for event in &events {
+            let said = || Said::Llsd(event.body.clone());
+            self.tap.meant(self.now, Channel::Events, &event.message, said);
         }
         let (mut events, held) = self.faults.events(events);
         for (delay, event) in held {

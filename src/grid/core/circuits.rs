@@ -4,8 +4,8 @@ use super::Own;
 use super::effect::Sender;
 use super::notices::Notices;
 use crate::grid::GridConfig;
-use crate::grid::fault::{Faults, Tap};
-use crate::grid::witness::{Ear, Visitor};
+use crate::grid::fault::Faults;
+use crate::net::tap::{Tap, Visitor};
 use crate::proto::circuit::{Circuit, Config, Encoded, Event, Handled, SendOptions};
 use crate::proto::message::{Acks, Field, Flags, Message, Packet};
 use crate::proto::template::Template;
@@ -88,7 +88,7 @@ pub(in crate::grid) struct Circuits {
     by_agent: BTreeMap<Uuid, SocketAddr>,
     lost: Vec<(Uuid, Uuid)>,
     pub(super) faults: Faults,
-    pub(super) tap: Option<Tap>,
+    pub(super) tap: Tap,
     notices: Notices,
     region: usize,
     /// The last batch that is on the disk.
@@ -410,7 +410,7 @@ impl Circuits {
 
     /// What goes out, and whose circuit has ended in silence, by agent and session; circuits that
     /// have nothing left to say are forgotten.
-    pub(crate) fn outgoing(&mut self, now: Duration, ear: &Ear) -> (Vec<Sent>, Vec<(Uuid, Uuid)>) {
+    pub(crate) fn outgoing(&mut self, now: Duration) -> (Vec<Sent>, Vec<(Uuid, Uuid)>) {
         let mut out = Vec::new();
         let touched = std::mem::take(&mut self.touched);
         for to in &touched {
@@ -433,12 +433,12 @@ impl Circuits {
             }
         }
         let out = self.spoil(now, out);
-        let heard = if ear.is_open() { &out[..] } else { &[] };
+        let heard = if self.tap.is_open() { &out[..] } else { &[] };
         for (to, bytes) in heard {
             if let Some(client) = self.clients.get(to) {
                 let (agent, session) = (client.agent, Some(client.session));
                 let visitor = Visitor { agent, session, region: self.region };
-                ear.sent(now, &self.template, visitor, *to, bytes);
+                self.tap.sent(now, &self.template, visitor, *to, bytes);
             }
         }
         touched.into_iter().for_each(|from| self.settle(from));

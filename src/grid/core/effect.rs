@@ -2,8 +2,7 @@
 //! each other has happened.
 
 use super::Core;
-use crate::grid::What;
-use crate::grid::witness::Visitor;
+use crate::net::tap::{Passed, Visitor};
 use crate::proto::event_queue::Event;
 use crate::proto::message::Message;
 use std::net::SocketAddr;
@@ -145,7 +144,7 @@ impl Core {
         }
         let regions = self.end(agent);
         let visitor = Visitor { agent, session: Some(session), region };
-        self.ear.hear(self.now, visitor, || What::Silent);
+        self.tap.tell(self.now, visitor, || Passed::Silent);
         tracing::info!("an avatar was silent for too long in region {region}");
         self.happened(&Happened::Left(agent, region));
         for other in regions.into_iter().filter(|other| *other != region) {

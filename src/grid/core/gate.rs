@@ -1,13 +1,13 @@
-//! The gate: the one place where faults, tap and witness see whatever comes in and goes out.
+//! The gate: the one place where faults and tap see whatever comes in and goes out.
 
 use super::circuits::{Circuits, Sent};
 use super::effect::Sender;
 use super::queue::Open;
 use super::reply::{Body, Reply};
 use super::{Core, Output, Own, RequestId, odd};
-use crate::grid::fault::{self, Said, Spoilt};
-use crate::grid::{What, witness};
+use crate::grid::fault::{self, Spoilt};
 use crate::net::server::Answer;
+use crate::net::tap::{self, Passed, Said, is_odd};
 use crate::proto::llsd;
 use crate::proto::message::{
     Datagram, Decoder, Field, Flags, HEADER_LEN, MIN_DATAGRAM, Message, Packet,
@@ -29,7 +29,7 @@ const MOST_ACKS: usize = 255;
 impl Core {
     /// A datagram. What does not decode, or comes from nobody we know, leaves no trace.
     pub(super) fn receive(&mut self, region: usize, from: SocketAddr, bytes: &[u8]) {
-        self.witness_received(region, from, bytes);
+        self.tap_received(region, from, bytes);
         // What it decodes is lent from it.
         let mut decoder = std::mem::replace(&mut self.decoder, Decoder::tolerant());
         self.receive_with(&mut decoder, region, from, bytes);
@@ -96,16 +96,16 @@ impl Core {
         }
     }
 
-    fn witness_received(&mut self, region: usize, from: SocketAddr, bytes: &[u8]) {
-        if !self.ear.is_open() {
+    fn tap_received(&mut self, region: usize, from: SocketAddr, bytes: &[u8]) {
+        if !self.tap.is_open() {
             return;
         }
         let circuits = &self.circuits[region];
         let circuit = circuits.sender(from, 0).map(|client| (client.agent, client.session));
         let (known, closing) = (circuit.is_some(), circuits.is_closing(from));
         let datagram = (from, bytes);
-        let heard = witness::received(&self.template, &mut self.decoder, datagram, known, closing);
-        self.ear.received(self.now, region, circuit, heard);
+        let heard = tap::received(&self.template, &mut self.decoder, datagram, known, closing);
+        self.tap.received(self.now, region, circuit, heard);
     }
 
     /// What does not decode is passed over, but for faults: the bytes a faulty grid reads instead.
@@ -160,8 +160,9 @@ impl Core {
             Body::Llsd(members) | Body::Rpc(members) => Some(members),
             _ => None,
         };
-        if let (Some(tap), Some(members)) = (&self.config.tap, &members) {
-            tap(reply.channel, reply.name, Said::Llsd(members));
+        if let Some(members) = &members {
+            let said = || Said::Llsd((**members).clone());
+            self.tap.meant(self.now, reply.channel, reply.name, said);
         }
         let spoilt = self.faults.answer(reply.channel, reply.name, reply.status, members);
         let delay = spoilt.delay;
@@ -185,7 +186,7 @@ impl Core {
                 Body::Llsd(body) if !spoilt.empty => Some(body.clone()),
                 _ => None,
             };
-            self.ear.hear(self.now, visitor, || What::PollAnswered(queue, status, body));
+            self.tap.tell(self.now, visitor, || Passed::PollAnswered(queue, status, body));
         }
         let (content_type, body) = self.written(&reply);
         let mut answer = Answer::ok(spoilt.content_type.as_deref().unwrap_or(content_type), body);
@@ -203,7 +204,7 @@ impl Core {
             Body::Plain(content_type, bytes) => (content_type, bytes.clone()),
             Body::Llsd(members) => {
                 let mut text = llsd::to_xml(members);
-                let odd = odd::is_odd(members);
+                let odd = is_odd(members);
                 if reply.channel == Channel::Events && odd && self.breaks(Own::TerseXml) {
                     text = odd::terse(&text);
                 }
@@ -224,7 +225,7 @@ impl Core {
 impl Circuits {
     /// What becomes of a client's datagrams on a wire with faults.
     pub(super) fn spoil(&mut self, now: Duration, sent: Vec<Sent>) -> Vec<Sent> {
-        if self.faults.is_empty() && self.tap.is_none() {
+        if self.faults.is_empty() && !self.tap.is_open() {
             return sent;
         }
         let mut out = Vec::new();
@@ -235,9 +236,8 @@ impl Circuits {
             if let Some(mut datagram) = decoded {
                 name = datagram.message.name().to_owned();
                 said = fault::said(&datagram.message, &bytes);
-                if let Some(tap) = &self.tap {
-                    tap(Channel::Udp, &name, Said::Message(&datagram.message));
-                }
+                let meant = || Said::Message(datagram.message.clone());
+                self.tap.meant(now, Channel::Udp, &name, meant);
                 if let Some((changed, met)) = self.faults.send(&datagram.message, &said) {
                     datagram.message = changed;
                     // What cannot be encoded is no change.

@@ -27,7 +27,6 @@ pub(super) use capability::Owner;
 pub(super) use caps::EVENT_QUEUE;
 pub(super) use effect::{Happened, Sender};
 pub(super) use journey::{Target, standing};
-pub use odd::{UNKNOWN_EVENT, is_odd};
 pub(super) use presence::Presence;
 pub(super) use reply::{Body, Reply};
 pub(super) use route::{Asked, CORE, OnMessage, RoomDef, Routes};
@@ -35,10 +34,10 @@ pub(super) use world::{Place, World, derived_id};
 
 use super::inventory::{Batch, Inventories};
 use super::misbehaviour::{Misbehaviour, misbehaviours};
-use super::witness::Ear;
 use super::{Faults, GridConfig};
 use crate::net::Chance;
 use crate::net::server::{Answer, Request};
+use crate::net::tap::Tap;
 use crate::proto::message::Decoder;
 use crate::proto::template::Template;
 use circuits::Circuits;
@@ -172,7 +171,7 @@ pub(super) struct Core {
     /// What the rooms remember.
     pub states: States,
     pub notices: Notices,
-    pub ear: Ear,
+    pub tap: Tap,
     started: jiff::Timestamp,
     routes: Arc<Routes>,
     requests: Requests,
@@ -188,7 +187,7 @@ impl Core {
         let Beginning { config, login_uri, places, inventories, routes, chance, started } =
             beginning;
         let (template, notices) = (Template::shipped().clone(), Notices::default());
-        let ear = Ear::new(config.witness.clone());
+        let tap = config.tap.clone();
         let circuits = (0..places.len())
             .map(|region| Circuits::new(region, &config, template.clone(), notices.clone()));
         Self {
@@ -208,7 +207,7 @@ impl Core {
             inventories,
             states: States::default(),
             notices,
-            ear,
+            tap,
             started,
             routes: Arc::new(routes),
             requests: Requests::default(),
@@ -343,7 +342,7 @@ impl Core {
             self.when_kept(|_, _| {});
             let mut lost = Vec::new();
             for region in 0..self.circuits.len() {
-                let (out, ended) = self.circuits[region].outgoing(self.now, &self.ear);
+                let (out, ended) = self.circuits[region].outgoing(self.now);
                 self.out.extend(out.into_iter().map(|(to, b)| Output::Datagram(region, to, b)));
                 lost.extend(ended.into_iter().map(|(agent, session)| (region, agent, session)));
             }

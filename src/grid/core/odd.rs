@@ -1,13 +1,11 @@
 //! What a grid may do though few do it, and what none should: for trying how clients bear it.
 
 use super::{Core, Own, Place, World};
+use crate::net::tap::UNKNOWN_EVENT;
 use crate::proto::event_queue::Event;
 use crate::proto::llsd::Llsd;
 use crate::proto::teleport::{CrossedRegion, Destination, TeleportFinish, flags};
 use uuid::Uuid;
-
-/// The name of an event that nobody knows.
-pub const UNKNOWN_EVENT: &str = "GridproofNobodyKnowsThis";
 
 impl World {
     /// A region that an agent has nothing to do with.
@@ -16,12 +14,6 @@ impl World {
         let places = self.places.iter().enumerate();
         places.rev().find(|(index, _)| !presence.agents.contains_key(index)).map(|(_, place)| place)
     }
-}
-
-/// Whether the id of a reply is odd: such replies have one oddity and the others another, so that
-/// it is plain which of them a client does not bear.
-pub fn is_odd(reply: &Llsd) -> bool {
-    reply.get("id").and_then(Llsd::as_i32).is_some_and(|id| id % 2 != 0)
 }
 
 /// Events that no client should heed, before those of a reply with this id.

@@ -5,7 +5,7 @@ use super::capability::Owner;
 use super::timer::Timer;
 use super::{Core, Own};
 use crate::grid::Faults;
-use crate::grid::witness::Visitor;
+use crate::net::tap::{Passed, Visitor};
 use crate::proto::event_queue::{Event, PollReply};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -149,7 +149,7 @@ impl Core {
                 }
             }
             Some(Open::Never(Some(visitor))) => {
-                self.ear.hear(self.now, visitor, || crate::grid::What::LoginLeft);
+                self.tap.tell(self.now, visitor, || Passed::LoginLeft);
             }
             Some(Open::Never(None)) | None => {}
         }

@@ -1,6 +1,6 @@
 //! What the grid's HTTP side says, before it is written.
 
-use crate::grid::witness::Visitor;
+use crate::net::tap::Visitor;
 use crate::proto::llsd::Llsd;
 use crate::tamper::Channel;
 

@@ -143,6 +143,12 @@ impl World {
         Some((account.first.clone(), account.last.clone()))
     }
 
+    /// The full names of all accounts, by agent.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (Uuid, String)> {
+        let full = |account: &Account| format!("{} {}", account.first, account.last);
+        self.by_agent.iter().map(move |(agent, at)| (*agent, full(&self.accounts[*at])))
+    }
+
     fn account(&self, first: &str, last: &str) -> Option<&Account> {
         self.accounts.get(*self.by_name.get(&key(first, last))?)
     }

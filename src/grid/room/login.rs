@@ -1,10 +1,9 @@
 //! Login: the call checked, the session begun, the reply with every member a viewer reads.
 
-use crate::grid::What;
 use crate::grid::core::{Body, Core, Place, Presence, Reply, RoomDef, World, messages};
 use crate::grid::misbehaviour::misbehaviours;
-use crate::grid::witness::Visitor;
 use crate::net::server::Request as HttpRequest;
+use crate::net::tap::{Passed, Visitor};
 use crate::proto::llsd::{self, Llsd};
 use crate::proto::login::{METHOD, Request, notation_reals};
 use crate::proto::xmlrpc::{self, Document, RpcValue};
@@ -94,10 +93,10 @@ fn log_in(core: &mut Core, path: &str, request: &Request) -> (Visitor, Llsd) {
     let name = request.text("first").zip(request.text("last"));
     let agent = name.and_then(|(first, last)| core.world.agent_of(first, last));
     let visitor = Visitor { agent: agent.unwrap_or_default(), session: None, region: 0 };
-    core.ear.hear(core.now, visitor, || What::LoginAsked(path.to_owned(), request.clone()));
+    core.tap.tell(core.now, visitor, || Passed::LoginAsked(path.to_owned(), request.clone()));
     let undecided = path != NEXT && core.breaks(Own::Undecided);
     let reply = if undecided { indeterminate(core) } else { decide(core, request) };
-    core.ear.hear(core.now, visitor, || outcome(&reply));
+    core.tap.tell(core.now, visitor, || outcome(&reply));
     (visitor, reply)
 }
 
@@ -114,14 +113,14 @@ fn indeterminate(core: &Core) -> Llsd {
 }
 
 /// What a login came to, as its witness is told.
-fn outcome(reply: &Llsd) -> What {
+fn outcome(reply: &Llsd) -> Passed {
     let text = |name| reply.get(name).and_then(Llsd::as_str).unwrap_or_default();
     match (text("login"), reply.get("session_id"), reply.get("circuit_code")) {
         ("true", Some(Llsd::Uuid(session)), Some(Llsd::Integer(code))) => {
-            What::LoggedIn(*session, *code as u32)
+            Passed::LoggedIn(*session, *code as u32)
         }
-        ("indeterminate", ..) => What::Refused("indeterminate".into()),
-        _ => What::Refused(text("reason").to_owned()),
+        ("indeterminate", ..) => Passed::Refused("indeterminate".into()),
+        _ => Passed::Refused(text("reason").to_owned()),
     }
 }
 

@@ -1,9 +1,9 @@
 //! How a client uses the seed and the event queue.
 
 use super::Check;
-use crate::grid::{UNKNOWN_EVENT, What, is_odd};
 use crate::judge::ruling::{Ruling, Seen, never, rule, within};
 use crate::judge::visit::Visit;
+use crate::net::tap::{Passed, UNKNOWN_EVENT, is_odd};
 use crate::proto::event_queue::PollRequest;
 use crate::proto::llsd::{CONTENT_TYPE, Llsd};
 use std::collections::{HashMap, HashSet};
@@ -63,11 +63,11 @@ impl<'v> Polls<'v> {
         for (index, heard) in visit.events.iter().enumerate() {
             let (at, region) = (heard.at, heard.region);
             match &heard.what {
-                What::Polled(queue, said) => {
+                Passed::Polled(queue, said) => {
                     let said = said.as_ref();
                     all.push(Poll { index, at, region, queue, said, answer: None });
                 }
-                What::PollAnswered(queue, status, body) => {
+                Passed::PollAnswered(queue, status, body) => {
                     // One is open at a time, or two: it is among the last.
                     let open = all.iter_mut().rev().take(8);
                     let open = open.filter(|p| p.queue == queue && p.answer.is_none()).last();
@@ -134,7 +134,7 @@ struct Seed<'v> {
 
 fn seeds(visit: &Visit) -> impl Iterator<Item = Seed<'_>> {
     visit.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
-        What::Seed(kind, names) => {
+        Passed::Seed(kind, names) => {
             let (at, region) = (heard.at, heard.region);
             Some(Seed { index, at, region, kind: kind.as_deref(), names: names.as_deref() })
         }
@@ -176,7 +176,7 @@ fn uses_the_seed(visit: &Visit) -> Ruling {
     // Neighbours' seeds need not be used.
     let seen = seeds(visit).take(1).map(|seed| {
         let used = visit.events.iter().find(|heard| {
-            let uses = matches!(heard.what, What::Polled(..) | What::Asked(_));
+            let uses = matches!(heard.what, Passed::Polled(..) | Passed::Asked(_));
             uses && heard.at > seed.at && heard.region == seed.region
         });
         let (limit, used) = (Duration::from_secs(20), used.map(|heard| heard.at));
@@ -229,7 +229,7 @@ fn echoes(visit: &Visit, must: bool, kind: fn(&Llsd) -> bool) -> Ruling {
 
 fn heeds_the_others(visit: &Visit) -> Ruling {
     let odd = |index: usize| match visit.events.get(index).map(|heard| &heard.what) {
-        Some(What::PollAnswered(_, _, Some(body))) => has_unknown(body),
+        Some(Passed::PollAnswered(_, _, Some(body))) => has_unknown(body),
         _ => false,
     };
     let sent = visit.destinations();

@@ -1,10 +1,10 @@
 //! How a client arrives, stays and leaves.
 
 use super::Check;
-use crate::grid::What;
 use crate::judge::journey::Closed;
 use crate::judge::ruling::{Break, Ruling, never, rule, within};
 use crate::judge::visit::{Came, Visit};
+use crate::net::tap::Passed;
 use crate::proto::message::Flags;
 use std::time::Duration;
 use uuid::Uuid;
@@ -149,8 +149,8 @@ fn pauses(visit: &Visit) -> Vec<(Duration, Duration)> {
     let mut open: Option<Duration> = None;
     for heard in &visit.events {
         let name = match &heard.what {
-            What::Received(received) => received.message.as_ref().map_or("", |m| m.name()),
-            What::Sent(_, datagram) => datagram.message.name(),
+            Passed::Received(received) => received.message.as_ref().map_or("", |m| m.name()),
+            Passed::Sent(_, datagram) => datagram.message.name(),
             _ => continue,
         };
         let asks = name.starts_with("Teleport") && name.ends_with("Request");
@@ -167,7 +167,7 @@ fn pauses(visit: &Visit) -> Vec<(Duration, Duration)> {
 }
 
 fn logs_out(visit: &Visit) -> Ruling {
-    let silent = visit.events.iter().position(|heard| matches!(heard.what, What::Silent));
+    let silent = visit.events.iter().position(|heard| matches!(heard.what, Passed::Silent));
     match (visit.said("LogoutRequest").next(), silent) {
         (Some(_), _) => Ruling::Held,
         (None, Some(at)) => Ruling::Broken(Break::new(at, "LogoutRequest", "silence for a minute")),

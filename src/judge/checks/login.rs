@@ -1,9 +1,9 @@
 //! How a client logs in.
 
 use super::Check;
-use crate::grid::What;
 use crate::judge::ruling::{Ruling, never, rule, within};
 use crate::judge::visit::Visit;
+use crate::net::tap::Passed;
 use crate::proto::login::{Request, Start};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(super) const CHECKS: &[Check] = &[
 /// The calls, each with its path.
 fn calls(visit: &Visit) -> impl Iterator<Item = (usize, Duration, &str, &Request)> {
     visit.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
-        What::LoginAsked(path, call) => Some((index, heard.at, path.as_str(), call)),
+        Passed::LoginAsked(path, call) => Some((index, heard.at, path.as_str(), call)),
         _ => None,
     })
 }
@@ -62,7 +62,7 @@ fn texts(visit: &Visit, names: &'static [&'static str]) -> Ruling {
 /// Logins that were to go on elsewhere.
 fn undecided(visit: &Visit) -> impl Iterator<Item = (usize, Duration)> {
     visit.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
-        What::Refused(reason) if reason == "indeterminate" => Some((index, heard.at)),
+        Passed::Refused(reason) if reason == "indeterminate" => Some((index, heard.at)),
         _ => None,
     })
 }
@@ -91,7 +91,7 @@ fn follows_as_itself(visit: &Visit) -> Ruling {
 
 fn logged_in(visit: &Visit) -> impl Iterator<Item = (usize, Duration)> {
     let events = visit.events.iter().enumerate();
-    let begun = events.filter(|(_, heard)| matches!(heard.what, What::LoggedIn(..)));
+    let begun = events.filter(|(_, heard)| matches!(heard.what, Passed::LoggedIn(..)));
     begun.map(|(index, heard)| (index, heard.at))
 }
 
@@ -112,7 +112,7 @@ fn goes_on(visit: &Visit) -> Ruling {
 }
 
 fn gives_up(visit: &Visit) -> Ruling {
-    let left = visit.events.iter().find(|heard| matches!(heard.what, What::LoginLeft));
+    let left = visit.events.iter().find(|heard| matches!(heard.what, Passed::LoginLeft));
     let left = left.map(|heard| heard.at);
     let seen = calls(visit).take(1).map(|(index, at, ..)| {
         within(Duration::from_secs(180), at, left, visit.until, index, "giving the login up")

@@ -1,10 +1,10 @@
 //! How a client goes from region to region.
 
 use super::Check;
-use crate::grid::What;
 use crate::judge::journey::Sent;
 use crate::judge::ruling::{Ruling, never, rule, within};
 use crate::judge::visit::Visit;
+use crate::net::tap::Passed;
 use crate::proto::teleport::flags;
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ fn asks_the_seed(visit: &Visit) -> Ruling {
             .any(|(index, of)| *of == to.region && (since..to.index).contains(index));
         let since = if known { since } else { to.index };
         let asked = visit.events.iter().enumerate().find(|(index, heard)| {
-            matches!(heard.what, What::Seed(..)) && heard.region == to.region && *index >= since
+            matches!(heard.what, Passed::Seed(..)) && heard.region == to.region && *index >= since
         });
         let asked = asked.map(|(_, heard)| heard.at.max(to.at));
         within(LIMIT, to.at, asked, visit.present(), to.index, "a request to the seed there")

@@ -1,7 +1,7 @@
 //! Visits made by hand, for checks that our own viewer gives no occasion for.
 
 use super::super::visit::Visit;
-use crate::grid::{Heard, Received, What};
+use crate::net::tap::{Fact, Passed, Received};
 use crate::proto::event_queue::PollRequest;
 use crate::proto::llsd::Llsd;
 use crate::proto::message::{Datagram, Flags, Header, Message};
@@ -13,15 +13,15 @@ use uuid::Uuid;
 pub(super) fn made(events: Timed) -> Visit {
     let agent = Uuid::from_u128(1);
     let heard =
-        |(at, what)| Heard { at: Duration::from_secs(at), agent, session: None, region: 0, what };
+        |(at, what)| Fact { at: Duration::from_secs(at), agent, session: None, region: 0, what };
     let events = events.into_iter().map(heard).collect();
     let session = Some((Uuid::from_u128(2), 7));
     let until = Duration::from_secs(1000);
     Visit { agent, session, events, until, next: None, regions: Vec::new() }
 }
 
-pub(super) fn came(name: &str, number: u32, flags: Flags) -> What {
-    What::Received(Received {
+pub(super) fn came(name: &str, number: u32, flags: Flags) -> Passed {
+    Passed::Received(Received {
         header: Header { flags, sequence: number },
         acks: Vec::new(),
         message: Ok(Message::named(Template::shipped(), name)),
@@ -31,31 +31,31 @@ pub(super) fn came(name: &str, number: u32, flags: Flags) -> What {
     })
 }
 
-fn acks(numbers: &[u32]) -> What {
-    let What::Received(ack) = came("PacketAck", 90, Flags(0)) else { unreachable!() };
-    What::Received(Received { acks: numbers.to_vec(), ..ack })
+fn acks(numbers: &[u32]) -> Passed {
+    let Passed::Received(ack) = came("PacketAck", 90, Flags(0)) else { unreachable!() };
+    Passed::Received(Received { acks: numbers.to_vec(), ..ack })
 }
 
-fn went(name: &str, number: u32, flags: Flags) -> What {
+fn went(name: &str, number: u32, flags: Flags) -> Passed {
     let message = Message::named(Template::shipped(), name);
     let header = Header { flags, sequence: number };
-    What::Sent(
+    Passed::Sent(
         ([127, 0, 0, 1], 1).into(),
         Datagram { header, acks: Vec::new(), extra: Vec::new(), message },
     )
 }
 
-pub(super) fn login(path: &str, password: &str) -> What {
+pub(super) fn login(path: &str, password: &str) -> Passed {
     let call = crate::proto::login::Request::new("Ada", "Proof", password, "home");
-    What::LoginAsked(path.into(), call)
+    Passed::LoginAsked(path.into(), call)
 }
 
-fn poll() -> What {
-    What::Polled("q".into(), Some(PollRequest { ack: None, done: false }))
+fn poll() -> Passed {
+    Passed::Polled("q".into(), Some(PollRequest { ack: None, done: false }))
 }
 
 /// What happened at what second.
-pub(super) type Timed = Vec<(u64, What)>;
+pub(super) type Timed = Vec<(u64, Passed)>;
 
 /// What holds, and what is broken, by hand: a check, and a visit of each.
 pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
@@ -64,9 +64,9 @@ pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
     let code = || (0, came("UseCircuitCode", 1, reliable));
     let update = |at, n| (at, came("AgentUpdate", n, none));
     let nameless =
-        || What::PollAnswered("q".into(), 200, Some(Llsd::map([("events", Llsd::Undef)])));
-    let undecided = || (1, What::Refused("indeterminate".into()));
-    let logged_in = || (1, What::LoggedIn(Uuid::from_u128(2), 7));
+        || Passed::PollAnswered("q".into(), 200, Some(Llsd::map([("events", Llsd::Undef)])));
+    let undecided = || (1, Passed::Refused("indeterminate".into()));
+    let logged_in = || (1, Passed::LoggedIn(Uuid::from_u128(2), 7));
     vec![
         (
             "CIR-CLIENT-ACK-AGAIN-1",
@@ -121,14 +121,14 @@ pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
             vec![
                 code(),
                 (1, poll()),
-                (26, What::PollAnswered("q".into(), 502, None)),
+                (26, Passed::PollAnswered("q".into(), 502, None)),
                 (27, poll()),
                 update(99, 3),
             ],
             vec![
                 code(),
                 (1, poll()),
-                (26, What::PollAnswered("q".into(), 502, None)),
+                (26, Passed::PollAnswered("q".into(), 502, None)),
                 (36, poll()),
                 update(99, 3),
             ],
@@ -143,14 +143,14 @@ pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
             vec![
                 code(),
                 (1, poll()),
-                (1, What::PollAnswered("q".into(), 502, None)),
+                (1, Passed::PollAnswered("q".into(), 502, None)),
                 (17, poll()),
                 update(99, 3),
             ],
             vec![
                 code(),
                 (1, poll()),
-                (1, What::PollAnswered("q".into(), 502, None)),
+                (1, Passed::PollAnswered("q".into(), 502, None)),
                 (2, poll()),
                 update(99, 3),
             ],
@@ -172,8 +172,8 @@ pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
         ),
         (
             "LOGIN-TIMEOUT-1",
-            vec![(0, login("/", "a")), (90, What::LoginLeft)],
-            vec![(0, login("/", "a")), (900, What::LoginLeft)],
+            vec![(0, login("/", "a")), (90, Passed::LoginLeft)],
+            vec![(0, login("/", "a")), (900, Passed::LoginLeft)],
         ),
         (
             "TP-FAILED-UDP-1",
@@ -186,7 +186,7 @@ pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
 /// The checks of a neighbour that closes its circuit: what comes there and at home afterwards.
 pub(super) fn of_neighbours() -> Vec<(&'static str, Visit, Visit)> {
     let reliable = Flags::RELIABLE;
-    let visit = |later: Vec<(usize, What)>| {
+    let visit = |later: Vec<(usize, Passed)>| {
         let mut visit = made(vec![
             (0, came("UseCircuitCode", 1, reliable)),
             (1, came("UseCircuitCode", 1, reliable)),
@@ -195,7 +195,7 @@ pub(super) fn of_neighbours() -> Vec<(&'static str, Visit, Visit)> {
         let closed = visit.events[2].clone();
         visit.events[1].region = 1;
         visit.events[2].region = 1;
-        visit.events.extend(later.into_iter().map(|(region, what)| Heard {
+        visit.events.extend(later.into_iter().map(|(region, what)| Fact {
             at: Duration::from_secs(9),
             region,
             what,

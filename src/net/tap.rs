@@ -1,21 +1,23 @@
-//! What a grid hears from its visitors and says to them, told as it happens: for judging clients.
+//! One tap for whoever listens: what passes between a grid and its visitors, as typed facts, told as
+//! it happens. Who judges knows nothing else of a grid.
 
 use crate::proto::event_queue::PollRequest;
 use crate::proto::llsd::Llsd;
 use crate::proto::login;
 use crate::proto::message::{Datagram, Decoder, Field, FieldValue, Flags, Header, Message};
 use crate::proto::template::Template;
+use crate::tamper::Channel;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Told of everything that passes between a grid and its visitors, after any fault got at it.
-pub type Witness = Arc<dyn Fn(Heard) + Send + Sync>;
+/// Told of everything that passes.
+pub type Listener = Arc<dyn Fn(Fact) + Send + Sync>;
 
 /// One thing that passed.
 #[derive(Clone, Debug)]
-pub struct Heard {
+pub struct Fact {
     /// When, since the grid began.
     pub at: Duration,
     /// Whose it is; nobody's if nil.
@@ -25,10 +27,10 @@ pub struct Heard {
     /// In which region, counted as the grid announces them; the first for a login.
     pub region: usize,
     /// What it was.
-    pub what: What,
+    pub what: Passed,
 }
 
-impl Heard {
+impl Fact {
     /// About how many bytes of memory it takes.
     pub fn weight(&self) -> usize {
         const FIXED: usize = 300;
@@ -43,13 +45,15 @@ impl Heard {
         };
         FIXED
             + match &self.what {
-                What::Received(received) => {
+                Passed::Received(received) => {
                     4 * received.acks.len() + received.message.as_ref().map_or(0, message)
                 }
-                What::Sent(_, datagram) => 4 * datagram.acks.len() + message(&datagram.message),
-                What::Seed(_, names) => FIELD * names.as_ref().map_or(0, Vec::len),
-                What::PollAnswered(_, _, body) => body.as_ref().map_or(0, Llsd::weight),
-                What::LoginAsked(_, call) => {
+                Passed::Sent(_, datagram) => 4 * datagram.acks.len() + message(&datagram.message),
+                Passed::Seed(_, names) => FIELD * names.as_ref().map_or(0, Vec::len),
+                Passed::PollAnswered(_, _, body) => body.as_ref().map_or(0, Llsd::weight),
+                Passed::Meant(_, _, Said::Llsd(said)) => said.weight(),
+                Passed::Meant(_, _, Said::Message(said)) => message(said),
+                Passed::LoginAsked(_, call) => {
                     call.members.iter().map(|(_, v)| FIELD + v.weight()).sum()
                 }
                 _ => 0,
@@ -57,9 +61,9 @@ impl Heard {
     }
 }
 
-/// What can pass.
+/// What can pass, after any fault got at it; and what a grid meant to say before.
 #[derive(Clone, Debug)]
-pub enum What {
+pub enum Passed {
     /// A login call, to this path.
     LoginAsked(String, login::Request),
     /// A session began, with this session id and circuit code.
@@ -82,6 +86,33 @@ pub enum What {
     Sent(SocketAddr, Datagram),
     /// The session ended because the visitor was silent for too long.
     Silent,
+    /// What a grid is about to say, before any fault gets at it: on which channel, the message,
+    /// event or capability, and its members.
+    Meant(Channel, String, Said),
+}
+
+/// Members or fields.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Said {
+    /// Of a reply or an event.
+    Llsd(Llsd),
+    /// Of a UDP message.
+    Message(Message),
+}
+
+/// A region, as those who judge need to know it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Region {
+    /// Its name.
+    pub name: String,
+    /// Grid coordinate, in regions of 256 metres.
+    pub x: u32,
+    /// Grid coordinate, in regions of 256 metres.
+    pub y: u32,
+    /// Where it listens on UDP.
+    pub udp_port: u16,
+    /// Nobody is let in who comes from another region.
+    pub closed: bool,
 }
 
 /// A datagram of a visitor.
@@ -103,35 +134,58 @@ pub struct Received {
 
 /// Whose something is that passes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Visitor {
+pub struct Visitor {
+    /// The agent; nil if nobody's.
     pub agent: Uuid,
+    /// Its session, where that is known.
     pub session: Option<Uuid>,
+    /// The region, counted as the grid announces them.
     pub region: usize,
 }
 
-/// Who is told.
-#[derive(Clone)]
-pub(super) struct Ear(Option<Witness>);
+/// Where listeners are told; clones tell the same ones.
+#[derive(Clone, Default)]
+pub struct Tap(Vec<Listener>);
 
-impl Ear {
-    pub(super) fn new(witness: Option<Witness>) -> Self {
-        Self(witness)
+impl std::fmt::Debug for Tap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tap of {}", self.0.len())
+    }
+}
+
+impl Tap {
+    /// A tap for one listener.
+    pub fn of(listener: Listener) -> Self {
+        Self(vec![listener])
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        self.0.is_some()
+    /// One more listener.
+    pub fn add(&mut self, listener: Listener) {
+        self.0.push(listener);
     }
 
-    /// Tells the witness, if there is one.
-    pub(super) fn hear(&self, at: Duration, visitor: Visitor, what: impl FnOnce() -> What) {
-        if let Some(witness) = &self.0 {
-            let Visitor { agent, session, region } = visitor;
-            witness(Heard { at, agent, session, region, what: what() });
-        }
+    /// Whether anybody listens.
+    pub fn is_open(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Tells whoever listens.
+    pub fn tell(&self, at: Duration, visitor: Visitor, what: impl FnOnce() -> Passed) {
+        let Some((last, others)) = self.0.split_last() else { return };
+        let Visitor { agent, session, region } = visitor;
+        let fact = Fact { at, agent, session, region, what: what() };
+        others.iter().for_each(|listener| listener(fact.clone()));
+        last(fact);
+    }
+
+    /// Tells what a grid is about to say.
+    pub fn meant(&self, at: Duration, channel: Channel, name: &str, said: impl FnOnce() -> Said) {
+        let nobody = Visitor { agent: Uuid::nil(), session: None, region: 0 };
+        self.tell(at, nobody, || Passed::Meant(channel, name.to_owned(), said()));
     }
 
     /// Tells of a datagram that came from a circuit's agent, or from whoever it says it is from.
-    pub(super) fn received(
+    pub fn received(
         &self,
         at: Duration,
         region: usize,
@@ -144,11 +198,11 @@ impl Ear {
             Some((agent, session)) => Visitor { agent, session: Some(session), region },
             None => Visitor { agent: named().unwrap_or_default(), session: None, region },
         };
-        self.hear(at, visitor, || What::Received(heard));
+        self.tell(at, visitor, || Passed::Received(heard));
     }
 
     /// Tells of a datagram that goes out.
-    pub(super) fn sent(
+    pub fn sent(
         &self,
         at: Duration,
         template: &Template,
@@ -159,13 +213,13 @@ impl Ear {
         if self.is_open()
             && let Ok(datagram) = Datagram::decode(template, bytes)
         {
-            self.hear(at, visitor, || What::Sent(to, datagram));
+            self.tell(at, visitor, || Passed::Sent(to, datagram));
         }
     }
 }
 
 /// A datagram as it is told. Where a circuit is closing, UseCircuitCode opens another.
-pub(super) fn received(
+pub fn received(
     template: &Template,
     decoder: &mut Decoder,
     (from, bytes): (SocketAddr, &[u8]),
@@ -192,4 +246,13 @@ pub(super) fn received(
             Received { header, acks: Vec::new(), message, trailing: 0, from, on_circuit: known }
         }
     }
+}
+
+/// The name of an event that nobody knows.
+pub const UNKNOWN_EVENT: &str = "GridproofNobodyKnowsThis";
+
+/// Whether the id of a reply is odd: such replies have one oddity and the others another, so that
+/// it is plain which of them a client does not bear.
+pub fn is_odd(reply: &Llsd) -> bool {
+    reply.get("id").and_then(Llsd::as_i32).is_some_and(|id| id % 2 != 0)
 }
