@@ -12,6 +12,8 @@ mod map;
 mod place;
 mod state;
 mod teleport;
+#[cfg(test)]
+mod tests;
 
 pub use alive::Dead;
 pub use enter::{EnterError, agent_message};

@@ -74,7 +74,7 @@ impl Bench {
             login_uri: "http://127.0.0.1:8002/".into(),
             places: config.regions.iter().enumerate().map(place).collect(),
             inventories: Inventories::new(None, faults, chance.clone()),
-            routes: Routes::new(&ROOMS, Template::shipped()).unwrap(),
+            routes: Routes::new(ROOMS, Template::shipped()).unwrap(),
             chance,
             started: jiff::Timestamp::default(),
             config,

@@ -66,7 +66,7 @@ impl Grid {
     /// # Errors
     /// An address is in use, or the inventories cannot be opened: in words.
     pub async fn start(config: GridConfig) -> std::io::Result<Self> {
-        let routes = Routes::new(&room::ROOMS, Template::shipped()).map_err(other)?;
+        let routes = Routes::new(room::ROOMS, Template::shipped()).map_err(other)?;
         let store = config.data.as_deref().map(Store::open).transpose().map_err(other)?;
         let busy = |error: std::io::Error| {
             std::io::Error::new(error.kind(), format!("{} cannot be used: {error}", config.http))

@@ -282,3 +282,74 @@ impl Drop for SimulatedPort {
         self.simulation.state().ports.remove(&self.address);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(port: u16) -> SocketAddr {
+        ([127, 0, 0, 1], port).into()
+    }
+
+    #[test]
+    fn datagrams_keep_their_order_and_take_their_time() {
+        let path = Path { delay: 1000..20_000 };
+        let told = simulate(3, path, async |network: Network| {
+            let (one, other) = (network.bind(at(0)).await, network.bind(at(0)).await);
+            let (one, other) = (one.unwrap(), other.unwrap());
+            let (from, to) = (one.address().unwrap(), other.address().unwrap());
+            assert_ne!(from, to);
+            let began = Instant::now();
+            for n in 0..50u8 {
+                one.send(&[n], to).await;
+            }
+            let mut told = Vec::new();
+            for _ in 0..50 {
+                let (bytes, sender) = other.receive().await.unwrap();
+                assert_eq!(sender, from);
+                told.extend(bytes);
+            }
+            (told, began.elapsed())
+        });
+        let (told, time) = told.unwrap();
+        assert_eq!(told, (0..50).collect::<Vec<u8>>());
+        assert!((Duration::from_millis(1)..=Duration::from_millis(20)).contains(&time), "{time:?}");
+    }
+
+    #[test]
+    fn who_has_gone_hears_nothing_and_its_port_is_free_again() {
+        let heard = simulate(3, Path::default(), async |network: Network| {
+            let one = network.bind(at(4000)).await.unwrap();
+            assert!(network.bind(at(4000)).await.is_err());
+            let other = network.bind(at(0)).await.unwrap();
+            drop(one);
+            assert!(network.is_closed(at(4000)).await);
+            other.send(b"lost", at(4000)).await;
+            let again = network.bind(at(4000)).await.unwrap();
+            tokio::time::timeout(Duration::from_secs(60), again.receive()).await.is_ok()
+        });
+        assert!(!heard.unwrap());
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_delays() {
+        let run = |seed| {
+            let path = Path { delay: 0..1_000_000 };
+            let times = simulate(seed, path, async |network: Network| {
+                let one = network.bind(at(0)).await.unwrap();
+                let to = one.address().unwrap();
+                let began = Instant::now();
+                let mut times = Vec::new();
+                for _ in 0..5 {
+                    one.send(b"x", to).await;
+                    one.receive().await.unwrap();
+                    times.push(began.elapsed());
+                }
+                times
+            });
+            times.unwrap()
+        };
+        assert_eq!(run(5), run(5));
+        assert_ne!(run(5), run(6));
+    }
+}

@@ -1,0 +1,227 @@
+//! Conversations with a server of a few lines, on a simulated network: no port, no sleep.
+
+use super::{Common, Credentials, Form, LoginError, Source, State, Viewer, What};
+use crate::net::server::{self, Answer, Answering, Handler, Request};
+use crate::net::{Network, Path, Timeline, http, simulate};
+use crate::proto::event_queue::{Event, PollReply};
+use crate::proto::llsd::{self, Llsd};
+use crate::proto::template::Template;
+use crate::proto::xmlrpc::{self, Document, RpcValue};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// The status of an answer that does not come.
+const NEVER: u16 = 0;
+
+/// Answers by what it is asked and how often it was asked before.
+type Answers = Arc<dyn Fn(&Request, usize) -> Answer + Send + Sync>;
+
+struct Server {
+    answers: Answers,
+    asked: Mutex<Vec<(Duration, Request)>>,
+    began: Instant,
+}
+
+impl Handler for Server {
+    fn answer(&self, request: Request) -> Answering {
+        let mut asked = self.asked.lock().unwrap();
+        let answer = (self.answers)(&request, asked.len());
+        asked.push((self.began.elapsed(), request));
+        Box::pin(async move {
+            match answer.status {
+                NEVER => std::future::pending().await,
+                _ => answer,
+            }
+        })
+    }
+}
+
+/// Runs a conversation of a viewer with a server, and tells what the server was asked, and when.
+fn converse<T>(
+    answers: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static,
+    talk: impl AsyncFnOnce(&mut Viewer) -> T,
+) -> (T, Vec<(Duration, Request)>) {
+    let talked = simulate(7, Path::default(), async |network: Network| {
+        let listener = network.listen(([127, 0, 0, 1], 8002).into()).await.unwrap();
+        let (_stop, stopped) = watch::channel(false);
+        let answers: Answers = Arc::new(answers);
+        let began = Instant::now();
+        let server = Arc::new(Server { answers, asked: Mutex::default(), began });
+        tokio::spawn(server::serve(listener, server.clone(), stopped));
+        tokio::task::yield_now().await;
+        let common = Common {
+            login_uri: "http://127.0.0.1:8002/".into(),
+            http: http::Client::new(network),
+            template: Template::shipped().clone(),
+            time_factor: 1,
+            time_scale: 1.0,
+            most_patience: Duration::MAX,
+            login_form: None,
+            login_turns: Arc::new(Semaphore::new(1)),
+            departures: super::Departures::default(),
+        };
+        let credentials =
+            Credentials { first: "Jane".into(), last: "Doe".into(), password: "pw".into() };
+        let mut viewer = Viewer::new("jane", credentials, common, Timeline::start());
+        let said = talk(&mut viewer).await;
+        let asked = std::mem::take(&mut *server.asked.lock().unwrap());
+        (said, asked)
+    });
+    talked.unwrap()
+}
+
+fn rpc(members: &[(&str, &str)]) -> Answer {
+    let members = members.iter().map(|(name, value)| (*name, Llsd::string(*value)));
+    let document = Document::Response(RpcValue::from_llsd(&Llsd::map(members)));
+    Answer::ok("text/xml", xmlrpc::to_xml(&document))
+}
+
+fn session() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("login", "true"),
+        ("agent_id", "00000000-0000-0000-0000-000000000001"),
+        ("session_id", "00000000-0000-0000-0000-000000000002"),
+        ("secure_session_id", "00000000-0000-0000-0000-000000000003"),
+        ("circuit_code", "7"),
+        ("sim_ip", "127.0.0.1"),
+        ("sim_port", "9000"),
+        ("seed_capability", "http://127.0.0.1:8002/seed"),
+    ]
+}
+
+#[test]
+fn a_stale_session_is_waited_for_and_a_wrong_password_is_not() {
+    let stale = |_: &Request, n: usize| match n {
+        0 | 1 => rpc(&[("login", "false"), ("reason", "presence"), ("message", "again")]),
+        _ => rpc(&session()),
+    };
+    let (entered, asked) = converse(stale, async |viewer| viewer.log_in("last", WITHIN).await);
+    assert!(entered.is_ok());
+    let times: Vec<u64> = asked.iter().map(|(at, _)| at.as_secs()).collect();
+    assert_eq!(times, [0, 5, 10]);
+    let wrong = |_: &Request, _| rpc(&[("login", "false"), ("reason", "key"), ("message", "no")]);
+    let (refused, asked) = converse(wrong, async |viewer| viewer.log_in("last", WITHIN).await);
+    assert!(matches!(refused, Err(LoginError::Refused { reason, .. }) if reason == "key"));
+    assert_eq!(asked.len(), 1);
+}
+
+#[test]
+fn a_grid_that_does_not_speak_xmlrpc_is_asked_in_llsd_unless_a_form_was_asked_for() {
+    let llsd_only = |request: &Request, _| match request.is_of_type(llsd::CONTENT_TYPE) {
+        true => {
+            let members = session().into_iter().map(|(name, text)| (name, Llsd::string(text)));
+            Answer::ok(llsd::CONTENT_TYPE, llsd::to_xml(&Llsd::map(members)))
+        }
+        false => Answer::status(404),
+    };
+    let (entered, _) = converse(llsd_only, async |viewer| {
+        let entered = viewer.log_in("last", WITHIN).await.is_ok();
+        (entered, matches!(viewer.state, State::LoggedIn(_)))
+    });
+    assert_eq!(entered, (true, true));
+    let (entered, asked) = converse(llsd_only, async |viewer| {
+        viewer.login_form = Some(Form::XmlRpc);
+        viewer.log_in("last", WITHIN).await.is_ok()
+    });
+    assert_eq!((entered, asked.len()), (false, 1));
+}
+
+#[test]
+fn a_call_that_is_never_answered_may_have_begun_a_session() {
+    let (state, _) = converse(
+        |_, _| Answer::status(NEVER),
+        async |viewer| {
+            viewer.common.login_uri = "http://127.0.0.1:8003/".into();
+            let refused = viewer.log_in("last", WITHIN).await;
+            assert!(refused.is_err());
+            // Nobody took the call: there is no session.
+            let unreached = matches!(viewer.state, State::LoggedOut);
+            viewer.common.login_uri = "http://127.0.0.1:8002/".into();
+            let silent = viewer.log_in("last", WITHIN).await;
+            (unreached, silent.is_err(), matches!(viewer.state, State::Unanswered))
+        },
+    );
+    assert_eq!(state, (true, true, true));
+}
+
+fn events(viewer: &Viewer) -> Vec<String> {
+    viewer.mailbox.look(|heard| {
+        let told = heard.iter().map(|observed| match (&observed.source, &observed.what) {
+            (Source::Events(place), What::Event(event)) => format!("{place} {}", event.message),
+            (_, What::Trouble(what)) => what.clone(),
+            other => format!("{other:?}"),
+        });
+        told.collect()
+    })
+}
+
+/// A viewer that polls the queue of the region where it stands, for some time.
+fn poll(
+    answers: impl Fn(usize) -> Answer + Send + Sync + 'static,
+    time: Duration,
+) -> (Vec<String>, Vec<(Duration, Request)>) {
+    converse(
+        move |_, n| answers(n),
+        async |viewer| {
+            let queue = ("EventQueueGet".to_owned(), "http://127.0.0.1:8002/queue".to_owned());
+            viewer.here().caps.push(queue);
+            assert!(viewer.start_events());
+            tokio::time::sleep(time).await;
+            events(viewer)
+        },
+    )
+}
+
+#[test]
+fn events_are_told_with_their_region_and_acknowledged_by_the_next_poll() {
+    let event = Event { message: "EnableSimulator".into(), body: Llsd::Undef };
+    let (told, asked) = poll(
+        move |n| match n {
+            0 => {
+                let reply = PollReply { id: 42, events: vec![event.clone()] };
+                Answer::ok(llsd::CONTENT_TYPE, llsd::to_xml(&reply.to_llsd()))
+            }
+            _ => Answer::status(404),
+        },
+        WITHIN,
+    );
+    assert_eq!(told, ["root EnableSimulator", "it ended: status 404"]);
+    // Nothing is polled after the end.
+    assert_eq!(asked.len(), 2);
+    let second = String::from_utf8_lossy(&asked[1].1.body).into_owned();
+    assert!(second.contains("<integer>42</integer>"), "{second}");
+}
+
+#[test]
+fn a_queue_that_fails_for_some_seconds_goes_on() {
+    let (told, asked) = poll(
+        |n| match n {
+            0..=6 => Answer::status(502),
+            _ => Answer::status(404),
+        },
+        Duration::from_secs(60),
+    );
+    assert_eq!(asked.len(), 8);
+    assert_eq!(told, ["it ended: status 404"]);
+    // Longer each time: a server that is in trouble is not stormed.
+    let pauses: Vec<Duration> = asked.windows(2).map(|two| two[1].0 - two[0].0).collect();
+    assert!(pauses.windows(2).all(|two| two[0] <= two[1]), "{pauses:?}");
+    assert!(asked[7].0 > Duration::from_secs(15), "{pauses:?}");
+}
+
+#[test]
+fn more_capabilities_than_any_grid_grants_are_not_kept() {
+    let many = |_: &Request, _| {
+        let all = (0..3000).map(|n| (format!("Cap{n}"), Llsd::string("http://127.0.0.1/x")));
+        Answer::ok(llsd::CONTENT_TYPE, llsd::to_xml(&Llsd::map(all)))
+    };
+    let (kept, _) = converse(many, async |viewer| {
+        viewer.ask_seed_at("http://127.0.0.1:8002/seed", &["Cap1"], WITHIN).await.unwrap();
+        (viewer.here().caps.len(), viewer.cap("Cap1").is_some())
+    });
+    assert_eq!(kept, (1024, true));
+}
