@@ -212,7 +212,9 @@ impl Viewer {
                 }
                 (read, _) => read?,
             };
-            match Reply::parse(&members).map_err(LoginError::Malformed)? {
+            match Reply::parse(&members)
+                .map_err(|error| LoginError::Malformed(error.to_string()))?
+            {
                 Reply::Success(_) => return Ok(members),
                 Reply::Failure { reason, .. } if refused < TIMES && self.may_pass(&reason) => {
                     refused += 1;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Somebody who may log in.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Account {
     /// First name.
     pub first: String,
@@ -15,6 +15,13 @@ pub struct Account {
     pub last: String,
     /// The password, in clear: it is announced to whoever started the grid.
     pub password: String,
+}
+
+/// Without the password: what a log or a panic prints may be read by anybody.
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Account of {} {}", self.first, self.last)
+    }
 }
 
 impl Account {

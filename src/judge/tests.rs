@@ -8,7 +8,7 @@ use crate::grid::Grid;
 use crate::net::tap::{Fact, Passed, Received};
 use crate::proto::event_queue::PollRequest;
 use crate::proto::llsd::Llsd;
-use crate::proto::message::{Field, Flags, Message};
+use crate::proto::message::{DecodeError, Field, Flags, Message};
 use crate::proto::template::Template;
 use crate::runner::{Engine, Options, reference_config, reference_target};
 use crate::suite::{Files, Library, Profile};
@@ -182,7 +182,9 @@ const BY_VISITS: &[Proof] = &[
     ("LOGIN-CLIENT-VIEWER-1", |v| ask(v, |call| call.remove("version"))),
     ("LOGIN-CLIENT-MACHINE-1", |v| ask(v, |call| call.remove("id0"))),
     ("LOGIN-UNKNOWN-MEMBERS-OK-1", |v| without(v, 0, |w| is(w, "UseCircuitCode"))),
-    ("PKT-CLIENT-DECODES-1", |v| each(v, "AgentThrottle", |r| r.message = Err("cut".into()))),
+    ("PKT-CLIENT-DECODES-1", |v| {
+        each(v, "AgentThrottle", |r| r.message = Err(DecodeError::TooShort))
+    }),
     ("PKT-CLIENT-TRAILING-1", |v| each(v, "AgentThrottle", |r| r.trailing = 3)),
     ("CIR-CLIENT-SEQ-1", |v| each(v, "AgentThrottle", |r| r.header.sequence = 1)),
     ("CIR-CLIENT-SEQ-2", |v| each(v, "LogoutRequest", |r| r.header.sequence += 5)),

@@ -4,7 +4,9 @@
 use crate::proto::event_queue::PollRequest;
 use crate::proto::llsd::Llsd;
 use crate::proto::login;
-use crate::proto::message::{Datagram, Decoder, Field, FieldValue, Flags, Header, Message};
+use crate::proto::message::{
+    Datagram, DecodeError, Decoder, Field, FieldValue, Flags, Header, Message,
+};
 use crate::proto::template::Template;
 use crate::tamper::Channel;
 use std::net::SocketAddr;
@@ -123,7 +125,7 @@ pub struct Received {
     /// The numbers it acknowledges, in its body or behind it.
     pub acks: Vec<u32>,
     /// The message, or why there is none.
-    pub message: Result<Message, String>,
+    pub message: Result<Message, DecodeError>,
     /// Bytes behind the last block.
     pub trailing: usize,
     /// Where it came from.
@@ -242,7 +244,7 @@ pub fn received(
                 }
                 _ => Header::default(),
             };
-            let message = Err(error.to_string());
+            let message = Err(error);
             Received { header, acks: Vec::new(), message, trailing: 0, from, on_circuit: known }
         }
     }

@@ -3,7 +3,7 @@
 use super::port::Port;
 use super::{Channel, Clock, Mending, Network, Timeline};
 use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions, Sequence};
-use crate::proto::message::{Decoder, Field, Flags, Header, Message, datagram_row};
+use crate::proto::message::{Decoder, EncodeError, Field, Flags, Header, Message, datagram_row};
 use crate::proto::template::Template;
 use crate::tamper::{Direction, Tamper};
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ pub enum Seen {
 
 /// What a link is told to do.
 enum Command {
-    Send(Box<Message>, SendOptions, oneshot::Sender<Result<Sequence, String>>),
+    Send(Box<Message>, SendOptions, oneshot::Sender<Result<Sequence, SendError>>),
     Raw(Vec<u8>),
     NextSequence(Option<Sequence>, oneshot::Sender<Sequence>),
     Configure(Box<dyn FnOnce(&mut Circuit) + Send>),
@@ -71,6 +71,17 @@ struct Signs {
     heard: AtomicU64,
     /// One of them was more than acks.
     spoken: AtomicBool,
+}
+
+/// Why a message was not sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// It cannot be written.
+    #[error(transparent)]
+    Unwritten(#[from] EncodeError),
+    /// The circuit has ended.
+    #[error("the circuit is closed")]
+    Closed,
 }
 
 /// How a link is opened.
@@ -166,10 +177,14 @@ impl Link {
     ///
     /// # Errors
     /// The message cannot be written, or the circuit has ended.
-    pub async fn send(&self, message: Message, options: SendOptions) -> Result<Sequence, String> {
+    pub async fn send(
+        &self,
+        message: Message,
+        options: SendOptions,
+    ) -> Result<Sequence, SendError> {
         let (reply, answer) = oneshot::channel();
         let _ = self.commands.send(Command::Send(Box::new(message), options, reply));
-        answer.await.unwrap_or_else(|_| Err("the circuit is closed".into()))
+        answer.await.unwrap_or(Err(SendError::Closed))
     }
 
     /// Puts bytes on the wire as they are.
@@ -281,7 +296,7 @@ impl Driver {
         match command {
             Command::Send(message, options, reply) => {
                 let sent = self.circuit.send(self.clock.now(), &message, options);
-                let _ = reply.send(sent.map_err(|error| error.to_string()));
+                let _ = reply.send(sent.map_err(SendError::from));
             }
             Command::Raw(bytes) => {
                 let text = format!("raw datagram of {} bytes", bytes.len());

@@ -193,18 +193,35 @@ impl Session {
     }
 }
 
+/// What of a reply a viewer cannot do without, and is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReplyError {
+    /// A member is missing.
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    /// A member is something else.
+    #[error("`{0}` is not {1}")]
+    Not(&'static str, &'static str),
+    /// A member has a value that means nothing.
+    #[error("`{0}` is {1}")]
+    Null(&'static str, &'static str),
+    /// The verdict is none.
+    #[error("`login` is `{0}`")]
+    Verdict(String),
+}
+
 impl Reply {
-    /// Reads the map of a reply. `Err` names the member that a viewer cannot do without.
+    /// Reads the map of a reply.
     ///
     /// # Errors
-    /// The member that is missing or of another type, in words.
-    pub fn parse(map: &Llsd) -> Result<Self, String> {
+    /// The member that is missing or of another type.
+    pub fn parse(map: &Llsd) -> Result<Self, ReplyError> {
         let text = |name: &str| map.get(name).and_then(Llsd::as_str).unwrap_or_default().to_owned();
         let verdict = match map.get("login") {
             Some(Llsd::Boolean(true)) => "true",
             Some(Llsd::Boolean(false)) => "false",
             Some(other) => other.as_str().unwrap_or_default(),
-            None => return Err("`login` is missing".into()),
+            None => return Err(ReplyError::Missing("login")),
         };
         match verdict {
             "true" => session(map).map(|session| Self::Success(Box::new(session))),
@@ -214,33 +231,31 @@ impl Reply {
                 method: text("next_method"),
                 seconds: map.get("next_duration").and_then(number).unwrap_or(0),
             }),
-            other => Err(format!("`login` is `{other}`")),
+            other => Err(ReplyError::Verdict(other.to_owned())),
         }
     }
 }
 
-fn session(map: &Llsd) -> Result<Session, String> {
-    let need = |name: &str| map.get(name).ok_or_else(|| format!("`{name}` is missing"));
-    let id = |name: &str| {
-        let id = need(name)?.as_uuid().ok_or_else(|| format!("`{name}` is not an id"))?;
-        if id.is_nil() { Err(format!("`{name}` is the null id")) } else { Ok(id) }
+fn session(map: &Llsd) -> Result<Session, ReplyError> {
+    use ReplyError::{Missing, Not, Null};
+    let need = |name: &'static str| map.get(name).ok_or(Missing(name));
+    let id = |name| {
+        let id = need(name)?.as_uuid().ok_or(Not(name, "an id"))?;
+        if id.is_nil() { Err(Null(name, "the null id")) } else { Ok(id) }
     };
-    let integer = |name: &str| {
-        number(need(name)?).ok_or_else(|| format!("`{name}` is not an unsigned integer"))
-    };
+    let integer = |name| number(need(name)?).ok_or(Not(name, "an unsigned integer"));
     let ip: Ipv4Addr = need("sim_ip")?
         .as_str()
         .and_then(|text| text.parse().ok())
-        .ok_or("`sim_ip` is not an IPv4 address")?;
-    let port = integer("sim_port")?;
-    let port = u16::try_from(port).map_err(|_| "`sim_port` is not a port".to_owned())?;
+        .ok_or(Not("sim_ip", "an IPv4 address"))?;
+    let port = u16::try_from(integer("sim_port")?).map_err(|_| Not("sim_port", "a port"))?;
     let seed = need("seed_capability")?.as_str().unwrap_or_default().to_owned();
     if !seed.starts_with("http://") && !seed.starts_with("https://") {
-        return Err("`seed_capability` is not an http URL".into());
+        return Err(Not("seed_capability", "an http URL"));
     }
     let circuit_code = integer("circuit_code")?;
     if circuit_code == 0 {
-        return Err("`circuit_code` is 0".into());
+        return Err(Null("circuit_code", "0"));
     }
     Ok(Session {
         agent_id: id("agent_id")?,
@@ -349,7 +364,8 @@ mod tests {
 
     #[test]
     fn a_success_without_what_a_viewer_needs_is_no_success() {
-        let error = Reply::parse(&Llsd::map([("login", Llsd::string("true"))])).unwrap_err();
+        let error =
+            Reply::parse(&Llsd::map([("login", Llsd::string("true"))])).unwrap_err().to_string();
         assert_eq!(error, "`sim_ip` is missing");
     }
 }

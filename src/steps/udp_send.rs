@@ -50,7 +50,9 @@ pub(super) static STEP: StepDef = StepDef {
             let mut sequences = Vec::new();
             for _ in 0..args.int("times").unwrap_or(1u32).min(1000) {
                 let sequence = link.send(message.clone(), options.clone()).await;
-                sequences.push(Value::integer(sequence.map_err(Failure::unfit)?));
+                sequences.push(Value::integer(
+                    sequence.map_err(|error| Failure::unfit(error.to_string()))?,
+                ));
             }
             let last = sequences.last().cloned().unwrap_or_default();
             Ok(Value::map([("sequence", last), ("sequences", Value::Array(sequences))]))

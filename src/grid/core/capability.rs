@@ -44,7 +44,7 @@ pub(in crate::grid) struct Cap {
 }
 
 /// All that are granted, by id and by owner: whoever leaves takes a few along, out of many.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(in crate::grid) struct Capabilities {
     by_id: BTreeMap<String, Cap>,
     by_owner: BTreeSet<(Owner, String)>,

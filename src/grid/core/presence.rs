@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// An agent in one region, root or child.
-#[derive(Debug)]
 pub(in crate::grid) struct AgentHere {
     pub seed: String,
     pub granted: BTreeMap<&'static str, String>,
@@ -42,7 +41,6 @@ pub(in crate::grid) struct Transit {
 }
 
 /// Somebody logged in.
-#[derive(Debug)]
 pub(in crate::grid) struct Presence {
     pub agent_id: Uuid,
     pub session_id: Uuid,

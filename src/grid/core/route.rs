@@ -75,6 +75,17 @@ pub(in crate::grid) const CORE: RoomDef = RoomDef {
     ..RoomDef::named("core")
 };
 
+/// What is wrong with what rooms say of themselves: the room, and the name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RouteError {
+    #[error("the room {0} handles no message: {1}")]
+    NoMessage(&'static str, &'static str),
+    #[error("the room {0} grants no capability: {1}")]
+    NoCapability(&'static str, &'static str),
+    #[error("the room {0} claims {1} twice")]
+    Twice(&'static str, &'static str),
+}
+
 /// The table.
 pub(in crate::grid) struct Routes {
     messages: BTreeMap<&'static str, OnMessage>,
@@ -90,7 +101,7 @@ impl Routes {
     /// # Errors
     /// A room that names a message or capability that there is not, or one that another answers:
     /// which.
-    pub(crate) fn new(rooms: &[&'static RoomDef], template: &Template) -> Result<Self, String> {
+    pub(crate) fn new(rooms: &[&'static RoomDef], template: &Template) -> Result<Self, RouteError> {
         let mut routes = Self {
             messages: BTreeMap::new(),
             caps: BTreeMap::new(),
@@ -100,10 +111,10 @@ impl Routes {
         };
         let mut words = BTreeMap::new();
         for room in rooms {
-            let twice = |what: &str| Err(format!("the room {} claims {what} twice", room.name));
+            let twice = |what: &'static str| Err(RouteError::Twice(room.name, what));
             for (name, handler) in room.messages {
                 if template.message(name).is_none() {
-                    return Err(format!("the room {} handles no message: {name}", room.name));
+                    return Err(RouteError::NoMessage(room.name, name));
                 }
                 if routes.messages.insert(name, *handler).is_some() {
                     return twice(name);
@@ -113,7 +124,7 @@ impl Routes {
             let own = room.own_caps.iter().map(|(name, handler)| (name, handler, false));
             for (name, handler, granted) in granted.chain(own) {
                 if granted && !CAPABILITIES.contains(name) {
-                    return Err(format!("the room {} grants no capability: {name}", room.name));
+                    return Err(RouteError::NoCapability(room.name, name));
                 }
                 if *name == EVENT_QUEUE || routes.caps.insert(name, (*handler, granted)).is_some() {
                     return twice(name);
@@ -156,7 +167,7 @@ impl Routes {
 mod tests {
     use super::*;
 
-    fn of(rooms: &[&'static RoomDef]) -> Result<Routes, String> {
+    fn of(rooms: &[&'static RoomDef]) -> Result<Routes, RouteError> {
         Routes::new(rooms, Template::shipped())
     }
 
@@ -167,17 +178,29 @@ mod tests {
     fn a_room_that_is_misspelt_or_claims_what_is_taken_is_named() {
         static SPELT: RoomDef =
             RoomDef { messages: &[("ChatFromVeiwer", HEARS)], ..RoomDef::named("a") };
-        assert_eq!(of(&[&SPELT]).err().unwrap(), "the room a handles no message: ChatFromVeiwer");
+        assert_eq!(
+            of(&[&SPELT]).err().unwrap().to_string(),
+            "the room a handles no message: ChatFromVeiwer"
+        );
         static HEARD: RoomDef =
             RoomDef { messages: &[("ChatFromViewer", HEARS)], ..RoomDef::named("b") };
-        assert_eq!(of(&[&HEARD, &HEARD]).err().unwrap(), "the room b claims ChatFromViewer twice");
+        assert_eq!(
+            of(&[&HEARD, &HEARD]).err().unwrap().to_string(),
+            "the room b claims ChatFromViewer twice"
+        );
         static GRANTS: RoomDef = RoomDef { caps: &[("GetTexure", SERVES)], ..RoomDef::named("c") };
-        assert_eq!(of(&[&GRANTS]).err().unwrap(), "the room c grants no capability: GetTexure");
+        assert_eq!(
+            of(&[&GRANTS]).err().unwrap().to_string(),
+            "the room c grants no capability: GetTexure"
+        );
         static TAKES: RoomDef =
             RoomDef { caps: &[("EventQueueGet", SERVES)], ..RoomDef::named("d") };
-        assert_eq!(of(&[&TAKES]).err().unwrap(), "the room d claims EventQueueGet twice");
+        assert_eq!(
+            of(&[&TAKES]).err().unwrap().to_string(),
+            "the room d claims EventQueueGet twice"
+        );
         assert!(of(&[&HEARD]).is_ok());
         static WRONG: RoomDef = RoomDef { misbehaviours: Own::ALL, ..RoomDef::named("e") };
-        assert!(of(&[&CORE, &WRONG]).err().unwrap().starts_with("the room e claims any-code"));
+        assert!(of(&[&CORE, &WRONG]).err() == Some(RouteError::Twice("e", "any-code")));
     }
 }

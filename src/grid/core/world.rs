@@ -55,7 +55,6 @@ pub(in crate::grid) struct Refusal {
 }
 
 /// The model.
-#[derive(Debug)]
 pub(in crate::grid) struct World {
     accounts: Vec<Account>,
     /// Places of the accounts, by agent and by name in lower case.
@@ -494,7 +493,7 @@ mod tests {
         let mut world = world();
         let agent = world.authenticate("Test", "One", "pw").unwrap();
         assert_eq!(world.begin(agent, "last").unwrap().1, "last");
-        assert_eq!(world.begin(agent, "last").unwrap_err(), ALREADY);
+        assert_eq!(world.begin(agent, "last").err(), Some(ALREADY));
         assert_eq!(world.end(agent), [0]);
         assert_eq!(world.caps.of(Owner::AgentIn(agent, 0)).count(), 0);
         assert!(world.begin(agent, "uri:beta&1&2&3").is_ok());
