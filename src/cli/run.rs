@@ -12,8 +12,8 @@ use crate::net::Path;
 use crate::proto::template::Template;
 use crate::report::{self, Progress};
 use crate::runner::{
-    Engine, Event, NotReady, Options, RunRecord, Target, on_simulated_grid, preflight,
-    reference_config, reference_grid,
+    Engine, Event, NotReady, Options, RunRecord, Target, preflight, reference_config,
+    reference_grid, visit_simulated_grid,
 };
 use crate::suite::{Case, Effects, Library, Profile, Source, shipped_profile};
 use crate::value::unknown;
@@ -172,11 +172,21 @@ async fn run_on(
         mistakes = grid.mistakes();
         grid.shutdown().await;
     }
-    args.reports().write(&record)?;
-    say(&report::closing(&record, world.paint()));
+    conclude(world, args, &record, &mistakes)
+}
+
+/// Writes the reports, whatever mistakes our own grid made, and tells of those.
+fn conclude(
+    world: &World,
+    args: &RunArgs,
+    record: &RunRecord,
+    mistakes: &[String],
+) -> Result<u8, Failed> {
+    args.reports().write(record)?;
+    say(&report::closing(record, world.paint()));
     match mistakes.is_empty() {
         true => Ok(record.exit),
-        false => Err((70, own_mistakes(&mistakes))),
+        false => Err((70, own_mistakes(mistakes))),
     }
 }
 
@@ -190,16 +200,15 @@ fn run_simulated(
 ) -> Result<u8, Failed> {
     let config = reference_config(REFERENCE_ACCOUNTS);
     let path = Path { delay: SIMULATED_DELAY };
-    let record = on_simulated_grid(seed, path, config, async |mut target| {
+    let done = visit_simulated_grid(seed, path, config, async |mut target| {
         target.name = format!("simulated reference grid, seed {seed}");
         target.time_scale = args.target.time_scale.unwrap_or(target.time_scale);
         target.login_form = args.target.login_form.map(Into::into);
         execute(world, args, target, chosen, &[], stopped).await
     });
-    let record = record.map_err(|error| (70, format!("cannot start the simulation: {error}")))?;
-    args.reports().write(&record)?;
-    say(&report::closing(&record, world.paint()));
-    Ok(record.exit)
+    let done = done.map_err(|error| (70, format!("cannot start the simulation: {error}")));
+    let (record, mistakes) = done?;
+    conclude(world, args, &record, &mistakes)
 }
 
 /// How long things are under way on a simulated network, in microseconds.

@@ -1,4 +1,34 @@
 //! A scripted viewer: one file per conversation, one mailbox for everything it hears.
+//!
+//! It needs no suite: a program can log in, say and hear, and log out. Here on the reference grid,
+//! on a simulated network; [`Target::new`](crate::runner::Target::new) names any other.
+//!
+//! ```
+//! use gridproof::client::{Viewer, agent_message};
+//! use gridproof::net::{Path, Timeline};
+//! use gridproof::proto::message::FieldValue;
+//! use gridproof::proto::template::Template;
+//! use gridproof::runner::{on_simulated_grid, reference_config};
+//! use std::time::Duration;
+//!
+//! let heard = on_simulated_grid(1, Path::default(), reference_config(2), async |target| {
+//!     let within = Duration::from_secs(10);
+//!     let template = Template::shipped();
+//!     let common = target.common(template.clone());
+//!     let account = target.accounts[0].clone();
+//!     let mut viewer = Viewer::new("jane", account, common, Timeline::start());
+//!     viewer.enter("home", within).await?;
+//!     let session = viewer.session().expect("it has just entered");
+//!     let line = agent_message(template, "ChatFromViewer", session)
+//!         .with("ChatData", "Message", FieldValue::text("hello"))
+//!         .with("ChatData", "Type", FieldValue::U8(1));
+//!     viewer.tell(&viewer.root, line, true).await;
+//!     let said = viewer.hear(&viewer.root, "ChatFromSimulator", within).await;
+//!     viewer.log_out().await;
+//!     Ok::<_, gridproof::client::EnterError>(said.and_then(|m| m.text("ChatData", "Message")))
+//! });
+//! assert_eq!(heard.unwrap().unwrap().as_deref(), Some("hello"));
+//! ```
 
 mod alive;
 mod caps;

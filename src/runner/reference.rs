@@ -46,15 +46,29 @@ pub fn on_simulated_grid<T>(
     config: GridConfig,
     use_it: impl AsyncFnOnce(Target) -> T,
 ) -> std::io::Result<T> {
+    let (used, mistakes) = visit_simulated_grid(seed, path, config, use_it)?;
+    match mistakes.first() {
+        None => Ok(used),
+        Some(first) => Err(std::io::Error::other(format!("the grid's own mistake: {first}"))),
+    }
+}
+
+/// The same, with whatever mistakes of its own the grid made.
+///
+/// # Errors
+/// The grid cannot be started.
+pub fn visit_simulated_grid<T>(
+    seed: u64,
+    path: Path,
+    config: GridConfig,
+    use_it: impl AsyncFnOnce(Target) -> T,
+) -> std::io::Result<(T, Vec<String>)> {
     let used = simulate(seed, path, async move |network| {
         let grid = Grid::start(GridConfig { time_factor: 1, network, ..config }).await?;
         let used = use_it(reference_target(&grid)).await;
         let mistakes = grid.mistakes();
         grid.shutdown().await;
-        match mistakes.first() {
-            None => Ok(used),
-            Some(first) => Err(std::io::Error::other(format!("the grid's own mistake: {first}"))),
-        }
+        Ok((used, mistakes))
     });
     used?
 }
