@@ -158,24 +158,32 @@ fn shipped() -> Arc<Library> {
 #[test]
 fn no_report_contains_a_secret() {
     let library = shipped();
-    for faults in faults(&library) {
-        let (config, canaries) = config(faults);
-        let cases: Vec<_> = library.cases().cloned().collect();
-        let record = on_simulated_grid(1, Path::default(), config, async |target| {
-            let options = Options { jobs: 24, ..Options::default() };
-            let (profile, template) = (Profile::default(), Template::shipped().clone());
-            let engine = Engine::new(target, library.clone(), profile, template, options);
-            let (_keep, never) = watch::channel(false);
-            engine.run(&cases, never, &|_| {}).await
-        });
-        let record = record.unwrap();
-        canaries.are_many(100);
-        let canaries = canaries.all();
-        canaries.are_silent_in(&json(&record));
-        canaries.are_silent_in(&junit(&record));
-        for case in &record.cases {
-            canaries.are_silent_in(failure(case, Paint { colour: false }).as_bytes());
+    let (all, cores) = (faults(&library), std::thread::available_parallelism());
+    let each = all.len().div_ceil(cores.map_or(2, usize::from));
+    std::thread::scope(|scope| {
+        for some in all.chunks(each) {
+            scope.spawn(|| some.iter().for_each(|faults| reports_are_silent(&library, faults)));
         }
+    });
+}
+
+fn reports_are_silent(library: &Arc<Library>, faults: &Faults) {
+    let (config, canaries) = config(faults.clone());
+    let cases: Vec<_> = library.cases().cloned().collect();
+    let record = on_simulated_grid(1, Path::default(), config, async |target| {
+        let options = Options { jobs: 24, ..Options::default() };
+        let (profile, template) = (Profile::default(), Template::shipped().clone());
+        let engine = Engine::new(target, library.clone(), profile, template, options);
+        let (_keep, never) = watch::channel(false);
+        engine.run(&cases, never, &|_| {}).await
+    });
+    let record = record.unwrap();
+    canaries.are_many(100);
+    let canaries = canaries.all();
+    canaries.are_silent_in(&json(&record));
+    canaries.are_silent_in(&junit(&record));
+    for case in &record.cases {
+        canaries.are_silent_in(failure(case, Paint { colour: false }).as_bytes());
     }
 }
 
@@ -207,7 +215,7 @@ async fn prints_no_secret(faults: Faults, mistaken: bool) {
         "handshake/arrival",
         "-v",
         "--time-scale",
-        "0.2",
+        "0.1",
     ]);
     command.args(["--login-uri", &grid.login_uri, "--retries", "1"]);
     command.args(["--time-factor", &TIME_FACTOR.to_string()]);

@@ -6,9 +6,12 @@
 mod golden;
 
 use golden::{differs, steady, without_timeline};
+use gridproof::net::Path as Wire;
 use gridproof::proto::template::Template;
 use gridproof::report::{Paint, failure};
-use gridproof::runner::{CaseRecord, Engine, Options, Outcome, reference_grid};
+use gridproof::runner::{
+    CaseRecord, Engine, Options, Outcome, on_simulated_grid, reference_config,
+};
 use gridproof::steps::STEPS;
 use gridproof::suite::{Files, Library, Profile};
 use gridproof::value::PREDICATES;
@@ -20,7 +23,7 @@ use tokio::sync::watch;
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/golden/failures");
 
 /// Runs every case of the suite, one after another: nobody else is in the region.
-async fn records() -> Vec<CaseRecord> {
+fn records() -> Vec<CaseRecord> {
     let path = Path::new(FOLDER).join("suite.toml");
     let mut files = Files::shipped();
     files.add("suite.toml".into(), &std::fs::read_to_string(path).unwrap());
@@ -28,21 +31,21 @@ async fn records() -> Vec<CaseRecord> {
     let ours = |suite: &&gridproof::suite::Suite| suite.title == "What failures say";
     let suites = library.suites.iter().filter(ours);
     let cases: Vec<_> = suites.flat_map(|suite| suite.cases.clone()).collect();
-    let (target, grid) = reference_grid(2).await.unwrap();
-    let options = Options { jobs: 1, ..Options::default() };
-    let template = Template::shipped().clone();
-    let engine = Engine::new(target, library, Profile::default(), template, options);
-    let (_stop, stopped) = watch::channel(false);
-    let record = engine.run(&cases, stopped, &|_| {}).await;
-    grid.shutdown().await;
-    record.cases
+    let record = on_simulated_grid(1, Wire::default(), reference_config(2), async |target| {
+        let options = Options { jobs: 1, ..Options::default() };
+        let template = Template::shipped().clone();
+        let engine = Engine::new(target, library, Profile::default(), template, options);
+        let (_stop, stopped) = watch::channel(false);
+        engine.run(&cases, stopped, &|_| {}).await
+    });
+    record.unwrap().cases
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_kind_of_failure_says_what_it_said() {
+#[test]
+fn every_kind_of_failure_says_what_it_said() {
     let ansi = Regex::new("\u{1b}\\[[0-9;]*m").unwrap();
     let mut told = String::new();
-    for record in records().await {
+    for record in records() {
         let bad = matches!(record.outcome, Outcome::Fail | Outcome::Blocked | Outcome::Warn);
         assert!(bad, "{} ended as {}", record.id, record.outcome);
         let plain = failure(&record, Paint { colour: false });

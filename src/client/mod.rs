@@ -1,7 +1,7 @@
 //! A scripted viewer: one file per conversation, one mailbox for everything it hears.
 //!
 //! It needs no suite: a program can log in, say and hear, and log out. Here on the reference grid,
-//! on a simulated network; [`Target::new`](crate::runner::Target::new) names any other.
+//! on a simulated network; a `Target` names any other.
 //!
 //! ```
 //! use gridproof::client::{Viewer, agent_message};
