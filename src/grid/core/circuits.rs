@@ -415,12 +415,15 @@ impl Circuits {
         let touched = std::mem::take(&mut self.touched);
         for to in &touched {
             let Some(client) = self.clients.get_mut(to) else { continue };
-            while let Some(transmit) = client.circuit.poll_transmit() {
-                client.waiting.push_back((client.batch, transmit.bytes));
-            }
-            let kept = self.kept;
-            let ready = client.waiting.iter().take_while(|(batch, _)| *batch <= kept).count();
+            let ready = client.waiting.iter().take_while(|(batch, _)| *batch <= self.kept).count();
             out.extend(client.waiting.drain(..ready).map(|(_, bytes)| (*to, bytes)));
+            let waits = client.batch > self.kept || !client.waiting.is_empty();
+            while let Some(transmit) = client.circuit.poll_transmit() {
+                match waits {
+                    true => client.waiting.push_back((client.batch, transmit.bytes)),
+                    false => out.push((*to, transmit.bytes)),
+                }
+            }
             while let Some(event) = client.circuit.poll_event() {
                 if event == Event::Silent && !client.closing {
                     self.lost.push((client.agent, client.session));
