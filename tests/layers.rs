@@ -104,6 +104,34 @@ fn the_core_is_pure() {
     }
 }
 
+/// The reference grid: its core and rooms wait for nothing and read no clock, rooms do not see each
+/// other, and the core sees no room.
+#[test]
+fn the_grid_is_a_pure_core_with_rooms_that_do_not_see_each_other() {
+    let impure = ["tokio", "std::thread", "std::fs", "Instant::now", "Timestamp::now", "rand::"];
+    let mut seen = 0;
+    for (file, _, text) in files() {
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let Some(inside) = file.strip_prefix("grid/") else { continue };
+        let (room, core) = (inside.strip_prefix("room/"), inside.starts_with("core/"));
+        if room.is_some() || core {
+            seen += 1;
+            for word in impure {
+                assert!(!code.contains(word), "{file} uses {word}");
+            }
+            assert!(!code.contains("room::"), "{file} names a room");
+        }
+        if let Some(room) = room.filter(|room| *room != "mod.rs") {
+            // Beneath a folder the room's own files may see each other.
+            let above = if room.contains('/') { "super::super::" } else { "super::" };
+            assert!(!code.contains(above), "{file} looks above itself");
+        }
+        let shell = inside.starts_with("shell/") || inside == "mod.rs" || inside == "bench.rs";
+        assert!(shell || !code.contains("tokio"), "{file} uses tokio");
+    }
+    assert!(seen > 25, "{seen}");
+}
+
 #[test]
 fn files_and_the_binary_stay_small() {
     for (file, _, text) in files() {

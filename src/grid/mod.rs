@@ -1,7 +1,7 @@
 //! The reference grid: a real small grid on loopback, or on a simulated network.
 //!
-//! [`core`] is a grid without a socket or a clock; [`room`] is what it does for its visitors, one
-//! room for each area; [`shell`] feeds the core from sockets and carries out what it says.
+//! `core` is a grid without a socket or a clock; `room` is what it does for its visitors, one
+//! room for each area; `shell` feeds the core from sockets and carries out what it says.
 
 #[cfg(test)]
 mod bench;

@@ -189,7 +189,7 @@ fn idle() -> Reply {
     Reply { status: 502, ..Reply::new(Channel::Events, "", body) }
 }
 
-/// An answer of which a witness is told, with the id of its queue.
+/// An answer of which whoever listens is told, with the id of its queue.
 fn told_to(witnessed: Option<(Visitor, String)>, reply: Reply) -> Reply {
     match witnessed {
         Some((visitor, queue)) => Reply { visitor: Some(visitor), queue: Some(queue), ..reply },

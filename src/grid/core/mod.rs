@@ -222,7 +222,7 @@ impl Core {
 
     /// Takes something in. What follows from it is to be polled.
     pub(super) fn handle(&mut self, now: Duration, input: Input) {
-        self.handle_timeouts(now);
+        self.expire(now);
         match input {
             Input::Datagram(region, from, bytes) => {
                 let template = self.template.clone();
@@ -249,8 +249,13 @@ impl Core {
         self.settle();
     }
 
-    /// Does whatever is due.
+    /// Does whatever is due. What follows from it is to be polled.
     pub(super) fn handle_timeouts(&mut self, now: Duration) {
+        self.expire(now);
+        self.settle();
+    }
+
+    fn expire(&mut self, now: Duration) {
         self.now = now.max(self.now);
         self.inventories.set_time(self.time());
         while let Some((what, then)) = self.timers.pop_due(self.now) {
@@ -259,7 +264,6 @@ impl Core {
         for region in 0..self.circuits.len() {
             self.circuits[region].handle_timeouts(self.now);
         }
-        self.settle();
     }
 
     /// What goes out next.

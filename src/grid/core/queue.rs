@@ -130,7 +130,7 @@ impl Queues {
 /// A request that is not answered yet.
 #[derive(Debug)]
 pub(super) enum Open {
-    /// A poll of that queue; whose, and under which id, where a witness is told.
+    /// A poll of that queue; whose, and under which id, where somebody listens.
     Poll(Owner, Option<(Visitor, String)>),
     /// It never will be: a fault. Whose it is, where that matters.
     Never(Option<Visitor>),

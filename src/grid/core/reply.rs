@@ -22,7 +22,7 @@ pub(in crate::grid) struct Reply {
     pub status: u16,
     pub body: Body,
     pub headers: Vec<(&'static str, String)>,
-    /// Whose it is, where a witness is told of it.
+    /// Whose it is, where somebody listens of it.
     pub visitor: Option<Visitor>,
     /// The id of the event queue that it answers a poll of.
     pub queue: Option<String>,

@@ -112,7 +112,7 @@ fn indeterminate(core: &Core) -> Llsd {
     ])
 }
 
-/// What a login came to, as its witness is told.
+/// What a login came to, as whoever listens is told.
 fn outcome(reply: &Llsd) -> Passed {
     let text = |name| reply.get(name).and_then(Llsd::as_str).unwrap_or_default();
     match (text("login"), reply.get("session_id"), reply.get("circuit_code")) {
