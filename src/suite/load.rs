@@ -44,11 +44,15 @@ pub(super) fn suite(source: &Arc<Source>, mistakes: &mut Vec<Diagnostic>) -> Opt
 
 /// What a suite or a case needs.
 fn needs(reader: &mut Reader<'_>, table: &Node) -> Vec<Need> {
+    // What is no array of texts is told by this.
+    if reader.texts(table, "needs").is_empty() {
+        return Vec::new();
+    }
     let mut needs = Vec::new();
-    for text in reader.texts(table, "needs") {
-        match Need::parse(&text) {
+    for item in table.get("needs").map(Node::items).unwrap_or_default() {
+        match Need::parse(item.text().unwrap_or_default()) {
             Ok(need) => needs.push(need),
-            Err(what) => reader.wrong(table.place(&["needs".into()]), what),
+            Err(what) => reader.wrong(item.span.clone(), what),
         }
     }
     needs
