@@ -1,7 +1,7 @@
 //! A region as an agent has it: the circuit to its simulator, its seed, the capabilities that it
 //! granted, its event queue. A viewer has one for each region that it was told of.
 
-use super::Viewer;
+use super::{State, Viewer};
 use crate::net::udp::{Link, Seen};
 use crate::proto::login::Session;
 use std::sync::Arc;
@@ -129,6 +129,6 @@ impl Viewer {
             place.caps.clear();
             place.expect_avatar();
         }
-        self.state = super::State::LoggedIn(session);
+        self.state = State::LoggedIn(session);
     }
 }

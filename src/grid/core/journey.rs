@@ -251,17 +251,9 @@ mod tests {
     use super::*;
     use crate::grid::{Account, Faults};
     use crate::net::Chance;
-    use std::net::SocketAddrV4;
 
     fn world() -> (World, Uuid) {
-        let place = |name: &str, x| Place {
-            name: name.into(),
-            x,
-            y: 1000,
-            address: SocketAddrV4::new([127, 0, 0, 1].into(), 9),
-            closed: false,
-        };
-        let places = vec![place("Alpha", 1000), place("Beta", 1001), place("Gamma", 1010)];
+        let places = Place::three();
         let accounts = vec![Account::new("Test", "One", "pw")];
         let mut world =
             World::new(accounts, places, "http://h/".into(), Faults::default(), Chance::default());

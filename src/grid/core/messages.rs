@@ -260,13 +260,7 @@ mod tests {
 
     #[test]
     fn avatars_together_fit_into_a_datagram_that_any_path_carries() {
-        let place = Place {
-            name: "Square".into(),
-            x: 1000,
-            y: 1000,
-            address: std::net::SocketAddrV4::new([127, 0, 0, 1].into(), 9),
-            closed: false,
-        };
+        let place = Place::three().remove(0);
         let long = |n: usize| format!("{}{n}", "Maximiliana".repeat(1 + n % 3));
         let accounts: Vec<Account> = (0..60).map(|n| Account::new(long(n), long(n), "")).collect();
         let (base, faults) = ("http://h/".to_owned(), Faults::default());

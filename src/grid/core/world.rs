@@ -40,6 +40,19 @@ impl Place {
         derived_id(&format!("region {}", self.name))
     }
 
+    /// Two places beside each other, and one apart: for tests.
+    #[cfg(test)]
+    pub(super) fn three() -> Vec<Self> {
+        let place = |(name, x): (&str, u32)| Self {
+            name: name.into(),
+            x,
+            y: 1000,
+            address: SocketAddrV4::new([127, 0, 0, 1].into(), 9),
+            closed: false,
+        };
+        [("Alpha", 1000), ("Beta", 1001), ("Gamma", 1010)].map(place).into()
+    }
+
     pub(crate) fn touches(&self, other: &Self) -> bool {
         (self.x, self.y) != (other.x, other.y)
             && self.x.abs_diff(other.x) <= 1
@@ -462,14 +475,7 @@ mod tests {
     use super::*;
 
     fn world() -> World {
-        let place = |name: &str, x| Place {
-            name: name.into(),
-            x,
-            y: 1000,
-            address: SocketAddrV4::new([127, 0, 0, 1].into(), 9),
-            closed: false,
-        };
-        let places = vec![place("Alpha", 1000), place("Beta", 1001), place("Gamma", 1010)];
+        let places = Place::three();
         World::new(
             vec![Account::new("Test", "One", "pw")],
             places,
