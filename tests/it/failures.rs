@@ -1,11 +1,7 @@
 //! What a failure says, for each kind of expectation and each channel: a suite of cases that all
 //! fail, and the golden file of what is said of them.
 
-#![allow(clippy::unwrap_used)]
-
-mod golden;
-
-use golden::{differs, steady, without_timeline};
+use crate::golden::{differs, steady, without_timeline};
 use gridproof::net::Path as Wire;
 use gridproof::proto::template::Template;
 use gridproof::report::{Paint, failure};

@@ -1,7 +1,7 @@
 //! The properties that `fuzz/run` searches breaches of, on their seeds, on everything that once
 //! broke one, and on some thousand mutations of these.
 
-#[path = "../fuzz/properties.rs"]
+#[path = "../../fuzz/properties.rs"]
 mod properties;
 
 use properties::{TARGETS, seeds};

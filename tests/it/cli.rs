@@ -1,11 +1,7 @@
 //! The program as people meet it: what it prints, and how it exits.
 
-#![allow(clippy::unwrap_used)]
-
-mod served;
-
 use serde_json::Value as Json;
-use served::{CANARY, against, gridproof, interrupt, run, served, text};
+use crate::served::{CANARY, against, gridproof, interrupt, run, served, text};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

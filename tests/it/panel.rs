@@ -1,13 +1,9 @@
 //! A panel of twelve faults of different kinds: what a failure says names its cause within its
 //! first 25 lines, and stays as the golden files in `fixtures/golden/panel/` have it.
 //!
-//! `GOLDEN=write cargo test --test panel` writes them anew; read the difference before it lands.
+//! `GOLDEN=write cargo test --test it panel` writes them anew; read the difference before it lands.
 
-#![allow(clippy::unwrap_used)]
-
-mod golden;
-
-use golden::{differs, steady, without_timeline};
+use crate::golden::{differs, steady, without_timeline};
 use gridproof::proof::{Mutant, Mutants, Prover, Run, named, shipped_sources};
 use gridproof::proto::template::Template;
 use gridproof::report::{Paint, failure};

@@ -1,7 +1,5 @@
 //! `serve --judge` as people meet it: what it says of a good visitor, of a bad one, of none.
 
-#![allow(clippy::unwrap_used)]
-
 use serde_json::Value as Json;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};

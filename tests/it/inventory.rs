@@ -1,8 +1,6 @@
 //! What an account has, asked of the reference grid directly: nothing acknowledged is lost, and
 //! whatever is refused changes nothing.
 
-#![allow(clippy::unwrap_used)]
-
 use gridproof::client::{Common, Credentials, Journey, Over, Via, Viewer, Wanted, agent_message};
 use gridproof::grid::{Account, Grid, GridConfig};
 use gridproof::net::http::{self, Request};

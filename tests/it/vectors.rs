@@ -1,7 +1,5 @@
 //! The codecs against bytes that other implementations made.
 
-#![allow(clippy::unwrap_used)]
-
 use gridproof::proto::llsd::{self, Llsd};
 use gridproof::proto::message::{Datagram, Decoder};
 use gridproof::proto::template::Template;

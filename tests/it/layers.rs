@@ -1,8 +1,6 @@
 //! The rule of the house: an import points only to a lower level, and client and grid never see
 //! each other. Read from the sources themselves.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::{Path, PathBuf};
 
 /// Rooms by level. Those of one level do not see each other.

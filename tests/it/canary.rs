@@ -2,8 +2,6 @@
 //! circuit codes, capability URLs), no report, record or failure text contains it, whether cases
 //! pass or fail.
 
-#![allow(clippy::unwrap_used)]
-
 use futures::StreamExt;
 use gridproof::client::Viewer;
 use gridproof::grid::{Account, Faults, Grid, GridConfig};

@@ -1,10 +1,6 @@
 //! `gridproof variants`: no case calls a right grid wrong, and one that does is told.
 
-#![allow(clippy::unwrap_used)]
-
-mod served;
-
-use served::{run, text};
+use crate::served::{run, text};
 
 #[test]
 fn no_case_is_wrong_about_a_right_grid() {

@@ -1,7 +1,5 @@
 //! The reference grid, asked directly.
 
-#![allow(clippy::unwrap_used)]
-
 use gridproof::client::{Common, Credentials, Form, Viewer};
 use gridproof::grid::{Account, Grid, GridConfig};
 use gridproof::net::{Timeline, http};

@@ -1,9 +1,5 @@
 //! What the reference grid says of itself: its own mistakes, and what it does not serve.
 
-#![allow(clippy::unwrap_used)]
-
-mod served;
-
 use gridproof::client::{Credentials, ROOT, Viewer, agent_message};
 use gridproof::grid::{Grid, GridConfig};
 use gridproof::net::tap::{Passed, Tap};
@@ -62,7 +58,7 @@ fn a_handler_that_panics_is_told_and_its_region_lives() {
 /// A bot's author is told what the grid does not have, once, without asking for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn serve_says_once_what_it_does_not_serve() {
-    let mut command = served::gridproof();
+    let mut command = crate::served::gridproof();
     command.args(["serve", "--json", "--account", "Jane Doe:pw"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
@@ -85,7 +81,7 @@ async fn serve_says_once_what_it_does_not_serve() {
     }
     assert!(jane.circuit_lives(ROOT).await.unwrap());
     assert!(jane.log_out().await);
-    served::interrupt(&child);
+    crate::served::interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let mut told = String::new();
     child.stderr.take().unwrap().read_to_string(&mut told).unwrap();

@@ -1,7 +1,5 @@
 //! `gridproof run --simulate SEED`: a world that follows from a number.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::Path;
 use std::process::{Command, Output};
 

@@ -5,16 +5,12 @@
 //! The bound on memory is the system's own (`ulimit -d`): a process beyond it is ended, and the
 //! test with it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod server;
-
 use gridproof::grid::{Account, Grid, GridConfig};
 use gridproof::proto::message::{Datagram, Field, Flags, Header, Message};
 use gridproof::proto::template::Template;
 use gridproof::runner::{Outcome, RunRecord, Target, reference_target};
-use libtest_mimic::{Arguments, Failed, Trial};
-use server::{Asked, Middle, Script, Wire, forever, gzip, says, script, silence, trap, unpacked};
+use libtest_mimic::{Failed, Trial};
+use crate::server::{Asked, Middle, Script, Wire, forever, gzip, says, script, silence, trap, unpacked};
 use std::net::SocketAddr;
 use std::process::{Command, Output};
 use std::sync::LazyLock;
@@ -330,13 +326,11 @@ fn spoofed() -> Wire {
     })
 }
 
-fn main() {
-    let mut arguments = Arguments::from_args();
-    // Most of the time they wait, for what does not come.
-    arguments.test_threads.get_or_insert(6);
+/// Every attack as a trial.
+pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     let mut trial = |name: String, test: futures::future::BoxFuture<'static, ()>| {
-        trials.push(Trial::test(name, move || {
+        trials.push(Trial::test(format!("hostile {name}"), move || {
             let runtime = tokio::runtime::Runtime::new()?;
             let ran =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(test)));
@@ -370,7 +364,7 @@ fn main() {
     trial("login/redirect-elsewhere".into(), Box::pin(redirect_elsewhere()));
     trial("login/tls-that-is-none".into(), Box::pin(tls_that_is_none()));
     trial("nothing-bad".into(), Box::pin(nothing_bad()));
-    libtest_mimic::run(&arguments, trials).exit();
+    trials
 }
 
 /// The same cases on the same way pass where nobody does harm: what fails elsewhere is the harm.

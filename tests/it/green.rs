@@ -1,11 +1,5 @@
 //! What must not be green: each of these was, once.
 
-#![allow(clippy::unwrap_used)]
-
-mod served;
-#[path = "hostile/server.rs"]
-mod server;
-
 use gridproof::client::Credentials;
 use gridproof::grid::{Faults, Grid, GridConfig};
 use gridproof::proof::{Mutants, shipped_sources};
@@ -17,7 +11,7 @@ use gridproof::runner::{
 use gridproof::suite::{Files, Library, Profile};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use served::{against, gridproof, run, served, text};
+use crate::served::{CANARY, against, gridproof, run, served, text};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -231,7 +225,7 @@ fn no_clock_comes_from_the_grid() {
     let served = served();
     let mut command = gridproof();
     command.args(["run", "caps/event_queue/hold", "--login-uri", served.uri()]);
-    command.env("GRIDPROOF_ACCOUNT_1", "Jane Doe").env("GRIDPROOF_PASSWORD_1", served::CANARY);
+    command.env("GRIDPROOF_ACCOUNT_1", "Jane Doe").env("GRIDPROOF_PASSWORD_1", CANARY);
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
     assert!(text(&output.stdout).contains("EQ-HOLD-1"));
@@ -299,8 +293,8 @@ fn a_killed_grid_is_never_green() {
 async fn one_dead_region_is_told_as_one_dead_region() {
     let grid = Grid::start(reference_config(2)).await.unwrap();
     let (kill, killed) = watch::channel(false);
-    let wire = server::Wire::mortal(killed);
-    let middle = server::Middle::new(&grid.login_uri, Vec::new(), Some(wire));
+    let wire = crate::server::Wire::mortal(killed);
+    let middle = crate::server::Middle::new(&grid.login_uri, Vec::new(), Some(wire));
     let uri = middle.start().await;
     let accounts = grid.accounts.iter().map(|account| Credentials {
         first: account.first.clone(),

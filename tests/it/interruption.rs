@@ -1,8 +1,6 @@
 //! Runs stopped at random moments, from within and by SIGINT and SIGTERM: nobody stays logged in,
 //! and each report says of every case how it ended or that it did not run.
 
-#![allow(clippy::unwrap_used)]
-
 use futures::StreamExt;
 use gridproof::grid::{Account, Grid, GridConfig};
 use gridproof::proto::template::Template;

@@ -1,7 +1,5 @@
 //! `gridproof mutants` and `gridproof coverage` as people meet them: bad input, weak cases, marks.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -101,7 +99,7 @@ rules  = [{ do = "remove", channel = "login", field = "no_such_member" }]
 /// A case that looks less closely than it did lets a mutant through.
 #[test]
 fn a_weakened_case_is_found_out() {
-    let suite = include_str!("../suites/circuit/pings.toml");
+    let suite = include_str!("../../suites/circuit/pings.toml");
     let strict =
         r#"{ path = "header.reliable", equals = false, requirement = "CIR-PONG-UNRELIABLE-1" }"#;
     assert!(suite.contains(strict));
