@@ -32,11 +32,9 @@ pub enum EnterError {
 
 /// A message whose first block carries agent and session.
 pub fn agent_message(template: &Template, name: &str, session: &Session) -> Message {
-    Message::named(template, name).with("AgentData", "AgentID", Field::Uuid(session.agent_id)).with(
-        "AgentData",
-        "SessionID",
-        Field::Uuid(session.session_id),
-    )
+    Message::named(template, name)
+        .with("AgentData", "AgentID", Field::Uuid(session.agent_id.0))
+        .with("AgentData", "SessionID", Field::Uuid(session.session_id.0))
 }
 
 impl Viewer {
@@ -134,9 +132,9 @@ impl Viewer {
     /// UseCircuitCode with the session's own values.
     pub fn use_circuit_code(&self, session: &Session) -> Message {
         Message::named(&self.common.template, "UseCircuitCode")
-            .with("CircuitCode", "Code", Field::U32(session.circuit_code))
-            .with("CircuitCode", "SessionID", Field::Uuid(session.session_id))
-            .with("CircuitCode", "ID", Field::Uuid(session.agent_id))
+            .with("CircuitCode", "Code", Field::U32(session.circuit_code.0))
+            .with("CircuitCode", "SessionID", Field::Uuid(session.session_id.0))
+            .with("CircuitCode", "ID", Field::Uuid(session.agent_id.0))
     }
 
     /// The whole way: login, seed, circuit, movement, handshake, event queue.
@@ -172,7 +170,7 @@ impl Viewer {
         let movement = agent_message(&template, "CompleteAgentMovement", &session).with(
             "AgentData",
             "CircuitCode",
-            Field::U32(session.circuit_code),
+            Field::U32(session.circuit_code.0),
         );
         let first = self.tell(ROOT, code, true).await;
         if !self.acked(ROOT, first, within).await {
@@ -194,7 +192,7 @@ impl Viewer {
     pub(super) async fn settle(&self, circuit: &str, session: &Session) {
         let template = &self.common.template;
         let throttle = agent_message(template, "AgentThrottle", session)
-            .with("AgentData", "CircuitCode", Field::U32(session.circuit_code))
+            .with("AgentData", "CircuitCode", Field::U32(session.circuit_code.0))
             .with("Throttle", "Throttles", Field::Variable(throttles()));
         self.tell(circuit, throttle, true).await;
         self.tell(circuit, agent_update(template, session), true).await;

@@ -151,8 +151,8 @@ impl Viewer {
     ) -> Result<Vec<Fetched>, FetchError> {
         let own = self.session().map(|s| s.agent_id).unwrap_or_default();
         let owner = wanted.first().map(|wanted| wanted.owner).unwrap_or_default();
-        let library = !owner.is_nil() && owner != own;
-        let owner = if library { owner } else { own };
+        let library = !owner.is_nil() && owner != own.0;
+        let owner = if library { owner } else { own.0 };
         let wanted: Vec<Wanted> = wanted.iter().map(|w| Wanted { owner, ..*w }).collect();
         let name = if library { LIBRARY_FOLDERS } else { FOLDERS };
         let resources = if library { LIBRARY_RESOURCES } else { RESOURCES };

@@ -3,11 +3,11 @@
 
 use super::{State, Viewer};
 use crate::net::udp::{Link, Seen};
+use crate::proto::id::SessionId;
 use crate::proto::login::Session;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::task::JoinHandle;
-use uuid::Uuid;
 
 /// Messages by which a simulator ends a circuit.
 const FAREWELLS: [&str; 3] = ["DisableSimulator", "KickUser", "LogoutReply"];
@@ -38,10 +38,10 @@ pub(super) struct Signs {
 
 impl Signs {
     /// Heeds what was heard on the circuit of a session.
-    pub(super) fn heed(&self, seen: &Seen, session: Option<Uuid>) {
+    pub(super) fn heed(&self, seen: &Seen, session: Option<SessionId>) {
         let Seen::Message { message, .. } = seen else { return };
         if message.name() == "AgentMovementComplete"
-            && message.uuid("AgentData", "SessionID") == session
+            && message.uuid("AgentData", "SessionID").map(SessionId) == session
         {
             self.arrived.store(true, Ordering::Relaxed);
         }

@@ -45,16 +45,17 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::id::{AgentId, CircuitCode, SecureSessionId, SessionId};
     use uuid::Uuid;
 
     #[test]
     fn only_a_session_comes_into_the_world() {
         let simulator = SocketAddrV4::new([127, 0, 0, 1].into(), 9000);
         let session = Session {
-            agent_id: Uuid::from_u128(1),
-            session_id: Uuid::from_u128(2),
-            secure_session_id: Uuid::from_u128(3),
-            circuit_code: 7,
+            agent_id: AgentId(Uuid::from_u128(1)),
+            session_id: SessionId(Uuid::from_u128(2)),
+            secure_session_id: SecureSessionId(Uuid::from_u128(3)),
+            circuit_code: CircuitCode(7),
             simulator,
             seed: "http://127.0.0.1/CAPS/x".into(),
             region: (256_000, 256_000),
@@ -67,7 +68,9 @@ mod tests {
         let between = State::Between(session.clone(), simulator);
         for mut state in [State::LoggedIn(session.clone()), between] {
             state.enter();
-            assert!(matches!(&state, State::InWorld(own, None) if own.circuit_code == 7));
+            assert!(
+                matches!(&state, State::InWorld(own, None) if own.circuit_code == CircuitCode(7))
+            );
         }
     }
 }

@@ -69,7 +69,7 @@ impl Viewer {
             }
         }
         let movement = agent_message(&self.common.template, "CompleteAgentMovement", &session)
-            .with("AgentData", "CircuitCode", Field::U32(session.circuit_code));
+            .with("AgentData", "CircuitCode", Field::U32(session.circuit_code.0));
         // Whoever walks back has arrived here before: only what comes from now on counts.
         let since = Some(Instant::now());
         let (from, here) = (session.region, corner(to.handle));

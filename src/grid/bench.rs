@@ -6,7 +6,9 @@ use super::room::{ROOMS, misbehaviours};
 use super::{Account, Faults, GridConfig};
 use crate::net::Chance;
 use crate::net::server::{Answer, Request};
+use crate::net::tap::RegionIndex;
 use crate::proto::circuit::{Circuit, Config, Handled, SendOptions};
+use crate::proto::id::{AgentId, SessionId};
 use crate::proto::llsd::{self, Llsd};
 use crate::proto::login::{Request as LoginCall, hash_password};
 use crate::proto::message::{Decoder, Field, Message};
@@ -15,7 +17,6 @@ use crate::proto::template::Template;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
-use uuid::Uuid;
 
 /// One agent in one region, as its viewer has it.
 struct Link {
@@ -27,8 +28,8 @@ struct Link {
 
 /// Somebody logged in.
 pub(super) struct Viewer {
-    pub agent: Uuid,
-    pub session: Uuid,
+    pub agent: AgentId,
+    pub session: SessionId,
     pub code: u32,
     /// The seed of the region where it logged in.
     pub seed: String,
@@ -51,8 +52,8 @@ fn ip(port: u16) -> SocketAddrV4 {
 /// What a message of an agent begins with.
 fn agent_message(viewer: &Viewer, name: &str) -> Message {
     Message::named(Template::shipped(), name)
-        .with("AgentData", "AgentID", Field::Uuid(viewer.agent))
-        .with("AgentData", "SessionID", Field::Uuid(viewer.session))
+        .with("AgentData", "AgentID", Field::Uuid(viewer.agent.0))
+        .with("AgentData", "SessionID", Field::Uuid(viewer.session.0))
 }
 
 impl Bench {
@@ -128,8 +129,8 @@ impl Bench {
         let id = |name| reply.get(name).and_then(Llsd::as_uuid).unwrap();
         let text = |name| reply.get(name).and_then(Llsd::as_str).unwrap().to_owned();
         self.viewers.push(Viewer {
-            agent: id("agent_id"),
-            session: id("session_id"),
+            agent: AgentId(id("agent_id")),
+            session: SessionId(id("session_id")),
             code: reply.get("circuit_code").and_then(Llsd::as_i32).unwrap() as u32,
             seed: text("seed_capability"),
             links: Vec::new(),
@@ -145,8 +146,8 @@ impl Bench {
         viewer.links.push(Link { region, address, circuit, heard: Vec::new() });
         let code = Message::named(Template::shipped(), "UseCircuitCode")
             .with("CircuitCode", "Code", Field::U32(viewer.code))
-            .with("CircuitCode", "SessionID", Field::Uuid(viewer.session))
-            .with("CircuitCode", "ID", Field::Uuid(viewer.agent));
+            .with("CircuitCode", "SessionID", Field::Uuid(viewer.session.0))
+            .with("CircuitCode", "ID", Field::Uuid(viewer.agent.0));
         self.say(who, region, &code);
     }
 
@@ -253,7 +254,10 @@ impl Bench {
                     while let Some(transmit) = link.circuit.poll_transmit() {
                         idle = false;
                         let (region, from) = (link.region, link.address);
-                        self.core.handle(now, Input::Datagram(region, from, transmit.bytes));
+                        self.core.handle(
+                            now,
+                            Input::Datagram(RegionIndex(region), from, transmit.bytes),
+                        );
                     }
                 }
             }

@@ -21,6 +21,7 @@ pub use room::{events, granted, misbehaviours};
 
 use self::core::{Beginning, Core, Place, Routes};
 use crate::net::{Network, tap};
+use crate::proto::id::AgentId;
 use crate::proto::template::Template;
 use inventory::{Inventories, Store};
 use shell::Shared;
@@ -28,7 +29,6 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use uuid::Uuid;
 
 /// Messages that circuits, viewer and simulator build by themselves: a template without one of
 /// them cannot carry a session.
@@ -126,7 +126,7 @@ impl Grid {
     }
 
     /// The names of those who may log in, by their agent ids.
-    pub fn names(&self) -> BTreeMap<Uuid, String> {
+    pub fn names(&self) -> BTreeMap<AgentId, String> {
         self.shared.core().world.names().collect()
     }
 

@@ -1,6 +1,7 @@
 //! Where a visit leads: the regions a visitor was sent to or told of, and those that let it go.
 
 use super::visit::Visit;
+use crate::net::tap::RegionIndex;
 use crate::proto::event_queue::EnableSimulator;
 use crate::proto::teleport::{CrossedRegion, TeleportFinish};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 pub(super) struct Sent {
     pub index: usize,
     pub at: Duration,
-    pub region: usize,
+    pub region: RegionIndex,
     pub flags: u32,
     pub walks: bool,
 }
@@ -18,7 +19,7 @@ pub(super) struct Sent {
 pub(super) struct Closed {
     pub index: usize,
     pub at: Duration,
-    pub region: usize,
+    pub region: RegionIndex,
 }
 
 impl Visit {
@@ -48,7 +49,7 @@ impl Visit {
     }
 
     /// Where it learnt of a region as a neighbour: at which event, of which region.
-    pub(super) fn enabled(&self) -> Vec<(usize, usize)> {
+    pub(super) fn enabled(&self) -> Vec<(usize, RegionIndex)> {
         let told = self.told("EnableSimulator").filter_map(|told| {
             let port = EnableSimulator::parse(told.body)?.address.port();
             Some((told.index, self.region(port)?))
@@ -57,7 +58,7 @@ impl Visit {
     }
 
     /// Where it was called to a region, as a neighbour or with its avatar.
-    pub(super) fn called(&self) -> Vec<(usize, usize)> {
+    pub(super) fn called(&self) -> Vec<(usize, RegionIndex)> {
         let sent = self.destinations().into_iter().map(|to| (to.index, to.region));
         sent.chain(self.enabled()).collect()
     }

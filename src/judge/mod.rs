@@ -17,6 +17,7 @@ pub use record::{Verdict, Visited};
 pub use trial::{Trial, trials};
 
 use crate::net::tap::{Fact, Listener, Passed, Region};
+use crate::proto::id::AgentId;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use visit::Visit;
@@ -85,12 +86,12 @@ impl Kept {
     /// succeeded, the visit of the session before goes on beside it.
     fn visit(&mut self, heard: &Fact) -> Option<&mut Visit> {
         let agent = heard.agent;
-        if agent.is_nil() {
+        if agent == AgentId::NIL {
             return None;
         }
         let theirs = |visit: &Visit| {
             // Who names a session id as its own id is still that visitor.
-            visit.agent == agent || visit.session.is_some_and(|(session, _)| session == agent)
+            visit.agent == agent || visit.session.is_some_and(|(session, _)| session.0 == agent.0)
         };
         let login = matches!(
             heard.what,

@@ -5,6 +5,7 @@ use super::visit::Visit;
 use super::{Judge, Trial, checks};
 use crate::net::tap::{Fact, Passed, Region};
 use crate::net::{Channel, Entry};
+use crate::proto::id::AgentId;
 use crate::proto::llsd::Llsd;
 use crate::proto::message::datagram_row;
 use crate::runner::{
@@ -13,7 +14,6 @@ use crate::runner::{
 use crate::suite::{Catalogue, Level, Requirement};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use uuid::Uuid;
 
 /// What goes into a verdict besides the visits.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ pub struct Visited {
     /// Its regions.
     pub regions: Vec<Region>,
     /// Who may visit, by agent id.
-    pub names: BTreeMap<Uuid, String>,
+    pub names: BTreeMap<AgentId, String>,
     /// Their passwords, to be kept out of the record.
     pub passwords: Vec<String>,
 }
@@ -60,8 +60,8 @@ impl Verdict<'_> {
         let mut redactor = Redactor::default();
         for visit in &visits {
             if let Some((session, code)) = visit.session {
-                redactor.add("session_id", &session.to_string());
-                redactor.add("circuit_code", &code.to_string());
+                redactor.add("session_id", &session.0.to_string());
+                redactor.add("circuit_code", &code.0.to_string());
             }
         }
         for password in &self.visited.passwords {
@@ -167,7 +167,7 @@ impl Verdict<'_> {
         Some(record)
     }
 
-    fn name(&self, agent: Uuid) -> String {
+    fn name(&self, agent: AgentId) -> String {
         self.visited.names.get(&agent).cloned().unwrap_or_else(|| "a visitor".into())
     }
 
@@ -182,7 +182,7 @@ impl Verdict<'_> {
 
     fn row(&self, heard: &Fact, start: Duration) -> Entry {
         let (channel, direction, text) = told(&heard.what);
-        let region = self.visited.regions.get(heard.region).map(|region| region.name.clone());
+        let region = self.visited.regions.get(heard.region.0).map(|region| region.name.clone());
         Entry {
             ms: heard.at.saturating_sub(start).as_secs_f64() * 1e3,
             actor: region.unwrap_or_default(),

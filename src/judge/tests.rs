@@ -5,8 +5,11 @@ mod hand;
 
 use super::*;
 use crate::grid::Grid;
+use crate::net::tap::RegionIndex;
 use crate::net::tap::{Fact, Passed, Received};
 use crate::proto::event_queue::PollRequest;
+use crate::proto::id::CircuitCode;
+use crate::proto::id::SessionId;
 use crate::proto::llsd::Llsd;
 use crate::proto::message::{DecodeError, Field, Flags, Message};
 use crate::proto::template::Template;
@@ -228,7 +231,7 @@ const BY_VISITS: &[Proof] = &[
         v.events.insert(0, early);
     }),
     ("HS-CLIENT-CODE-IDS-1", |v| {
-        let (session, agent) = (Field::Uuid(v.session.unwrap().0), Field::Uuid(v.agent));
+        let (session, agent) = (Field::Uuid(v.session.unwrap().0.0), Field::Uuid(v.agent.0));
         field(v, "UseCircuitCode", "CircuitCode", "ID", session);
         field(v, "UseCircuitCode", "CircuitCode", "SessionID", agent);
     }),
@@ -237,9 +240,11 @@ const BY_VISITS: &[Proof] = &[
         field(v, "CompleteAgentMovement", "AgentData", "CircuitCode", Field::U32(1));
     }),
     ("HS-CLIENT-MOVEMENT-RELIABLE-1", |v| unreliable(v, "CompleteAgentMovement")),
-    ("HS-CLIENT-CHILD-1", |v| again(v, "CompleteAgentMovement", |heard| heard.region = 3)),
+    ("HS-CLIENT-CHILD-1", |v| {
+        again(v, "CompleteAgentMovement", |heard| heard.region = RegionIndex(3))
+    }),
     ("HS-CLIENT-IDS-1", |v| {
-        let (session, agent) = (Field::Uuid(v.session.unwrap().0), Field::Uuid(v.agent));
+        let (session, agent) = (Field::Uuid(v.session.unwrap().0.0), Field::Uuid(v.agent.0));
         field(v, "LogoutRequest", "AgentData", "AgentID", session);
         field(v, "LogoutRequest", "AgentData", "SessionID", agent);
     }),
@@ -307,7 +312,7 @@ const BY_VISITS: &[Proof] = &[
     ("TP-X-AMC-THEN-HANDSHAKE-1", |v| without(v, 0, |w| is(w, "RegionHandshakeReply"))),
     ("CR-NO-USECIRCUIT-1", |v| {
         let to = v.told("CrossedRegion").next().map(|told| (told.index, told.at)).unwrap();
-        again(v, "UseCircuitCode", |heard| (heard.region, heard.at) = (1, to.1));
+        again(v, "UseCircuitCode", |heard| (heard.region, heard.at) = (RegionIndex(1), to.1));
         let code = v.events.pop().unwrap();
         v.events.insert(to.0 + 1, code);
     }),
@@ -316,7 +321,7 @@ const BY_VISITS: &[Proof] = &[
 /// It opens a circuit to every region.
 fn enter_another(visit: &mut Visit) {
     for region in 0..visit.regions.len() {
-        again(visit, "UseCircuitCode", |heard| heard.region = region);
+        again(visit, "UseCircuitCode", |heard| heard.region = RegionIndex(region));
     }
 }
 
@@ -390,21 +395,21 @@ fn every_check_has_its_proof_and_its_requirement_of_clients() {
 fn what_passes_stays_with_its_session() {
     let judge = Judge::default();
     let witness = judge.listener();
-    let (agent, regions) = (Uuid::from_u128(1), Vec::new());
+    let (agent, regions) = (AgentId(Uuid::from_u128(1)), Vec::new());
     let tell = |session: Option<u128>, what| {
-        let session = session.map(Uuid::from_u128);
-        witness(Fact { at: Duration::ZERO, agent, session, region: 0, what });
+        let session = session.map(|n| SessionId(Uuid::from_u128(n)));
+        witness(Fact { at: Duration::ZERO, agent, session, region: RegionIndex(0), what });
     };
     let login = || hand::login("/", "a");
     let update = || hand::came("AgentUpdate", 3, Flags(0));
     tell(None, login());
-    tell(None, Passed::LoggedIn(Uuid::from_u128(7), 1));
+    tell(None, Passed::LoggedIn(SessionId(Uuid::from_u128(7)), CircuitCode(1)));
     tell(Some(7), update());
     tell(None, login());
     tell(None, Passed::Refused("presence".into()));
     tell(Some(7), update());
     tell(None, login());
-    tell(None, Passed::LoggedIn(Uuid::from_u128(8), 2));
+    tell(None, Passed::LoggedIn(SessionId(Uuid::from_u128(8)), CircuitCode(2)));
     tell(Some(7), update());
     tell(Some(8), update());
     // Off a circuit nobody knows the session: it is the last one's.
@@ -420,16 +425,16 @@ fn what_passes_stays_with_its_session() {
 fn a_flood_is_not_kept() {
     let judge = Judge::default();
     let witness = judge.listener();
-    let (agent, session) = (Uuid::from_u128(1), Uuid::from_u128(7));
+    let (agent, session) = (AgentId(Uuid::from_u128(1)), SessionId(Uuid::from_u128(7)));
     let tell = |session, what| {
-        witness(Fact { at: Duration::ZERO, agent, session, region: 0, what });
+        witness(Fact { at: Duration::ZERO, agent, session, region: RegionIndex(0), what });
     };
     tell(None, hand::login("/", "a"));
-    tell(None, Passed::LoggedIn(session, 1));
+    tell(None, Passed::LoggedIn(session, CircuitCode(1)));
     let body = Llsd::Binary(vec![0; 8 << 20]);
     for _ in 0..40 {
         let body = Some(body.clone());
-        tell(Some(session), Passed::PollAnswered("q".into(), 200, body));
+        tell(Some(SessionId(session.0)), Passed::PollAnswered("q".into(), 200, body));
     }
     let (visits, whole) = judge.take(&[], Duration::from_secs(9));
     assert!(!whole && visits[0].events.len() < 30, "{}", visits[0].events.len());

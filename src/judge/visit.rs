@@ -1,20 +1,23 @@
 //! A visit: everything that passed between one visitor and the grid, from a login on.
 
+use crate::net::tap::RegionIndex;
 use crate::net::tap::{Fact, Passed, Received, Region};
+use crate::proto::id::AgentId;
+use crate::proto::id::CircuitCode;
+use crate::proto::id::SessionId;
 use crate::proto::llsd::Llsd;
 use crate::proto::message::{Datagram, Flags, Message};
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
-use uuid::Uuid;
 
 /// A visit.
 #[derive(Clone, Debug)]
 pub(super) struct Visit {
     /// Who.
-    pub agent: Uuid,
+    pub agent: AgentId,
     /// Its session id and circuit code, once it is logged in.
-    pub session: Option<(Uuid, u32)>,
+    pub session: Option<(SessionId, CircuitCode)>,
     /// What passed, in order.
     pub events: Vec<Fact>,
     /// How long it was watched.
@@ -30,7 +33,7 @@ pub(super) struct Visit {
 pub(super) struct Came<'v> {
     pub index: usize,
     pub at: Duration,
-    pub region: usize,
+    pub region: RegionIndex,
     pub received: &'v Received,
 }
 
@@ -39,7 +42,7 @@ pub(super) struct Came<'v> {
 pub(super) struct Went<'v> {
     pub index: usize,
     pub at: Duration,
-    pub region: usize,
+    pub region: RegionIndex,
     pub datagram: &'v Datagram,
 }
 
@@ -121,7 +124,7 @@ impl<'v> Wire<'v> {
 
 impl Visit {
     /// The visit of somebody who is about to log in.
-    pub(super) fn new(agent: Uuid) -> Self {
+    pub(super) fn new(agent: AgentId) -> Self {
         let (events, regions) = (Vec::new(), Vec::new());
         Self { agent, session: None, events, until: Duration::ZERO, next: None, regions }
     }
@@ -163,7 +166,7 @@ impl Visit {
 
     /// The circuits, in the order they were opened.
     pub(super) fn wires(&self) -> Vec<Wire<'_>> {
-        let mut wires: Vec<((usize, SocketAddr), Wire<'_>)> = Vec::new();
+        let mut wires: Vec<((RegionIndex, SocketAddr), Wire<'_>)> = Vec::new();
         for (index, heard) in self.events.iter().enumerate() {
             let (at, region) = (heard.at, heard.region);
             match &heard.what {
@@ -213,8 +216,8 @@ impl Visit {
     }
 
     /// The region with this UDP port.
-    pub(super) fn region(&self, port: u16) -> Option<usize> {
-        self.regions.iter().position(|region| region.udp_port == port)
+    pub(super) fn region(&self, port: u16) -> Option<RegionIndex> {
+        self.regions.iter().position(|region| region.udp_port == port).map(RegionIndex)
     }
 
     /// When the visitor said that it would go, or was sent away: by a kick, by its own region, or by

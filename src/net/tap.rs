@@ -2,6 +2,9 @@
 //! it happens. Who judges knows nothing else of a grid.
 
 use crate::proto::event_queue::PollRequest;
+use crate::proto::id::AgentId;
+use crate::proto::id::CircuitCode;
+use crate::proto::id::SessionId;
 use crate::proto::llsd::Llsd;
 use crate::proto::login;
 use crate::proto::message::{
@@ -12,7 +15,16 @@ use crate::tamper::Channel;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use uuid::Uuid;
+
+/// A region, counted as the grid announces them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct RegionIndex(pub usize);
+
+impl std::fmt::Display for RegionIndex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(&self.0, f)
+    }
+}
 
 /// Told of everything that passes.
 pub type Listener = Arc<dyn Fn(Fact) + Send + Sync>;
@@ -23,11 +35,11 @@ pub struct Fact {
     /// When, since the grid began.
     pub at: Duration,
     /// Whose it is; nobody's if nil.
-    pub agent: Uuid,
+    pub agent: AgentId,
     /// Of which session, where that is known.
-    pub session: Option<Uuid>,
+    pub session: Option<SessionId>,
     /// In which region, counted as the grid announces them; the first for a login.
-    pub region: usize,
+    pub region: RegionIndex,
     /// What it was.
     pub what: Passed,
 }
@@ -69,7 +81,7 @@ pub enum Passed {
     /// A login call, to this path.
     LoginAsked(String, login::Request),
     /// A session began, with this session id and circuit code.
-    LoggedIn(Uuid, u32),
+    LoggedIn(SessionId, CircuitCode),
     /// A login was refused, for this reason.
     Refused(String),
     /// The visitor gave up a login that was never answered.
@@ -138,11 +150,11 @@ pub struct Received {
 #[derive(Clone, Copy, Debug)]
 pub struct Visitor {
     /// The agent; nil if nobody's.
-    pub agent: Uuid,
+    pub agent: AgentId,
     /// Its session, where that is known.
-    pub session: Option<Uuid>,
+    pub session: Option<SessionId>,
     /// The region, counted as the grid announces them.
-    pub region: usize,
+    pub region: RegionIndex,
 }
 
 /// Where listeners are told; clones tell the same ones.
@@ -182,7 +194,7 @@ impl Tap {
 
     /// Tells what a grid is about to say.
     pub fn meant(&self, at: Duration, channel: Channel, name: &str, said: impl FnOnce() -> Said) {
-        let nobody = Visitor { agent: Uuid::nil(), session: None, region: 0 };
+        let nobody = Visitor { agent: AgentId::NIL, session: None, region: RegionIndex(0) };
         self.tell(at, nobody, || Passed::Meant(channel, name.to_owned(), said()));
     }
 
@@ -190,15 +202,15 @@ impl Tap {
     pub fn received(
         &self,
         at: Duration,
-        region: usize,
-        circuit: Option<(Uuid, Uuid)>,
+        region: RegionIndex,
+        circuit: Option<(AgentId, SessionId)>,
         heard: Received,
     ) {
         let said = |block, field| heard.message.as_ref().ok().and_then(|m| m.uuid(block, field));
         let named = || said("AgentData", "AgentID").or_else(|| said("CircuitCode", "ID"));
         let visitor = match circuit {
             Some((agent, session)) => Visitor { agent, session: Some(session), region },
-            None => Visitor { agent: named().unwrap_or_default(), session: None, region },
+            None => Visitor { agent: AgentId(named().unwrap_or_default()), session: None, region },
         };
         self.tell(at, visitor, || Passed::Received(heard));
     }

@@ -3,6 +3,7 @@
 use super::port::Port;
 use super::{Channel, Clock, Mending, Network, Timeline};
 use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions, Sequence};
+use crate::proto::id::{AgentId, SessionId};
 use crate::proto::message::{Decoder, EncodeError, Field, Flags, Header, Message, datagram_row};
 use crate::proto::template::Template;
 use crate::tamper::{Direction, Tamper};
@@ -12,7 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use uuid::Uuid;
 
 /// What a link saw.
 #[derive(Clone, Debug)]
@@ -99,7 +99,7 @@ pub struct LinkOptions {
     /// What they did, and who made up for it.
     pub mending: Mending,
     /// Answer RegionHandshake by itself, as this agent in this session.
-    pub handshake: Option<(Uuid, Uuid)>,
+    pub handshake: Option<(AgentId, SessionId)>,
     /// Rows go here, under this name.
     pub timeline: Timeline,
     /// Whose rows they are.
@@ -474,9 +474,9 @@ fn name(decoder: &mut Decoder, template: &Template, bytes: &[u8]) -> String {
 }
 
 /// The answer to a RegionHandshake: the viewer's flags with self-appearance.
-pub fn handshake_reply(template: &Template, agent: Uuid, session: Uuid) -> Message {
+pub fn handshake_reply(template: &Template, agent: AgentId, session: SessionId) -> Message {
     Message::named(template, "RegionHandshakeReply")
-        .with("AgentData", "AgentID", Field::Uuid(agent))
-        .with("AgentData", "SessionID", Field::Uuid(session))
+        .with("AgentData", "AgentID", Field::Uuid(agent.0))
+        .with("AgentData", "SessionID", Field::Uuid(session.0))
         .with("RegionInfo", "Flags", Field::U32(4))
 }

@@ -1,8 +1,8 @@
 //! The event queue: a long poll that carries messages from the simulator to the viewer.
 
 use super::llsd::{Llsd, LlsdError, from_xml, to_xml};
+use crate::proto::id::AgentId;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use uuid::Uuid;
 
 /// One event.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,7 +133,7 @@ impl EnableSimulator {
 #[derive(Clone, Debug, PartialEq)]
 pub struct EstablishAgentCommunication {
     /// Whose.
-    pub agent_id: Uuid,
+    pub agent_id: AgentId,
     /// Where the neighbour's simulator listens on UDP.
     pub address: SocketAddrV4,
     /// The neighbour's seed capability.
@@ -144,7 +144,7 @@ impl EstablishAgentCommunication {
     /// As an event: the one whose body is a plain map.
     pub fn to_event(&self) -> Event {
         let body = Llsd::map([
-            ("agent-id", Llsd::Uuid(self.agent_id)),
+            ("agent-id", Llsd::Uuid(self.agent_id.0)),
             ("sim-ip-and-port", Llsd::String(self.address.to_string())),
             ("seed-capability", Llsd::string(&self.seed)),
         ]);
@@ -154,7 +154,7 @@ impl EstablishAgentCommunication {
     /// From an event's body.
     pub fn parse(body: &Llsd) -> Option<Self> {
         Some(Self {
-            agent_id: body.get("agent-id")?.as_uuid()?,
+            agent_id: AgentId(body.get("agent-id")?.as_uuid()?),
             address: body.get("sim-ip-and-port")?.as_str()?.parse().ok()?,
             seed: body.get("seed-capability")?.as_str()?.to_owned(),
         })

@@ -6,6 +6,7 @@
 use super::event_queue::Event;
 use super::llsd::Llsd;
 use super::message::{Field, FieldValue, Message, Row};
+use crate::proto::id::AgentId;
 use uuid::Uuid;
 
 /// The longest name of a folder or an item, in characters.
@@ -147,9 +148,9 @@ impl Folder {
     }
 
     /// As an entry of `categories`.
-    pub fn to_llsd(&self, agent: Uuid) -> Llsd {
+    pub fn to_llsd(&self, agent: AgentId) -> Llsd {
         Llsd::map([
-            ("agent_id", Llsd::Uuid(agent)),
+            ("agent_id", Llsd::Uuid(agent.0)),
             ("category_id", Llsd::Uuid(self.id)),
             ("parent_id", Llsd::Uuid(self.parent)),
             ("name", Llsd::string(&self.name)),
@@ -242,7 +243,7 @@ impl Item {
     }
 
     /// As an entry of `items`.
-    pub fn to_llsd(&self, agent: Uuid) -> Llsd {
+    pub fn to_llsd(&self, agent: AgentId) -> Llsd {
         let mask = |mask: u32| Llsd::Integer(mask as i32);
         let permissions = Llsd::map([
             ("creator_id", Llsd::Uuid(self.creator)),
@@ -261,7 +262,7 @@ impl Item {
             ("sale_type", Llsd::Integer(i32::from(self.sale_type))),
         ]);
         Llsd::map([
-            ("agent_id", Llsd::Uuid(agent)),
+            ("agent_id", Llsd::Uuid(agent.0)),
             ("item_id", Llsd::Uuid(self.id)),
             ("parent_id", Llsd::Uuid(self.folder)),
             ("asset_id", Llsd::Uuid(self.asset)),
@@ -311,7 +312,7 @@ impl Item {
 
     /// BulkUpdateInventory as an event: the item, and no folder. Numbers without sign are four
     /// bytes there.
-    pub fn to_bulk_update(&self, agent: Uuid, callback: u32) -> Event {
+    pub fn to_bulk_update(&self, agent: AgentId, callback: u32) -> Event {
         let null = Llsd::Uuid(Uuid::nil());
         let folder = Llsd::map([
             ("FolderID", null.clone()),
@@ -343,7 +344,7 @@ impl Item {
             ("CreationDate", Llsd::Integer(self.created)),
             ("CRC", Llsd::u32(self.crc())),
         ]);
-        let agent = [("AgentID", Llsd::Uuid(agent)), ("TransactionID", null)];
+        let agent = [("AgentID", Llsd::Uuid(agent.0)), ("TransactionID", null)];
         let one = |map| Llsd::Array(vec![map]);
         let body = Llsd::map([
             ("AgentData", one(Llsd::map(agent))),

@@ -4,9 +4,9 @@
 
 use super::llsd::{Llsd, from_notation};
 use super::xmlrpc::{Document, RpcValue};
+use crate::proto::id::{AgentId, CircuitCode, SecureSessionId, SessionId};
 use md5::{Digest, Md5};
 use std::net::{Ipv4Addr, SocketAddrV4};
-use uuid::Uuid;
 
 /// The XML-RPC method.
 pub const METHOD: &str = "login_to_simulator";
@@ -136,13 +136,13 @@ pub enum Reply {
 #[derive(Clone, PartialEq)]
 pub struct Session {
     /// The avatar.
-    pub agent_id: Uuid,
+    pub agent_id: AgentId,
     /// The session, told to every simulator.
-    pub session_id: Uuid,
+    pub session_id: SessionId,
     /// The session's secret, never put on UDP.
-    pub secure_session_id: Uuid,
+    pub secure_session_id: SecureSessionId,
     /// The circuit's code.
-    pub circuit_code: u32,
+    pub circuit_code: CircuitCode,
     /// Where the simulator listens on UDP.
     pub simulator: SocketAddrV4,
     /// The seed capability.
@@ -176,10 +176,10 @@ impl Session {
         let integer = |name: &str| map.get(name).and_then(number);
         let ip = map.get("sim_ip").and_then(Llsd::as_str)?.parse().ok()?;
         Some(Self {
-            agent_id: id("agent_id")?,
-            session_id: id("session_id")?,
-            secure_session_id: id("secure_session_id").unwrap_or_default(),
-            circuit_code: integer("circuit_code")?,
+            agent_id: AgentId(id("agent_id")?),
+            session_id: SessionId(id("session_id")?),
+            secure_session_id: SecureSessionId(id("secure_session_id").unwrap_or_default()),
+            circuit_code: CircuitCode(integer("circuit_code")?),
             simulator: SocketAddrV4::new(ip, u16::try_from(integer("sim_port")?).ok()?),
             seed: map.get("seed_capability").and_then(Llsd::as_str).unwrap_or_default().into(),
             region: (integer("region_x").unwrap_or(0), integer("region_y").unwrap_or(0)),
@@ -258,10 +258,10 @@ fn session(map: &Llsd) -> Result<Session, ReplyError> {
         return Err(Null("circuit_code", "0"));
     }
     Ok(Session {
-        agent_id: id("agent_id")?,
-        session_id: id("session_id")?,
-        secure_session_id: id("secure_session_id")?,
-        circuit_code,
+        agent_id: AgentId(id("agent_id")?),
+        session_id: SessionId(id("session_id")?),
+        secure_session_id: SecureSessionId(id("secure_session_id")?),
+        circuit_code: CircuitCode(circuit_code),
         simulator: SocketAddrV4::new(ip, port),
         seed,
         region: (integer("region_x").unwrap_or(0), integer("region_y").unwrap_or(0)),

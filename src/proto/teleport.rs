@@ -2,6 +2,7 @@
 
 use super::event_queue::Event;
 use super::llsd::Llsd;
+use crate::proto::id::{AgentId, SessionId};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use uuid::Uuid;
 
@@ -40,7 +41,7 @@ pub fn corner(handle: u64) -> (u32, u32) {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Destination {
     /// Whose agent.
-    pub agent_id: Uuid,
+    pub agent_id: AgentId,
     /// Where the simulator listens on UDP.
     pub address: SocketAddrV4,
     /// The region's handle.
@@ -64,7 +65,7 @@ pub struct CrossedRegion {
     /// Where to.
     pub to: Destination,
     /// Whose session.
-    pub session_id: Uuid,
+    pub session_id: SessionId,
     /// Where the avatar is in the new region, in metres.
     pub position: [f32; 3],
     /// Where it looks.
@@ -77,7 +78,7 @@ impl TeleportFinish {
     /// As an event.
     pub fn to_event(&self) -> Event {
         let mut info = vec![
-            ("AgentID", Llsd::Uuid(self.to.agent_id)),
+            ("AgentID", Llsd::Uuid(self.to.agent_id.0)),
             ("LocationID", Llsd::u32(4)),
             ("SimAccess", Llsd::Integer(13)),
             ("TeleportFlags", Llsd::u32(self.flags)),
@@ -96,7 +97,7 @@ impl TeleportFinish {
             Some(Llsd::Integer(flags)) => *flags as u32,
             _ => 0,
         };
-        Some(Self { to: Destination::parse(agent_id, info)?, flags })
+        Some(Self { to: Destination::parse(AgentId(agent_id), info)?, flags })
     }
 }
 
@@ -106,8 +107,8 @@ impl CrossedRegion {
         let reals = |v: [f32; 3]| Llsd::Array(v.map(|x| Llsd::Real(f64::from(x))).to_vec());
         let one = |map| Llsd::Array(vec![map]);
         let agent = Llsd::map([
-            ("AgentID", Llsd::Uuid(self.to.agent_id)),
-            ("SessionID", Llsd::Uuid(self.session_id)),
+            ("AgentID", Llsd::Uuid(self.to.agent_id.0)),
+            ("SessionID", Llsd::Uuid(self.session_id.0)),
         ]);
         let info = Llsd::map([("LookAt", reals(self.look_at)), ("Position", reals(self.position))]);
         let body = Llsd::map([
@@ -133,8 +134,8 @@ impl CrossedRegion {
         };
         let agent_id = agent.get("AgentID")?.as_uuid()?;
         Some(Self {
-            to: Destination::parse(agent_id, first("RegionData")?)?,
-            session_id: agent.get("SessionID")?.as_uuid()?,
+            to: Destination::parse(AgentId(agent_id), first("RegionData")?)?,
+            session_id: SessionId(agent.get("SessionID")?.as_uuid()?),
             position: reals("Position"),
             look_at: reals("LookAt"),
         })
@@ -153,7 +154,7 @@ impl Destination {
         ]
     }
 
-    fn parse(agent_id: Uuid, map: &Llsd) -> Option<Self> {
+    fn parse(agent_id: AgentId, map: &Llsd) -> Option<Self> {
         let bytes = |name| match map.get(name) {
             Some(Llsd::Binary(bytes)) => Some(bytes.as_slice()),
             _ => None,
@@ -207,7 +208,7 @@ mod tests {
 
     fn destination() -> Destination {
         Destination {
-            agent_id: Uuid::from_u128(5),
+            agent_id: AgentId(Uuid::from_u128(5)),
             address: "127.0.0.1:9001".parse().unwrap(),
             handle: handle(256_256, 256_000),
             seed: "http://h/CAPS/x".into(),
@@ -220,7 +221,7 @@ mod tests {
         assert_eq!(TeleportFinish::parse(&finish.to_event().body), Some(finish));
         let crossed = CrossedRegion {
             to: destination(),
-            session_id: Uuid::from_u128(6),
+            session_id: SessionId(Uuid::from_u128(6)),
             position: [1.0, 128.0, 25.5],
             look_at: [1.0, 0.0, 0.0],
         };

@@ -1,10 +1,11 @@
 //! The `blocks` of a message as suites write them: checked against the template, then built.
 
+use crate::proto::id::AgentId;
+use crate::proto::id::SessionId;
 use crate::proto::message::{Field, Message};
 use crate::proto::template::{MessageDef, Quantity};
 use crate::value::{Value, field_from_value, unknown};
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// What is wrong with `blocks` for this message: where, and what. Values that hold references
 /// are not known yet and pass.
@@ -59,7 +60,7 @@ fn holds_reference(value: &Value) -> bool {
 pub(super) fn build(
     def: &Arc<MessageDef>,
     blocks: Option<&Value>,
-    ids: Option<(Uuid, Uuid)>,
+    ids: Option<(AgentId, SessionId)>,
 ) -> Result<Message, String> {
     let mut message = Message::zero(def);
     if let Some((agent, session)) = ids {
@@ -70,8 +71,8 @@ pub(super) fn build(
             }
             for (field, value) in block.fields.iter().zip(instances.iter_mut().flatten()) {
                 match &*field.name {
-                    "AgentID" => *value = Field::Uuid(agent),
-                    "SessionID" => *value = Field::Uuid(session),
+                    "AgentID" => *value = Field::Uuid(agent.0),
+                    "SessionID" => *value = Field::Uuid(session.0),
                     _ => {}
                 }
             }

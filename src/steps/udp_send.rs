@@ -62,7 +62,7 @@ pub(super) static STEP: StepDef = StepDef {
 
 /// Whether a message asks to end the session of whoever sends it.
 fn ends_its_session(call: &Call<'_>, message: &Message) -> bool {
-    let own = call.viewer.session().map(|session| session.session_id);
+    let own = call.viewer.session().map(|session| session.session_id.0);
     let named = message.uuid("AgentData", "SessionID");
     match message.name() {
         "LogoutRequest" => named.is_some() && named == own,

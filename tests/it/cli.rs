@@ -1,7 +1,7 @@
 //! The program as people meet it: what it prints, and how it exits.
 
-use serde_json::Value as Json;
 use crate::served::{CANARY, against, gridproof, interrupt, run, served, text};
+use serde_json::Value as Json;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

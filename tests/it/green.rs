@@ -1,5 +1,6 @@
 //! What must not be green: each of these was, once.
 
+use crate::served::{CANARY, against, gridproof, run, served, text};
 use gridproof::client::Credentials;
 use gridproof::grid::{Faults, Grid, GridConfig};
 use gridproof::proof::{Mutants, shipped_sources};
@@ -11,7 +12,6 @@ use gridproof::runner::{
 use gridproof::suite::{Files, Library, Profile};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use crate::served::{CANARY, against, gridproof, run, served, text};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;

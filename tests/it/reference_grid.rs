@@ -105,9 +105,9 @@ fn datagram(sequence: u32, message: Message) -> Vec<u8> {
 
 fn use_circuit_code(session: &Session) -> Message {
     Message::named(Template::shipped(), "UseCircuitCode")
-        .with("CircuitCode", "Code", Field::U32(session.circuit_code))
-        .with("CircuitCode", "SessionID", Field::Uuid(session.session_id))
-        .with("CircuitCode", "ID", Field::Uuid(session.agent_id))
+        .with("CircuitCode", "Code", Field::U32(session.circuit_code.0))
+        .with("CircuitCode", "SessionID", Field::Uuid(session.session_id.0))
+        .with("CircuitCode", "ID", Field::Uuid(session.agent_id.0))
 }
 
 /// Waits for a message of this name to this agent.
@@ -142,17 +142,17 @@ async fn a_port_may_have_a_new_owner_before_the_old_one_is_forgotten() {
         socket.connect(session.simulator).await.unwrap();
         socket.send(&datagram(1, use_circuit_code(&session))).await.unwrap();
         let movement = Message::named(Template::shipped(), "CompleteAgentMovement")
-            .with("AgentData", "AgentID", Field::Uuid(session.agent_id))
-            .with("AgentData", "SessionID", Field::Uuid(session.session_id))
-            .with("AgentData", "CircuitCode", Field::U32(session.circuit_code));
+            .with("AgentData", "AgentID", Field::Uuid(session.agent_id.0))
+            .with("AgentData", "SessionID", Field::Uuid(session.session_id.0))
+            .with("AgentData", "CircuitCode", Field::U32(session.circuit_code.0));
         socket.send(&datagram(2, movement)).await.unwrap();
-        heard(&socket, "AgentMovementComplete", session.agent_id).await;
+        heard(&socket, "AgentMovementComplete", session.agent_id.0).await;
         // Leaves without acknowledging anything: the grid goes on sending to this port.
         let leave = Message::named(Template::shipped(), "LogoutRequest")
-            .with("AgentData", "AgentID", Field::Uuid(session.agent_id))
-            .with("AgentData", "SessionID", Field::Uuid(session.session_id));
+            .with("AgentData", "AgentID", Field::Uuid(session.agent_id.0))
+            .with("AgentData", "SessionID", Field::Uuid(session.session_id.0));
         socket.send(&datagram(3, leave)).await.unwrap();
-        heard(&socket, "LogoutReply", session.agent_id).await;
+        heard(&socket, "LogoutReply", session.agent_id.0).await;
     }
     grid.shutdown().await;
 }

@@ -5,12 +5,14 @@
 //! The bound on memory is the system's own (`ulimit -d`): a process beyond it is ended, and the
 //! test with it.
 
+use crate::server::{
+    Asked, Middle, Script, Wire, forever, gzip, says, script, silence, trap, unpacked,
+};
 use gridproof::grid::{Account, Grid, GridConfig};
 use gridproof::proto::message::{Datagram, Field, Flags, Header, Message};
 use gridproof::proto::template::Template;
 use gridproof::runner::{Outcome, RunRecord, Target, reference_target};
 use libtest_mimic::{Failed, Trial};
-use crate::server::{Asked, Middle, Script, Wire, forever, gzip, says, script, silence, trap, unpacked};
 use std::net::SocketAddr;
 use std::process::{Command, Output};
 use std::sync::LazyLock;

@@ -2,15 +2,19 @@
 
 use super::effect::{Happened, Sender};
 use super::{Core, Own};
+use crate::net::tap::RegionIndex;
+use crate::proto::id::AgentId;
+use crate::proto::id::CircuitCode;
+use crate::proto::id::SessionId;
 use crate::proto::message::{Field, Packet};
 use std::net::SocketAddr;
-use uuid::Uuid;
 
 /// The code, session and agent that a UseCircuitCode carries.
-fn circuit_code(packet: &Packet<'_>) -> Option<(u32, Uuid, Uuid)> {
+fn circuit_code(packet: &Packet<'_>) -> Option<(CircuitCode, SessionId, AgentId)> {
     let Some(Field::U32(code)) = packet.field("CircuitCode", "Code") else { return None };
     let session = packet.uuid("CircuitCode", "SessionID")?;
-    Some((code, session, packet.uuid("CircuitCode", "ID")?))
+    let agent = packet.uuid("CircuitCode", "ID")?;
+    Some((CircuitCode(code), SessionId(session), AgentId(agent)))
 }
 
 impl Core {
@@ -18,7 +22,7 @@ impl Core {
     /// silence.
     pub(super) fn use_circuit_code(
         &mut self,
-        region: usize,
+        region: RegionIndex,
         packet: &Packet<'_>,
         address: SocketAddr,
     ) {
@@ -26,14 +30,14 @@ impl Core {
         let sequence = packet.header.sequence;
         if !self.world.admits(region, agent, session, code) {
             if self.world.presence(agent).is_none() && self.breaks(Own::GreetsStrangers) {
-                self.circuits[region].open(self.now, address, agent, session, code);
+                self.circuits[region.0].open(self.now, address, agent, session, code);
                 let (circuit_code, sequence) = (code, 0);
                 let sender = Sender { region, address, agent, session, circuit_code, sequence };
                 self.happened(&Happened::CircuitOpened(sender, true));
             }
             return;
         }
-        let elsewhere = self.circuits[region].of(agent).is_some_and(|(old, _)| old != address);
+        let elsewhere = self.circuits[region.0].of(agent).is_some_and(|(old, _)| old != address);
         if elsewhere && self.breaks(Own::RefusesNewPort) {
             return;
         }
@@ -42,7 +46,7 @@ impl Core {
         let (circuit_code, session) = (presence.circuit_code, presence.session_id);
         let expected = presence.transit.as_ref().is_some_and(|t| t.to == region);
         let child = presence.root != Some(region) && !expected;
-        let circuits = &mut self.circuits[region];
+        let circuits = &mut self.circuits[region.0];
         circuits.open(self.now, address, agent, session, circuit_code);
         circuits.handle(self.now, address, packet);
         circuits.flush_acks(self.now, address);

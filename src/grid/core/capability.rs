@@ -1,27 +1,28 @@
 //! Capabilities: ids in URLs, each for one owner.
 
+use crate::net::tap::RegionIndex;
+use crate::proto::id::AgentId;
 use std::collections::{BTreeMap, BTreeSet};
-use uuid::Uuid;
 
 /// Whose a capability or an event queue is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::grid) enum Owner {
     /// A session's, wherever its agents are.
-    Agent(Uuid),
+    Agent(AgentId),
     /// An agent's in one region.
-    AgentIn(Uuid, usize),
+    AgentIn(AgentId, RegionIndex),
 }
 
 impl Owner {
     /// Whose session it belongs to.
-    pub(crate) fn agent(self) -> Uuid {
+    pub(crate) fn agent(self) -> AgentId {
         match self {
             Self::Agent(agent) | Self::AgentIn(agent, _) => agent,
         }
     }
 
     /// Which region it belongs to, if to one.
-    pub(crate) fn region(self) -> Option<usize> {
+    pub(crate) fn region(self) -> Option<RegionIndex> {
         match self {
             Self::Agent(_) => None,
             Self::AgentIn(_, region) => Some(region),
@@ -88,22 +89,23 @@ impl Capabilities {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use uuid::Uuid;
 
     #[test]
     fn whoever_leaves_takes_their_own_along_and_nobody_elses() {
-        let (jane, john) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let (jane, john) = (AgentId(Uuid::from_u128(1)), AgentId(Uuid::from_u128(2)));
         let mut all = Capabilities::default();
         let owners = [
-            Owner::AgentIn(jane, 0),
-            Owner::AgentIn(jane, 1),
-            Owner::AgentIn(john, 0),
-            Owner::AgentIn(jane, 1),
+            Owner::AgentIn(jane, RegionIndex(0)),
+            Owner::AgentIn(jane, RegionIndex(1)),
+            Owner::AgentIn(john, RegionIndex(0)),
+            Owner::AgentIn(jane, RegionIndex(1)),
             Owner::Agent(jane),
         ];
         for (n, owner) in owners.into_iter().enumerate() {
             all.insert(format!("{n}"), owner, Purpose::Seed);
         }
-        all.revoke(Owner::AgentIn(jane, 1));
+        all.revoke(Owner::AgentIn(jane, RegionIndex(1)));
         let left = |all: &Capabilities| {
             (0..5).filter(|n| all.get(&n.to_string()).is_some()).collect::<Vec<_>>()
         };

@@ -7,15 +7,16 @@ use super::reply::{Body, Reply};
 use super::route::Asked;
 use super::{Core, Own, RequestId, odd};
 use crate::net::server::Request;
+use crate::net::tap::RegionIndex;
 use crate::net::tap::{Passed, Said, Visitor};
 use crate::proto::event_queue::Event;
 use crate::proto::event_queue::{PollReply, PollRequest};
+use crate::proto::id::AgentId;
 use crate::proto::llsd::Llsd;
 use crate::proto::seed;
 use crate::tamper::Channel;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
-use uuid::Uuid;
 
 /// The event queue's name.
 pub(crate) const EVENT_QUEUE: &str = "EventQueueGet";
@@ -66,7 +67,7 @@ impl Core {
         }
     }
 
-    fn seed(&mut self, agent: Uuid, region: usize, request: &Request) -> Reply {
+    fn seed(&mut self, agent: AgentId, region: RegionIndex, request: &Request) -> Reply {
         let status = |status| Reply::status(Channel::Seed, "", status);
         if request.method != "POST" {
             return status(405);
@@ -200,6 +201,7 @@ fn told_to(witnessed: Option<(Visitor, String)>, reply: Reply) -> Reply {
 #[cfg(test)]
 mod tests {
     use crate::grid::bench::Bench;
+    use crate::net::tap::RegionIndex;
     use std::time::Duration;
 
     #[test]
@@ -223,7 +225,7 @@ mod tests {
             message: "EnableSimulator".into(),
             body: crate::proto::llsd::Llsd::Undef,
         };
-        bench.core.tell(agent, 0, event);
+        bench.core.tell(agent, RegionIndex(0), event);
         assert_eq!(bench.events(&queue), ["EnableSimulator"]);
         // A queue that is gone lets its poll go.
         let held = poll(&mut bench);

@@ -5,8 +5,11 @@ use super::effect::Sender;
 use super::notices::Notices;
 use crate::grid::GridConfig;
 use crate::grid::fault::Faults;
+use crate::net::tap::RegionIndex;
 use crate::net::tap::{Tap, Visitor};
 use crate::proto::circuit::{Circuit, Config, Encoded, Event, Handled, SendOptions};
+use crate::proto::id::CircuitCode;
+use crate::proto::id::{AgentId, SessionId};
 use crate::proto::message::{Acks, Field, Flags, Message, Packet};
 use crate::proto::template::Template;
 use crate::tamper::Tamper;
@@ -14,7 +17,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use uuid::Uuid;
 
 /// The messages of a client that may be sent again and again without harm: one of them goes
 /// unacknowledged where acks are withheld.
@@ -52,9 +54,9 @@ pub(in crate::grid) type Sent = (SocketAddr, Vec<u8>);
 
 /// One agent's circuit.
 pub(in crate::grid) struct Client {
-    pub agent: Uuid,
-    pub session: Uuid,
-    pub code: u32,
+    pub agent: AgentId,
+    pub session: SessionId,
+    pub code: CircuitCode,
     /// The highest number it sent.
     highest: u32,
     /// The number of the last AgentUpdate that counted.
@@ -85,12 +87,12 @@ pub(in crate::grid) struct Circuits {
     timers: BTreeSet<(Duration, SocketAddr)>,
     /// Circuits that may have something to send, or another due time.
     touched: BTreeSet<SocketAddr>,
-    by_agent: BTreeMap<Uuid, SocketAddr>,
-    lost: Vec<(Uuid, Uuid)>,
+    by_agent: BTreeMap<AgentId, SocketAddr>,
+    lost: Vec<(AgentId, SessionId)>,
     pub(super) faults: Faults,
     pub(super) tap: Tap,
     notices: Notices,
-    region: usize,
+    region: RegionIndex,
     /// The last batch that is on the disk.
     kept: u64,
     pub(super) factor: u32,
@@ -101,7 +103,7 @@ pub(in crate::grid) struct Circuits {
 
 impl Circuits {
     pub(crate) fn new(
-        region: usize,
+        region: RegionIndex,
         grid: &GridConfig,
         template: Arc<Template>,
         notices: Notices,
@@ -139,9 +141,9 @@ impl Circuits {
         &mut self,
         now: Duration,
         from: SocketAddr,
-        agent: Uuid,
-        session: Uuid,
-        code: u32,
+        agent: AgentId,
+        session: SessionId,
+        code: CircuitCode,
     ) {
         if let Some((old, _)) = self.of(agent)
             && !self.faults.breaks(Own::KeepsOldPort)
@@ -176,7 +178,7 @@ impl Circuits {
     }
 
     /// The address and session of an agent's live circuit.
-    pub(crate) fn of(&self, agent: Uuid) -> Option<(SocketAddr, Uuid)> {
+    pub(crate) fn of(&self, agent: AgentId) -> Option<(SocketAddr, SessionId)> {
         let from = *self.by_agent.get(&agent)?;
         self.clients.get(&from).map(|client| (from, client.session))
     }
@@ -187,7 +189,7 @@ impl Circuits {
     }
 
     /// Every agent with a live circuit.
-    pub(crate) fn agents(&self) -> Vec<Uuid> {
+    pub(crate) fn agents(&self) -> Vec<AgentId> {
         self.by_agent.keys().copied().collect()
     }
 
@@ -214,8 +216,8 @@ impl Circuits {
     /// Whether the ids in a message are those of the circuit; a message without ids is anybody's.
     pub(crate) fn owns(&self, from: SocketAddr, packet: &Packet<'_>) -> bool {
         let Some(client) = self.clients.get(&from) else { return false };
-        let agent = packet.uuid("AgentData", "AgentID");
-        let session = packet.uuid("AgentData", "SessionID");
+        let agent = packet.uuid("AgentData", "AgentID").map(AgentId);
+        let session = packet.uuid("AgentData", "SessionID").map(SessionId);
         match (agent, session) {
             (Some(agent), Some(session)) => {
                 (agent == client.agent && session == client.session)
@@ -369,7 +371,7 @@ impl Circuits {
 
     /// What an agent is told from now on waits until the batch of this number is on the disk: the
     /// address of its circuit.
-    pub(crate) fn hold(&mut self, agent: Uuid, batch: u64) -> Option<SocketAddr> {
+    pub(crate) fn hold(&mut self, agent: AgentId, batch: u64) -> Option<SocketAddr> {
         let (from, _) = self.of(agent)?;
         self.touch(from)?.batch = batch;
         Some(from)
@@ -410,7 +412,7 @@ impl Circuits {
 
     /// What goes out, and whose circuit has ended in silence, by agent and session; circuits that
     /// have nothing left to say are forgotten.
-    pub(crate) fn outgoing(&mut self, now: Duration) -> (Vec<Sent>, Vec<(Uuid, Uuid)>) {
+    pub(crate) fn outgoing(&mut self, now: Duration) -> (Vec<Sent>, Vec<(AgentId, SessionId)>) {
         let mut out = Vec::new();
         let touched = std::mem::take(&mut self.touched);
         for to in &touched {

@@ -2,23 +2,24 @@
 //! each other has happened.
 
 use super::Core;
+use crate::net::tap::RegionIndex;
 use crate::net::tap::{Passed, Visitor};
 use crate::proto::event_queue::Event;
+use crate::proto::id::{AgentId, CircuitCode, SessionId};
 use crate::proto::message::Message;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// Whose message it is that is handled.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::grid) struct Sender {
     /// The region that it was sent to.
-    pub region: usize,
+    pub region: RegionIndex,
     /// Where it came from.
     pub address: SocketAddr,
-    pub agent: Uuid,
-    pub session: Uuid,
-    pub circuit_code: u32,
+    pub agent: AgentId,
+    pub session: SessionId,
+    pub circuit_code: CircuitCode,
     /// The number of the packet.
     pub sequence: u32,
 }
@@ -29,13 +30,13 @@ pub(in crate::grid) enum Happened {
     /// An agent has opened its circuit; whether it is a child, which has no avatar there.
     CircuitOpened(Sender, bool),
     /// An avatar has arrived in a region; whether it came from another.
-    Arrived(Uuid, usize, bool),
+    Arrived(AgentId, RegionIndex, bool),
     /// The gate of an agent is open: it sees the world there.
-    SceneOpen(Uuid, usize),
+    SceneOpen(AgentId, RegionIndex),
     /// An avatar is gone from a region.
-    Left(Uuid, usize),
+    Left(AgentId, RegionIndex),
     /// A session has ended.
-    Ended(Uuid),
+    Ended(AgentId),
 }
 
 impl Core {
@@ -53,77 +54,77 @@ impl Core {
     /// Sends the same from a region to some addresses.
     pub(crate) fn send(
         &mut self,
-        region: usize,
+        region: RegionIndex,
         to: impl IntoIterator<Item = SocketAddr>,
         message: &Message,
         reliable: bool,
     ) {
-        self.circuits[region].send_all(self.now, to, message, reliable);
+        self.circuits[region.0].send_all(self.now, to, message, reliable);
     }
 
     /// Sends a message to an agent that has a circuit in a region.
-    pub(crate) fn send_to(&mut self, region: usize, agent: Uuid, message: &Message) {
+    pub(crate) fn send_to(&mut self, region: RegionIndex, agent: AgentId, message: &Message) {
         self.send_those(region, &[agent], message, true);
     }
 
     /// Sends the same to those of some agents that have a circuit in a region.
     pub(crate) fn send_those(
         &mut self,
-        region: usize,
-        to: &[Uuid],
+        region: RegionIndex,
+        to: &[AgentId],
         message: &Message,
         reliable: bool,
     ) {
-        let circuits = &self.circuits[region];
+        let circuits = &self.circuits[region.0];
         let found = to.iter().filter_map(|agent| circuits.of(*agent));
         let to: Vec<SocketAddr> = found.map(|(to, _)| to).collect();
         self.send(region, to, message, reliable);
     }
 
     /// Sends a message to an avatar, wherever it is; false if it is nowhere.
-    pub(crate) fn deliver(&mut self, agent: Uuid, message: &Message) -> bool {
+    pub(crate) fn deliver(&mut self, agent: AgentId, message: &Message) -> bool {
         let root = self.world.presence(agent).and_then(|presence| presence.root);
         root.inspect(|root| self.send_to(*root, agent, message)).is_some()
     }
 
     /// Every agent with a circuit in a region but this one whose gate there is open.
-    pub(crate) fn onlookers(&self, region: usize, but: Uuid) -> Vec<Uuid> {
-        let open = |other: &Uuid| {
+    pub(crate) fn onlookers(&self, region: RegionIndex, but: AgentId) -> Vec<AgentId> {
+        let open = |other: &AgentId| {
             let here = self.world.presence(*other).and_then(|p| p.agents.get(&region));
             here.is_some_and(|here| here.world_open)
         };
-        let others = self.circuits[region].agents().into_iter().filter(|other| *other != but);
+        let others = self.circuits[region.0].agents().into_iter().filter(|other| *other != but);
         others.filter(open).collect()
     }
 
     /// Tells something of an avatar to every other agent in a region whose gate is open.
-    pub(crate) fn send_others(&mut self, region: usize, but: Uuid, message: &Message) {
+    pub(crate) fn send_others(&mut self, region: RegionIndex, but: AgentId, message: &Message) {
         let others = self.onlookers(region, but);
         self.send_those(region, &others, message, true);
     }
 
     /// Puts an event on the queue of an agent in a region.
-    pub(crate) fn tell(&mut self, agent: Uuid, region: usize, event: Event) {
+    pub(crate) fn tell(&mut self, agent: AgentId, region: RegionIndex, event: Event) {
         self.world.tell(agent, region, event);
     }
 
     /// Says DisableSimulator to an agent in a region, and ends its circuit there.
-    pub(crate) fn disable(&mut self, region: usize, agent: Uuid) {
-        if let Some((from, _)) = self.circuits[region].of(agent) {
-            self.circuits[region].disable(self.now, from);
+    pub(crate) fn disable(&mut self, region: RegionIndex, agent: AgentId) {
+        if let Some((from, _)) = self.circuits[region.0].of(agent) {
+            self.circuits[region.0].disable(self.now, from);
         }
     }
 
     /// Ends an agent's circuit in a region; those there are told that it is gone.
-    pub(crate) fn close(&mut self, region: usize, agent: Uuid) {
-        if self.circuits[region].of(agent).is_some() {
+    pub(crate) fn close(&mut self, region: RegionIndex, agent: AgentId) {
+        if self.circuits[region.0].of(agent).is_some() {
             self.happened(&Happened::Left(agent, region));
             self.disable(region, agent);
         }
     }
 
     /// Ends a session: the regions where it had agents, whose circuits are the caller's to close.
-    pub(crate) fn end(&mut self, agent: Uuid) -> Vec<usize> {
+    pub(crate) fn end(&mut self, agent: AgentId) -> Vec<RegionIndex> {
         let regions = self.world.end(agent);
         if !regions.is_empty() {
             self.happened(&Happened::Ended(agent));
@@ -132,12 +133,12 @@ impl Core {
     }
 
     /// Ends a session and every circuit of it.
-    pub(crate) fn end_and_close(&mut self, agent: Uuid) {
+    pub(crate) fn end_and_close(&mut self, agent: AgentId) {
         self.end(agent).into_iter().for_each(|region| self.close(region, agent));
     }
 
     /// A silent agent: a root takes the whole session with it, a child only itself.
-    pub(super) fn lost(&mut self, region: usize, agent: Uuid, session: Uuid) {
+    pub(super) fn lost(&mut self, region: RegionIndex, agent: AgentId, session: SessionId) {
         let own = self.world.presence(agent).filter(|p| p.session_id == session);
         if own.is_none_or(|presence| presence.root != Some(region)) {
             return;

@@ -7,7 +7,11 @@ use super::reply::{Body, Reply};
 use super::{Core, Output, Own, RequestId, odd};
 use crate::grid::fault::{self, Spoilt};
 use crate::net::server::Answer;
+use crate::net::tap::RegionIndex;
 use crate::net::tap::{self, Passed, Said, is_odd};
+use crate::proto::id::AgentId;
+use crate::proto::id::CircuitCode;
+use crate::proto::id::SessionId;
 use crate::proto::llsd;
 use crate::proto::message::{
     Datagram, Decoder, Field, Flags, HEADER_LEN, MIN_DATAGRAM, Message, Packet,
@@ -18,7 +22,6 @@ use crate::tamper::{Channel, Direction};
 use crate::value::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
-use uuid::Uuid;
 
 /// Messages that concern the circuit alone, which has heeded them.
 const OF_CIRCUITS: [&str; 3] = ["PacketAck", "StartPingCheck", "CompletePingCheck"];
@@ -28,7 +31,7 @@ const MOST_ACKS: usize = 255;
 
 impl Core {
     /// A datagram. What does not decode, or comes from nobody we know, leaves no trace.
-    pub(super) fn receive(&mut self, region: usize, from: SocketAddr, bytes: &[u8]) {
+    pub(super) fn receive(&mut self, region: RegionIndex, from: SocketAddr, bytes: &[u8]) {
         self.tap_received(region, from, bytes);
         // What it decodes is lent from it.
         let mut decoder = std::mem::replace(&mut self.decoder, Decoder::tolerant());
@@ -39,7 +42,7 @@ impl Core {
     fn receive_with(
         &mut self,
         decoder: &mut Decoder,
-        region: usize,
+        region: RegionIndex,
         from: SocketAddr,
         bytes: &[u8],
     ) {
@@ -60,16 +63,16 @@ impl Core {
             return;
         }
         if !packet.extra.is_empty() && self.breaks(Own::DiesOfExtra) {
-            return self.circuits[region].disable(self.now, from);
+            return self.circuits[region.0].disable(self.now, from);
         }
         // Where a circuit is only waiting for its last acks, the port may have a new owner.
         let code = packet.name() == "UseCircuitCode";
-        let circuits = &mut self.circuits[region];
+        let circuits = &mut self.circuits[region.0];
         if !circuits.knows(from) || (code && circuits.is_closing(from)) {
             if code {
                 self.use_circuit_code(region, &packet, from);
             } else if self.faults.breaks(Own::AnswersStrangers) {
-                circuits.open(self.now, from, Uuid::nil(), Uuid::nil(), 0);
+                circuits.open(self.now, from, AgentId::NIL, SessionId::default(), CircuitCode(0));
                 circuits.handle(self.now, from, &packet);
             }
             return;
@@ -96,11 +99,11 @@ impl Core {
         }
     }
 
-    fn tap_received(&mut self, region: usize, from: SocketAddr, bytes: &[u8]) {
+    fn tap_received(&mut self, region: RegionIndex, from: SocketAddr, bytes: &[u8]) {
         if !self.tap.is_open() {
             return;
         }
-        let circuits = &self.circuits[region];
+        let circuits = &self.circuits[region.0];
         let circuit = circuits.sender(from, 0).map(|client| (client.agent, client.session));
         let (known, closing) = (circuit.is_some(), circuits.is_closing(from));
         let datagram = (from, bytes);
@@ -109,8 +112,8 @@ impl Core {
     }
 
     /// What does not decode is passed over, but for faults: the bytes a faulty grid reads instead.
-    fn garbage(&mut self, region: usize, bytes: &[u8], from: SocketAddr) -> Option<Vec<u8>> {
-        let circuits = &mut self.circuits[region];
+    fn garbage(&mut self, region: RegionIndex, bytes: &[u8], from: SocketAddr) -> Option<Vec<u8>> {
+        let circuits = &mut self.circuits[region.0];
         let known = circuits.knows(from);
         if known && self.faults.breaks(Own::DiesOfGarbage) {
             circuits.disable(self.now, from);
@@ -146,10 +149,10 @@ impl Core {
     /// A message that only simulators may send to each other: passed over, but for faults.
     fn trusted(&mut self, from: &Sender, message: &Message) {
         if self.breaks(Own::DiesOfTrusted) {
-            self.circuits[from.region].disable(self.now, from.address);
+            self.circuits[from.region.0].disable(self.now, from.address);
         }
         if self.breaks(Own::ObeysTrusted) {
-            let all = self.circuits[from.region].agents();
+            let all = self.circuits[from.region.0].agents();
             self.send_those(from.region, &all, message, true);
         }
     }

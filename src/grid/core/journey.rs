@@ -5,14 +5,15 @@ use super::effect::Happened;
 use super::presence::Transit;
 use super::world::World;
 use super::{Core, Own};
+use crate::net::tap::RegionIndex;
 use crate::proto::event_queue::Event;
+use crate::proto::id::AgentId;
 use crate::proto::llsd::Llsd;
 use crate::proto::message::Message;
 use crate::proto::teleport::{
     CrossedRegion, Destination, Landmark, TeleportFinish, corner, flags, handle,
 };
 use std::time::Duration;
-use uuid::Uuid;
 
 /// The ground is flat and dry; an avatar's middle is this much above it, in metres.
 const STANDING: f32 = 23.0;
@@ -23,7 +24,7 @@ const CEILING: f32 = 4096.0;
 /// A place to go to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::grid) struct Target {
-    pub region: usize,
+    pub region: RegionIndex,
     pub position: [f32; 3],
     pub look_at: [f32; 3],
     pub flags: u32,
@@ -33,9 +34,9 @@ pub(in crate::grid) struct Target {
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::grid) struct Landing {
     /// The region the avatar has left.
-    pub left: usize,
+    pub left: RegionIndex,
     /// Regions that are out of view now.
-    pub closed: Vec<usize>,
+    pub closed: Vec<RegionIndex>,
 }
 
 /// Above the ground, and looking somewhere.
@@ -53,7 +54,11 @@ pub(in crate::grid) fn standing(target: Target) -> Target {
 
 impl World {
     /// The region that a handle and a position in metres from it lead to, and where in it.
-    pub(crate) fn locate(&self, region: u64, position: [f32; 3]) -> Option<(usize, [f32; 3])> {
+    pub(crate) fn locate(
+        &self,
+        region: u64,
+        position: [f32; 3],
+    ) -> Option<(RegionIndex, [f32; 3])> {
         if !position.iter().all(|v| v.is_finite()) {
             return None;
         }
@@ -66,27 +71,27 @@ impl World {
         });
         let Some(at) = found else {
             let stray = self.faults.breaks(Own::TeleportsAnywhere);
-            return stray.then_some((0, super::world::MIDDLE));
+            return stray.then_some((RegionIndex(0), super::world::MIDDLE));
         };
         let (west, south) = self.places[at].corner();
         let inside = [(x - f64::from(west)) as f32, (y - f64::from(south)) as f32, position[2]];
-        Some((at, inside))
+        Some((RegionIndex(at), inside))
     }
 
     /// Where an avatar stands, as a landmark remembers it.
-    pub(crate) fn landmark(&self, agent: Uuid) -> Option<Landmark> {
+    pub(crate) fn landmark(&self, agent: AgentId) -> Option<Landmark> {
         let presence = self.presence(agent)?;
-        let region = self.places[presence.root?].id();
+        let region = self.places[presence.root?.0].id();
         Some(Landmark { region, position: presence.position })
     }
 
     /// The region that a landmark names.
-    pub(crate) fn region_of(&self, landmark: &Landmark) -> Option<usize> {
-        self.places.iter().position(|place| place.id() == landmark.region)
+    pub(crate) fn region_of(&self, landmark: &Landmark) -> Option<RegionIndex> {
+        self.places.iter().position(|place| place.id() == landmark.region).map(RegionIndex)
     }
 
     /// Whether somebody is under way already.
-    pub(crate) fn is_in_transit(&self, agent: Uuid) -> bool {
+    pub(crate) fn is_in_transit(&self, agent: AgentId) -> bool {
         let transit = self.presence(agent).is_some_and(|p| p.transit.is_some());
         transit && !self.faults.breaks(Own::TeleportsTwice)
     }
@@ -95,7 +100,7 @@ impl World {
     /// number; none for somebody who is not there or under way already.
     pub(crate) fn depart(
         &mut self,
-        agent: Uuid,
+        agent: AgentId,
         target: Target,
         walking: bool,
         announced: bool,
@@ -107,7 +112,7 @@ impl World {
         let forgets = self.faults.breaks(Own::ForgetsFlying);
         let (root, session_id, flying) = (presence.root?, presence.session_id, presence.flying);
         let seed = self.child(agent, target.region)?;
-        let place = &self.places[target.region];
+        let place = &self.places[target.region.0];
         let to = Destination {
             agent_id: agent,
             address: place.address,
@@ -139,7 +144,7 @@ impl World {
     }
 
     /// The avatar has arrived in a region it was on its way to.
-    pub(crate) fn land(&mut self, agent: Uuid, region: usize) -> Option<Landing> {
+    pub(crate) fn land(&mut self, agent: AgentId, region: RegionIndex) -> Option<Landing> {
         let astray = self.faults.breaks(Own::LandsElsewhere);
         let presence = self.presence_mut(agent)?;
         let transit = presence.transit.take_if(|transit| transit.to == region)?;
@@ -149,17 +154,17 @@ impl World {
         if !transit.walking {
             (presence.sitting, presence.walking) = (false, None);
         }
-        let known: Vec<usize> = presence.agents.keys().copied().collect();
+        let known: Vec<RegionIndex> = presence.agents.keys().copied().collect();
         if let Some(here) = presence.agents.get_mut(&left) {
             here.announced = false;
         }
         if self.faults.breaks(Own::StaysInBoth) {
             return Some(Landing { left, closed: Vec::new() });
         }
-        let here = self.places[region].clone();
+        let here = self.places[region.0].clone();
         let closes = self.faults.breaks(Own::ClosesNeighbours);
-        let far = |at: &usize| *at != region && (closes || !self.places[*at].touches(&here));
-        let closed: Vec<usize> = known.into_iter().filter(far).collect();
+        let far = |at: &RegionIndex| *at != region && (closes || !self.places[at.0].touches(&here));
+        let closed: Vec<RegionIndex> = known.into_iter().filter(far).collect();
         closed.iter().for_each(|at| self.forget_child(agent, *at));
         if self.faults.breaks(Own::DisablesByEvent) {
             let (message, body) = ("DisableSimulator".to_owned(), Llsd::Undef);
@@ -171,11 +176,15 @@ impl World {
 
     /// Gives a journey up: the region where the avatar stays, and the agent that is to be closed,
     /// if one was made for the journey alone.
-    pub(crate) fn give_up(&mut self, agent: Uuid, number: u64) -> Option<(usize, Option<usize>)> {
+    pub(crate) fn give_up(
+        &mut self,
+        agent: AgentId,
+        number: u64,
+    ) -> Option<(RegionIndex, Option<RegionIndex>)> {
         let presence = self.presence_mut(agent)?;
         let transit = presence.transit.take_if(|transit| transit.number == number)?;
         let root = presence.root?;
-        let near = self.places[root].touches(&self.places[transit.to]);
+        let near = self.places[root.0].touches(&self.places[transit.to.0]);
         if !near {
             self.forget_child(agent, transit.to);
         }
@@ -183,7 +192,7 @@ impl World {
     }
 
     /// Takes a teleport back that its viewer has not been told of yet: its number.
-    pub(crate) fn recall(&mut self, agent: Uuid) -> Option<u64> {
+    pub(crate) fn recall(&mut self, agent: AgentId) -> Option<u64> {
         let presence = self.presence_mut(agent)?;
         let number = presence.transit.as_ref().filter(|t| !t.walking)?.number;
         let owner = Owner::AgentIn(agent, presence.root?);
@@ -192,10 +201,14 @@ impl World {
 
     /// The region next to the one an avatar stands in, at a position beyond the border; and that
     /// position there. None where there is no region, or none that its viewer knows.
-    pub(crate) fn beyond(&self, agent: Uuid, position: [f32; 3]) -> Option<(usize, [f32; 3])> {
+    pub(crate) fn beyond(
+        &self,
+        agent: AgentId,
+        position: [f32; 3],
+    ) -> Option<(RegionIndex, [f32; 3])> {
         let presence = self.presence(agent)?;
         let root = presence.root?;
-        let (x, y) = self.places[root].corner();
+        let (x, y) = self.places[root.0].corner();
         let Some(found) = self.locate(handle(x, y), position) else {
             let falls = self.faults.breaks(Own::FallsOff);
             // Always the same one: not now one that is open, now one that is closed.
@@ -211,7 +224,7 @@ impl Core {
     /// viewer that never arrives stays where it was; what it is told then, if anything.
     pub(crate) fn depart(
         &mut self,
-        agent: Uuid,
+        agent: AgentId,
         target: Target,
         walking: bool,
         failed: Option<Message>,
@@ -234,7 +247,7 @@ impl Core {
     }
 
     /// What the region left behind and those out of view have to do.
-    pub(crate) fn leave_behind(&mut self, agent: Uuid, landing: &Landing) {
+    pub(crate) fn leave_behind(&mut self, agent: AgentId, landing: &Landing) {
         if self.breaks(Own::StaysInBoth) {
             return;
         }
@@ -252,7 +265,7 @@ mod tests {
     use crate::grid::{Account, Faults};
     use crate::net::Chance;
 
-    fn world() -> (World, Uuid) {
+    fn world() -> (World, AgentId) {
         let places = Place::three();
         let accounts = vec![Account::new("Test", "One", "pw")];
         let mut world =
@@ -263,11 +276,11 @@ mod tests {
         (world, agent)
     }
 
-    fn to(region: usize) -> Target {
+    fn to(region: RegionIndex) -> Target {
         Target { region, position: [1.0, 2.0, 30.0], look_at: [1.0, 0.0, 0.0], flags: 16 }
     }
 
-    fn told(world: &mut World, agent: Uuid, region: usize) -> Vec<String> {
+    fn told(world: &mut World, agent: AgentId, region: RegionIndex) -> Vec<String> {
         let taken = world.queues.take(Owner::AgentIn(agent, region));
         taken.map_or(Vec::new(), |t| t.0.events.into_iter().map(|e| e.message).collect())
     }
@@ -276,8 +289,11 @@ mod tests {
     fn a_place_is_found_by_any_handle_and_position_that_lead_there() {
         let (world, _) = world();
         let alpha = world.places[0].handle();
-        assert_eq!(world.locate(alpha, [1.0, 2.0, 3.0]), Some((0, [1.0, 2.0, 3.0])));
-        assert_eq!(world.locate(alpha, [300.0, 2.0, 3.0]), Some((1, [44.0, 2.0, 3.0])));
+        assert_eq!(world.locate(alpha, [1.0, 2.0, 3.0]), Some((RegionIndex(0), [1.0, 2.0, 3.0])));
+        assert_eq!(
+            world.locate(alpha, [300.0, 2.0, 3.0]),
+            Some((RegionIndex(1), [44.0, 2.0, 3.0]))
+        );
         assert_eq!(world.locate(alpha, [-1.0, 2.0, 3.0]), None);
         assert_eq!(world.locate(alpha, [f32::NAN, 2.0, 3.0]), None);
         assert_eq!(world.locate(0, [1.0, 2.0, 3.0]), None);
@@ -286,38 +302,44 @@ mod tests {
     #[test]
     fn an_avatar_is_in_one_region_before_and_after_a_teleport() {
         let (mut world, agent) = world();
-        let number = world.depart(agent, to(2), false, false).unwrap();
-        assert_eq!(world.depart(agent, to(1), false, false), None);
-        assert_eq!(world.presence(agent).unwrap().root, Some(0));
-        assert_eq!(told(&mut world, agent, 0), ["TeleportFinish"]);
-        assert_eq!(world.land(agent, 1), None);
-        assert_eq!(world.land(agent, 2), Some(Landing { left: 0, closed: vec![0] }));
-        assert_eq!(world.presence(agent).unwrap().root, Some(2));
+        let number = world.depart(agent, to(RegionIndex(2)), false, false).unwrap();
+        assert_eq!(world.depart(agent, to(RegionIndex(1)), false, false), None);
+        assert_eq!(world.presence(agent).unwrap().root, Some(RegionIndex(0)));
+        assert_eq!(told(&mut world, agent, RegionIndex(0)), ["TeleportFinish"]);
+        assert_eq!(world.land(agent, RegionIndex(1)), None);
+        assert_eq!(
+            world.land(agent, RegionIndex(2)),
+            Some(Landing { left: RegionIndex(0), closed: vec![RegionIndex(0)] })
+        );
+        assert_eq!(world.presence(agent).unwrap().root, Some(RegionIndex(2)));
         assert_eq!(world.give_up(agent, number), None);
         let left = |region| world.caps.of(Owner::AgentIn(agent, region)).count();
-        assert_eq!([left(0), left(1), left(2)], [0, 0, 1]);
+        assert_eq!([left(RegionIndex(0)), left(RegionIndex(1)), left(RegionIndex(2))], [0, 0, 1]);
     }
 
     #[test]
     fn a_neighbour_stays_in_view_and_is_not_forgotten_with_the_journey() {
         let (mut world, agent) = world();
-        let number = world.depart(agent, to(1), false, true).unwrap();
+        let number = world.depart(agent, to(RegionIndex(1)), false, true).unwrap();
         let names = ["EnableSimulator", "EstablishAgentCommunication", "TeleportFinish"];
-        assert_eq!(told(&mut world, agent, 0), names);
-        assert_eq!(world.give_up(agent, number), Some((0, None)));
-        world.depart(agent, to(1), false, false).unwrap();
-        assert_eq!(world.land(agent, 1), Some(Landing { left: 0, closed: vec![] }));
+        assert_eq!(told(&mut world, agent, RegionIndex(0)), names);
+        assert_eq!(world.give_up(agent, number), Some((RegionIndex(0), None)));
+        world.depart(agent, to(RegionIndex(1)), false, false).unwrap();
+        assert_eq!(
+            world.land(agent, RegionIndex(1)),
+            Some(Landing { left: RegionIndex(0), closed: vec![] })
+        );
     }
 
     #[test]
     fn what_the_viewer_has_not_heard_of_can_be_recalled() {
         let (mut world, agent) = world();
-        let number = world.depart(agent, to(2), false, false).unwrap();
+        let number = world.depart(agent, to(RegionIndex(2)), false, false).unwrap();
         assert_eq!(world.recall(agent), Some(number));
-        assert_eq!(world.give_up(agent, number), Some((0, Some(2))));
-        assert_eq!(told(&mut world, agent, 0), [""; 0]);
-        world.depart(agent, to(2), false, false).unwrap();
-        told(&mut world, agent, 0);
+        assert_eq!(world.give_up(agent, number), Some((RegionIndex(0), Some(RegionIndex(2)))));
+        assert_eq!(told(&mut world, agent, RegionIndex(0)), [""; 0]);
+        world.depart(agent, to(RegionIndex(2)), false, false).unwrap();
+        told(&mut world, agent, RegionIndex(0));
         assert_eq!(world.recall(agent), None);
     }
 }

@@ -3,6 +3,7 @@
 use super::journey::Target;
 use super::presence::Presence;
 use super::world::Place;
+use crate::proto::id::{AgentId, SessionId};
 use crate::proto::message::{Field, FieldValue, Message};
 use crate::proto::template::Template;
 use uuid::Uuid;
@@ -48,8 +49,8 @@ pub(in crate::grid) fn movement_complete(
 ) -> Message {
     let now = now.as_second() as u32;
     Message::named(template, "AgentMovementComplete")
-        .with("AgentData", "AgentID", id(presence.agent_id))
-        .with("AgentData", "SessionID", id(presence.session_id))
+        .with("AgentData", "AgentID", id(presence.agent_id.0))
+        .with("AgentData", "SessionID", id(presence.session_id.0))
         .with("Data", "Position", Field::Vector3(presence.position))
         .with("Data", "LookAt", Field::Vector3(presence.look_at))
         .with("Data", "RegionHandle", Field::U64(place.handle()))
@@ -58,8 +59,8 @@ pub(in crate::grid) fn movement_complete(
 }
 
 /// The number by which a region's objects are told apart: it follows from the avatar's id.
-pub(in crate::grid) fn local_id(agent: Uuid) -> u32 {
-    let bytes = agent.as_bytes();
+pub(in crate::grid) fn local_id(agent: AgentId) -> u32 {
+    let bytes = agent.0.as_bytes();
     u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) | 1
 }
 
@@ -78,7 +79,7 @@ pub(in crate::grid) fn avatars<'a>(
     template: &Template,
     all: impl Iterator<Item = &'a Presence>,
     place: &Place,
-) -> Vec<(Vec<Uuid>, Message)> {
+) -> Vec<(Vec<AgentId>, Message)> {
     let mut messages = Vec::new();
     let (mut agents, mut message, mut left) = (Vec::new(), updates(template, place), MOST_BYTES);
     for presence in all {
@@ -120,7 +121,7 @@ fn with_avatar(update: Message, presence: &Presence) -> Message {
     }
     update
         .with("ObjectData", "ID", Field::U32(local_id(presence.agent_id)))
-        .with("ObjectData", "FullID", id(presence.agent_id))
+        .with("ObjectData", "FullID", id(presence.agent_id.0))
         .with("ObjectData", "PCode", Field::U8(PCODE_AVATAR))
         .with("ObjectData", "Material", Field::U8(MATERIAL_FLESH))
         .with("ObjectData", "Scale", Field::Vector3([0.45, 0.6, 1.9]))
@@ -136,7 +137,7 @@ const SIT_ON_GROUND: Uuid = uuid::uuid!("1a2bd58e-87ff-0df8-0b4c-53e047b0bb6e");
 pub(in crate::grid) fn animations(template: &Template, presence: &Presence) -> Message {
     let rest = if presence.sitting { SIT_ON_GROUND } else { STAND };
     let mut message =
-        Message::named(template, "AvatarAnimation").with("Sender", "ID", id(presence.agent_id));
+        Message::named(template, "AvatarAnimation").with("Sender", "ID", id(presence.agent_id.0));
     for (n, animation) in std::iter::once(&rest).chain(&presence.animations).enumerate() {
         message = message
             .with_block("AnimationList")
@@ -147,14 +148,18 @@ pub(in crate::grid) fn animations(template: &Template, presence: &Presence) -> M
 }
 
 /// Avatars have left.
-pub(in crate::grid) fn kill(template: &Template, agents: &[Uuid]) -> Message {
+pub(in crate::grid) fn kill(template: &Template, agents: &[AgentId]) -> Message {
     agents.iter().fold(Message::named(template, "KillObject"), |message, agent| {
         message.with_block("ObjectData").with("ObjectData", "ID", Field::U32(local_id(*agent)))
     })
 }
 
 /// Who is where, coarsely; `You` points at the receiver.
-pub(in crate::grid) fn coarse(template: &Template, all: &[(Uuid, [f32; 3])], you: Uuid) -> Message {
+pub(in crate::grid) fn coarse(
+    template: &Template,
+    all: &[(AgentId, [f32; 3])],
+    you: AgentId,
+) -> Message {
     let at = all.iter().position(|(agent, _)| *agent == you);
     let mut message = Message::named(template, "CoarseLocationUpdate")
         .with("Index", "You", Field::S16(at.map_or(-1, |n| n as i16)))
@@ -166,7 +171,7 @@ pub(in crate::grid) fn coarse(template: &Template, all: &[(Uuid, [f32; 3])], you
             .with("Location", "Y", Field::U8(*y as u8))
             .with("Location", "Z", Field::U8((*z / 4.0) as u8))
             .with_block("AgentData")
-            .with("AgentData", "AgentID", id(*agent));
+            .with("AgentData", "AgentID", id(agent.0));
     }
     message
 }
@@ -174,7 +179,7 @@ pub(in crate::grid) fn coarse(template: &Template, all: &[(Uuid, [f32; 3])], you
 /// Name, title and group of an avatar: no group here.
 pub(in crate::grid) fn agent_data(template: &Template, presence: &Presence) -> Message {
     Message::named(template, "AgentDataUpdate")
-        .with("AgentData", "AgentID", id(presence.agent_id))
+        .with("AgentData", "AgentID", id(presence.agent_id.0))
         .with("AgentData", "FirstName", FieldValue::text(&presence.first))
         .with("AgentData", "LastName", FieldValue::text(&presence.last))
         .with("AgentData", "GroupTitle", FieldValue::text(""))
@@ -182,34 +187,38 @@ pub(in crate::grid) fn agent_data(template: &Template, presence: &Presence) -> M
 }
 
 /// The answer to a logout, with the dummy item real grids put there.
-pub(in crate::grid) fn logout_reply(template: &Template, agent: Uuid, session: Uuid) -> Message {
+pub(in crate::grid) fn logout_reply(
+    template: &Template,
+    agent: AgentId,
+    session: SessionId,
+) -> Message {
     Message::named(template, "LogoutReply")
-        .with("AgentData", "AgentID", id(agent))
-        .with("AgentData", "SessionID", id(session))
+        .with("AgentData", "AgentID", id(agent.0))
+        .with("AgentData", "SessionID", id(session.0))
         .with("InventoryData", "ItemID", id(Uuid::nil()))
 }
 
 /// Out with you.
 pub(in crate::grid) fn kick(
     template: &Template,
-    agent: Uuid,
-    session: Uuid,
+    agent: AgentId,
+    session: SessionId,
     reason: &str,
 ) -> Message {
     Message::named(template, "KickUser")
-        .with("UserInfo", "AgentID", id(agent))
-        .with("UserInfo", "SessionID", id(session))
+        .with("UserInfo", "AgentID", id(agent.0))
+        .with("UserInfo", "SessionID", id(session.0))
         .with("UserInfo", "Reason", FieldValue::text(reason))
 }
 
 /// A teleport within the region is done.
 pub(in crate::grid) fn teleport_local(
     template: &Template,
-    agent: Uuid,
+    agent: AgentId,
     target: &Target,
 ) -> Message {
     Message::named(template, "TeleportLocal")
-        .with("Info", "AgentID", id(agent))
+        .with("Info", "AgentID", id(agent.0))
         .with("Info", "LocationID", Field::U32(2))
         .with("Info", "Position", Field::Vector3(target.position))
         .with("Info", "LookAt", Field::Vector3(target.look_at))
@@ -217,8 +226,12 @@ pub(in crate::grid) fn teleport_local(
 }
 
 /// A teleport does not happen.
-pub(in crate::grid) fn teleport_failed(template: &Template, agent: Uuid, reason: &str) -> Message {
-    Message::named(template, "TeleportFailed").with("Info", "AgentID", id(agent)).with(
+pub(in crate::grid) fn teleport_failed(
+    template: &Template,
+    agent: AgentId,
+    reason: &str,
+) -> Message {
+    Message::named(template, "TeleportFailed").with("Info", "AgentID", id(agent.0)).with(
         "Info",
         "Reason",
         FieldValue::text(reason),
@@ -256,6 +269,7 @@ mod tests {
     use super::*;
     use crate::grid::{Account, Faults};
     use crate::net::Chance;
+    use crate::net::tap::RegionIndex;
     use crate::proto::circuit::Encoded;
 
     #[test]
@@ -272,7 +286,7 @@ mod tests {
             let presence = world.presence_mut(agent).unwrap();
             (presence.arrived, presence.position) = (true, [77.123, 201.456, 23.789]);
         }
-        let all = avatars(Template::shipped(), world.others(0, Uuid::nil()), &place);
+        let all = avatars(Template::shipped(), world.others(RegionIndex(0), AgentId::NIL), &place);
         assert_eq!(all.iter().map(|(agents, _)| agents.len()).sum::<usize>(), 60);
         for (agents, message) in all {
             let size = Encoded::new(&message).unwrap().size();

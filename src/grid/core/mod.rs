@@ -37,6 +37,7 @@ use super::misbehaviour::{Misbehaviour, misbehaviours};
 use super::{Faults, GridConfig};
 use crate::net::Chance;
 use crate::net::server::{Answer, Request};
+use crate::net::tap::RegionIndex;
 use crate::net::tap::Tap;
 use crate::proto::message::Decoder;
 use crate::proto::template::Template;
@@ -120,7 +121,7 @@ pub(super) type RequestId = u64;
 /// What comes in.
 pub(super) enum Input {
     /// A datagram to a region's port.
-    Datagram(usize, SocketAddr, Vec<u8>),
+    Datagram(RegionIndex, SocketAddr, Vec<u8>),
     /// A request, read whole.
     Request(RequestId, Request),
     /// Whoever asked waits no longer.
@@ -132,7 +133,7 @@ pub(super) enum Input {
 /// What goes out.
 pub(super) enum Output {
     /// A datagram from a region's port.
-    Datagram(usize, SocketAddr, Vec<u8>),
+    Datagram(RegionIndex, SocketAddr, Vec<u8>),
     /// The answer to a request.
     Answer(RequestId, Answer),
     /// To be put on the disk, one after the other.
@@ -188,8 +189,9 @@ impl Core {
             beginning;
         let (template, notices) = (Template::shipped().clone(), Notices::default());
         let tap = config.tap.clone();
-        let circuits = (0..places.len())
-            .map(|region| Circuits::new(region, &config, template.clone(), notices.clone()));
+        let circuits = (0..places.len()).map(|region| {
+            Circuits::new(RegionIndex(region), &config, template.clone(), notices.clone())
+        });
         Self {
             now: Duration::ZERO,
             faults: config.faults.clone(),
@@ -347,14 +349,19 @@ impl Core {
             let mut lost = Vec::new();
             for region in 0..self.circuits.len() {
                 let (out, ended) = self.circuits[region].outgoing(self.now);
-                self.out.extend(out.into_iter().map(|(to, b)| Output::Datagram(region, to, b)));
+                self.out.extend(
+                    out.into_iter().map(|(to, b)| Output::Datagram(RegionIndex(region), to, b)),
+                );
                 lost.extend(ended.into_iter().map(|(agent, session)| (region, agent, session)));
             }
             if lost.is_empty() {
                 return;
             }
             for (region, agent, session) in lost {
-                self.survive(|| "silence".into(), |core| core.lost(region, agent, session));
+                self.survive(
+                    || "silence".into(),
+                    |core| core.lost(RegionIndex(region), agent, session),
+                );
             }
         }
     }

@@ -1,23 +1,28 @@
 //! What a grid may do though few do it, and what none should: for trying how clients bear it.
 
 use super::{Core, Own, Place, World};
+use crate::net::tap::RegionIndex;
 use crate::net::tap::UNKNOWN_EVENT;
 use crate::proto::event_queue::Event;
+use crate::proto::id::AgentId;
+use crate::proto::id::SessionId;
 use crate::proto::llsd::Llsd;
 use crate::proto::teleport::{CrossedRegion, Destination, TeleportFinish, flags};
-use uuid::Uuid;
 
 impl World {
     /// A region that an agent has nothing to do with.
-    pub(crate) fn elsewhere(&self, agent: Uuid) -> Option<&Place> {
+    pub(crate) fn elsewhere(&self, agent: AgentId) -> Option<&Place> {
         let presence = self.presence(agent)?;
         let places = self.places.iter().enumerate();
-        places.rev().find(|(index, _)| !presence.agents.contains_key(index)).map(|(_, place)| place)
+        places
+            .rev()
+            .find(|(at, _)| !presence.agents.contains_key(&RegionIndex(*at)))
+            .map(|(_, place)| place)
     }
 }
 
 /// Events that no client should heed, before those of a reply with this id.
-pub(super) fn events(core: &Core, agent: Uuid, id: i32) -> Vec<Event> {
+pub(super) fn events(core: &Core, agent: AgentId, id: i32) -> Vec<Event> {
     let (faults, world) = (&core.faults, &core.world);
     let mut odd = Vec::new();
     if id % 2 == 0 && faults.breaks(Own::UnknownEvents) {
@@ -26,7 +31,7 @@ pub(super) fn events(core: &Core, agent: Uuid, id: i32) -> Vec<Event> {
     }
     let Some(place) = world.elsewhere(agent) else { return odd };
     let to = Destination {
-        agent_id: world.chance.uuid(),
+        agent_id: AgentId(world.chance.uuid()),
         address: place.address,
         handle: place.handle(),
         seed: world.url("nowhere"),
@@ -37,7 +42,9 @@ pub(super) fn events(core: &Core, agent: Uuid, id: i32) -> Vec<Event> {
     if faults.breaks(Own::ForeignCrossings) {
         let (position, look_at) = ([128.0, 128.0, 25.0], [1.0, 0.0, 0.0]);
         let session_id = world.chance.uuid();
-        odd.push(CrossedRegion { to, session_id, position, look_at }.to_event());
+        odd.push(
+            CrossedRegion { to, session_id: SessionId(session_id), position, look_at }.to_event(),
+        );
     }
     odd
 }

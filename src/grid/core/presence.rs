@@ -1,5 +1,7 @@
 //! Somebody logged in: the session, the avatar, and an agent in each region that knows it.
 
+use crate::net::tap::RegionIndex;
+use crate::proto::id::{AgentId, CircuitCode, SecureSessionId, SessionId};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -33,7 +35,7 @@ impl AgentHere {
 pub(in crate::grid) struct Transit {
     /// Tells this journey from later ones.
     pub number: u64,
-    pub to: usize,
+    pub to: RegionIndex,
     pub position: [f32; 3],
     pub look_at: [f32; 3],
     /// On foot, not by teleport.
@@ -42,14 +44,14 @@ pub(in crate::grid) struct Transit {
 
 /// Somebody logged in.
 pub(in crate::grid) struct Presence {
-    pub agent_id: Uuid,
-    pub session_id: Uuid,
-    pub secure_session_id: Uuid,
-    pub circuit_code: u32,
+    pub agent_id: AgentId,
+    pub session_id: SessionId,
+    pub secure_session_id: SecureSessionId,
+    pub circuit_code: CircuitCode,
     pub first: String,
     pub last: String,
     /// The region of its avatar; none while it is placed nowhere.
-    pub root: Option<usize>,
+    pub root: Option<RegionIndex>,
     pub position: [f32; 3],
     pub look_at: [f32; 3],
     /// An avatar stands in the root region.
@@ -61,13 +63,13 @@ pub(in crate::grid) struct Presence {
     pub walking: Option<[f32; 2]>,
     /// The animations its viewer has started.
     pub animations: Vec<Uuid>,
-    pub agents: BTreeMap<usize, AgentHere>,
+    pub agents: BTreeMap<RegionIndex, AgentHere>,
     pub transit: Option<Transit>,
 }
 
 impl Presence {
     /// Whether its avatar stands in a region.
-    pub(crate) fn stands_in(&self, region: usize) -> bool {
+    pub(crate) fn stands_in(&self, region: RegionIndex) -> bool {
         self.arrived && self.root == Some(region)
     }
 

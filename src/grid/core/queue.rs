@@ -159,6 +159,8 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::tap::RegionIndex;
+    use crate::proto::id::AgentId;
     use crate::proto::llsd::Llsd;
     use std::time::Duration;
     use uuid::Uuid;
@@ -169,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_oldest_poll_is_woken_and_none_that_was_given_up() {
-        let owner = Owner::AgentIn(Uuid::from_u128(1), 0);
+        let owner = Owner::AgentIn(AgentId(Uuid::from_u128(1)), RegionIndex(0));
         let mut queues = Queues::new(Faults::default());
         let poll = |request| Poll { request, limit: (Duration::ZERO, request) };
         assert!(!queues.hold(owner, poll(1)));
@@ -187,7 +189,7 @@ mod tests {
 
     #[test]
     fn whoever_does_not_poll_loses_the_oldest() {
-        let owner = Owner::Agent(Uuid::from_u128(1));
+        let owner = Owner::Agent(AgentId(Uuid::from_u128(1)));
         let mut queues = Queues::new(Faults::default());
         queues.open(owner, 1);
         (0..=MOST).for_each(|n| queues.tell(owner, event(&n.to_string())));

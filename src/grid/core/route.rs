@@ -6,11 +6,11 @@ use super::effect::{Happened, Sender};
 use super::reply::{Body, Reply};
 use super::{Core, Misbehaviour, Own};
 use crate::net::server::Request;
+use crate::proto::id::AgentId;
 use crate::proto::message::Message;
 use crate::proto::names::CAPABILITIES;
 use crate::proto::template::Template;
 use std::collections::BTreeMap;
-use uuid::Uuid;
 
 /// Handles a message of a visitor.
 pub(in crate::grid) type OnMessage = fn(&mut Core, &Sender, &Message);
@@ -26,7 +26,7 @@ pub(in crate::grid) struct Asked<'a> {
     /// Its id, a secret.
     pub id: &'a str,
     /// Whose it is.
-    pub agent: Uuid,
+    pub agent: AgentId,
     /// What follows its URL.
     pub path: &'a str,
     pub request: &'a Request,

@@ -6,7 +6,11 @@ use super::presence::{AgentHere, Presence};
 use super::queue::Queues;
 use crate::grid::{Account, Faults};
 use crate::net::Chance;
+use crate::net::tap::RegionIndex;
 use crate::proto::event_queue::{EnableSimulator, EstablishAgentCommunication, Event};
+use crate::proto::id::CircuitCode;
+use crate::proto::id::SecureSessionId;
+use crate::proto::id::{AgentId, SessionId};
 use crate::proto::login::{Start, hash_password};
 use md5::{Digest, Md5};
 use std::collections::BTreeMap;
@@ -71,12 +75,12 @@ pub(in crate::grid) struct Refusal {
 pub(in crate::grid) struct World {
     accounts: Vec<Account>,
     /// Places of the accounts, by agent and by name in lower case.
-    by_agent: BTreeMap<Uuid, usize>,
+    by_agent: BTreeMap<AgentId, usize>,
     by_name: BTreeMap<(String, String), usize>,
     pub places: Vec<Place>,
-    presences: BTreeMap<Uuid, Presence>,
-    last: BTreeMap<Uuid, (usize, [f32; 3])>,
-    homes: BTreeMap<Uuid, (usize, [f32; 3])>,
+    presences: BTreeMap<AgentId, Presence>,
+    last: BTreeMap<AgentId, (RegionIndex, [f32; 3])>,
+    homes: BTreeMap<AgentId, (RegionIndex, [f32; 3])>,
     pub(super) journeys: u64,
     pub caps: Capabilities,
     pub queues: Queues,
@@ -141,22 +145,22 @@ impl World {
         self.presences.len()
     }
 
-    pub(crate) fn presence(&self, agent: Uuid) -> Option<&Presence> {
+    pub(crate) fn presence(&self, agent: AgentId) -> Option<&Presence> {
         self.presences.get(&agent)
     }
 
-    pub(crate) fn presence_mut(&mut self, agent: Uuid) -> Option<&mut Presence> {
+    pub(crate) fn presence_mut(&mut self, agent: AgentId) -> Option<&mut Presence> {
         self.presences.get_mut(&agent)
     }
 
     /// First and last name of an account, logged in or not.
-    pub(crate) fn name_of(&self, agent: Uuid) -> Option<(String, String)> {
+    pub(crate) fn name_of(&self, agent: AgentId) -> Option<(String, String)> {
         let account = self.accounts.get(*self.by_agent.get(&agent)?)?;
         Some((account.first.clone(), account.last.clone()))
     }
 
     /// The full names of all accounts, by agent.
-    pub(crate) fn names(&self) -> impl Iterator<Item = (Uuid, String)> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = (AgentId, String)> {
         let full = |account: &Account| format!("{} {}", account.first, account.last);
         self.by_agent.iter().map(move |(agent, at)| (*agent, full(&self.accounts[*at])))
     }
@@ -166,7 +170,7 @@ impl World {
     }
 
     /// The agent of a name.
-    pub(crate) fn agent_of(&self, first: &str, last: &str) -> Option<Uuid> {
+    pub(crate) fn agent_of(&self, first: &str, last: &str) -> Option<AgentId> {
         self.account(first, last).map(agent_id)
     }
 
@@ -176,7 +180,7 @@ impl World {
         first: &str,
         last: &str,
         passwd: &str,
-    ) -> Result<Uuid, Refusal> {
+    ) -> Result<AgentId, Refusal> {
         let hash = match passwd.strip_prefix("$1$") {
             Some(_) => passwd.to_ascii_lowercase(),
             None => hash_password(passwd),
@@ -192,7 +196,7 @@ impl World {
     /// ended first.
     pub(crate) fn begin(
         &mut self,
-        agent: Uuid,
+        agent: AgentId,
         start: &str,
     ) -> Result<(&Presence, &'static str), Refusal> {
         if self.presences.contains_key(&agent) {
@@ -205,18 +209,18 @@ impl World {
     }
 
     /// Starts a session that is placed in no region.
-    fn open(&mut self, agent: Uuid) -> Result<(), Refusal> {
+    fn open(&mut self, agent: AgentId) -> Result<(), Refusal> {
         let (first, last) = self.name_of(agent).ok_or(BAD_CREDENTIALS)?;
         let repeated = self.faults.breaks(Own::RepeatsIds);
-        let fresh_id = || if repeated { agent } else { self.chance.uuid() };
+        let fresh_id = || if repeated { agent.0 } else { self.chance.uuid() };
         let presence = Presence {
             agent_id: agent,
-            session_id: fresh_id(),
-            secure_session_id: fresh_id(),
-            circuit_code: match repeated {
+            session_id: SessionId(fresh_id()),
+            secure_session_id: SecureSessionId(fresh_id()),
+            circuit_code: CircuitCode(match repeated {
                 true => 7,
                 false => self.chance.number(1..i32::MAX as u32),
-            },
+            }),
             first,
             last,
             root: None,
@@ -235,7 +239,12 @@ impl World {
     }
 
     /// Places a session's avatar: a region expects it.
-    fn place(&mut self, agent: Uuid, root: usize, position: [f32; 3]) -> Option<&Presence> {
+    fn place(
+        &mut self,
+        agent: AgentId,
+        root: RegionIndex,
+        position: [f32; 3],
+    ) -> Option<&Presence> {
         self.child(agent, root)?;
         self.last.insert(agent, (root, position));
         let presence = self.presences.get_mut(&agent)?;
@@ -245,11 +254,11 @@ impl World {
 
     fn destination(
         &self,
-        agent: Uuid,
+        agent: AgentId,
         start: &str,
-    ) -> Result<(usize, [f32; 3], &'static str), Refusal> {
+    ) -> Result<(RegionIndex, [f32; 3], &'static str), Refusal> {
         if start.is_empty() {
-            return Ok((0, MIDDLE, "safe"));
+            return Ok((RegionIndex(0), MIDDLE, "safe"));
         }
         let home = self.home(agent);
         match Start::parse(start).ok_or(BAD_START)? {
@@ -264,18 +273,20 @@ impl World {
                 let found = self.places.iter().position(meant);
                 let [x, y, z] = position;
                 let inside = [x.clamp(0.5, 255.5), y.clamp(0.5, 255.5), z.clamp(0.0, 4096.0)];
-                Ok(found.map_or((0, MIDDLE, "safe"), |root| (root, inside, "url")))
+                Ok(found.map_or((RegionIndex(0), MIDDLE, "safe"), |root| {
+                    (RegionIndex(root), inside, "url")
+                }))
             }
         }
     }
 
     /// Where an avatar goes that goes home.
-    pub(crate) fn home(&self, agent: Uuid) -> (usize, [f32; 3]) {
-        self.homes.get(&agent).copied().unwrap_or((0, MIDDLE))
+    pub(crate) fn home(&self, agent: AgentId) -> (RegionIndex, [f32; 3]) {
+        self.homes.get(&agent).copied().unwrap_or((RegionIndex(0), MIDDLE))
     }
 
     /// Makes a place in the region where the avatar stands its home; false where it stands nowhere.
-    pub(crate) fn set_home(&mut self, agent: Uuid, position: [f32; 3]) -> bool {
+    pub(crate) fn set_home(&mut self, agent: AgentId, position: [f32; 3]) -> bool {
         let root = self.presence(agent).filter(|p| p.arrived).and_then(|p| p.root);
         root.is_some_and(|root| {
             self.homes.insert(agent, (root, position));
@@ -284,10 +295,10 @@ impl World {
     }
 
     /// Ends a session: its regions, for closing the circuits there.
-    pub(crate) fn end(&mut self, agent: Uuid) -> Vec<usize> {
+    pub(crate) fn end(&mut self, agent: AgentId) -> Vec<RegionIndex> {
         let Some(presence) = self.presences.remove(&agent) else { return Vec::new() };
         self.last.extend(presence.root.map(|root| (agent, (root, presence.position))));
-        let regions: Vec<usize> = presence.agents.keys().copied().collect();
+        let regions: Vec<RegionIndex> = presence.agents.keys().copied().collect();
         let owners = regions.iter().map(|region| Owner::AgentIn(agent, *region));
         for owner in owners.chain([Owner::Agent(agent)]) {
             self.forget_owner(owner);
@@ -304,13 +315,19 @@ impl World {
     }
 
     /// Whether a region lets nobody in.
-    pub(crate) fn is_closed(&self, region: usize) -> bool {
-        let closed = self.places.get(region).is_some_and(|place| place.closed);
+    pub(crate) fn is_closed(&self, region: RegionIndex) -> bool {
+        let closed = self.places.get(region.0).is_some_and(|place| place.closed);
         closed && !self.faults.breaks(Own::NothingClosed)
     }
 
     /// Whether these three open a circuit in that region.
-    pub(crate) fn admits(&self, region: usize, agent: Uuid, session: Uuid, code: u32) -> bool {
+    pub(crate) fn admits(
+        &self,
+        region: RegionIndex,
+        agent: AgentId,
+        session: SessionId,
+        code: CircuitCode,
+    ) -> bool {
         self.presences.get(&agent).is_some_and(|p| {
             (p.session_id == session || self.faults.breaks(Own::AnySession))
                 && (p.circuit_code == code || self.faults.breaks(Own::AnyCode))
@@ -333,8 +350,8 @@ impl World {
     /// Grants capabilities by name; a name granted before keeps its URL.
     pub(crate) fn grant(
         &mut self,
-        agent: Uuid,
-        region: usize,
+        agent: AgentId,
+        region: RegionIndex,
         names: &[&'static str],
     ) -> Vec<(String, String)> {
         let Some(here) = self.presences.get_mut(&agent).and_then(|p| p.agents.get_mut(&region))
@@ -358,7 +375,7 @@ impl World {
     }
 
     /// Whether the gate of an agent has just opened; from its root the neighbours are announced.
-    pub(crate) fn open_world(&mut self, agent: Uuid, region: usize) -> bool {
+    pub(crate) fn open_world(&mut self, agent: AgentId, region: RegionIndex) -> bool {
         let Some(presence) = self.presences.get_mut(&agent) else { return false };
         let ready = presence.root != Some(region) || presence.arrived;
         let Some(here) = presence.agents.get_mut(&region) else { return false };
@@ -371,26 +388,35 @@ impl World {
     }
 
     /// Once, and only to whoever has an avatar here and an open gate.
-    pub(in crate::grid) fn announce_neighbours(&mut self, agent: Uuid, region: usize) {
+    pub(in crate::grid) fn announce_neighbours(&mut self, agent: AgentId, region: RegionIndex) {
         let Some(presence) = self.presences.get_mut(&agent) else { return };
         let root = presence.root == Some(region);
         let Some(here) = presence.agents.get_mut(&region) else { return };
         if !root || !here.world_open || std::mem::replace(&mut here.announced, true) {
             return;
         }
-        let place = self.places[region].clone();
-        let near: Vec<usize> =
-            (0..self.places.len()).filter(|at| self.places[*at].touches(&place)).collect();
-        for neighbour in near {
+        let place = self.places[region.0].clone();
+        for neighbour in self.beside(&place) {
             self.introduce(agent, region, neighbour);
         }
     }
 
+    /// The regions that touch a place.
+    fn beside(&self, place: &Place) -> Vec<RegionIndex> {
+        let touching = self.places.iter().enumerate().filter(|(_, other)| other.touches(place));
+        touching.map(|(at, _)| RegionIndex(at)).collect()
+    }
+
     /// Makes an agent in a region, if there is none, and tells the viewer on another region's
     /// queue where it is and how to talk to it.
-    pub(in crate::grid) fn introduce(&mut self, agent: Uuid, teller: usize, region: usize) {
+    pub(in crate::grid) fn introduce(
+        &mut self,
+        agent: AgentId,
+        teller: RegionIndex,
+        region: RegionIndex,
+    ) {
         let Some(seed) = self.child(agent, region) else { return };
-        let place = &self.places[region];
+        let place = &self.places[region.0];
         let enable =
             EnableSimulator { handle: place.handle(), address: place.address, size: (256, 256) };
         let establish = EstablishAgentCommunication {
@@ -403,7 +429,7 @@ impl World {
     }
 
     /// The seed of an agent in a region; the agent is made if there is none.
-    pub(in crate::grid) fn child(&mut self, agent: Uuid, region: usize) -> Option<String> {
+    pub(in crate::grid) fn child(&mut self, agent: AgentId, region: RegionIndex) -> Option<String> {
         let presence = self.presences.get_mut(&agent)?;
         if let Some(here) = presence.agents.get(&region) {
             return Some(here.seed.clone());
@@ -418,7 +444,7 @@ impl World {
     }
 
     /// An agent is no longer in a region; its capabilities there are gone.
-    pub(super) fn forget_child(&mut self, agent: Uuid, region: usize) {
+    pub(super) fn forget_child(&mut self, agent: AgentId, region: RegionIndex) {
         if let Some(presence) = self.presences.get_mut(&agent) {
             presence.agents.remove(&region);
         }
@@ -426,32 +452,40 @@ impl World {
     }
 
     /// Puts an event on the queue of an agent in a region.
-    pub(crate) fn tell(&mut self, agent: Uuid, region: usize, event: Event) {
+    pub(crate) fn tell(&mut self, agent: AgentId, region: RegionIndex, event: Event) {
         self.queues.tell(Owner::AgentIn(agent, region), event);
     }
 
     /// Another agent, logged in by itself for faults that mix agents up.
-    pub(crate) fn bystander(&mut self, but: Uuid) -> Uuid {
-        let others: Vec<Uuid> = self.accounts.iter().map(agent_id).filter(|a| *a != but).collect();
+    pub(crate) fn bystander(&mut self, but: AgentId) -> AgentId {
+        let others: Vec<AgentId> =
+            self.accounts.iter().map(agent_id).filter(|a| *a != but).collect();
         let Some(other) = others.last().copied() else { return but };
         if self.begin(other, "home").is_ok() {
-            let beside: Vec<usize> = (0..self.places.len())
-                .filter(|at| self.places[*at].touches(&self.places[0]))
-                .collect();
-            beside.into_iter().for_each(|at| self.introduce(other, 0, at));
+            let first = self.places[0].clone();
+            for neighbour in self.beside(&first) {
+                self.introduce(other, RegionIndex(0), neighbour);
+            }
         }
         other
     }
 
     /// Everybody who stands in another region, and where: for faults.
-    pub(crate) fn everybody(&self, but: usize) -> impl Iterator<Item = (usize, Uuid)> {
+    pub(crate) fn everybody(
+        &self,
+        but: RegionIndex,
+    ) -> impl Iterator<Item = (RegionIndex, AgentId)> {
         let arrived = self.presences.values().filter(|p| p.arrived);
         let rooted = arrived.filter_map(|p| Some((p.root?, p.agent_id)));
         rooted.filter(move |(root, _)| *root != but)
     }
 
     /// The avatars that stand in a region, but for one.
-    pub(crate) fn others(&self, region: usize, but: Uuid) -> impl Iterator<Item = &Presence> {
+    pub(crate) fn others(
+        &self,
+        region: RegionIndex,
+        but: AgentId,
+    ) -> impl Iterator<Item = &Presence> {
         self.presences.values().filter(move |p| p.stands_in(region) && p.agent_id != but)
     }
 }
@@ -461,8 +495,8 @@ fn key(first: &str, last: &str) -> (String, String) {
     (first.to_ascii_lowercase(), last.to_ascii_lowercase())
 }
 
-fn agent_id(account: &Account) -> Uuid {
-    derived_id(&format!("agent {} {}", account.first, account.last).to_lowercase())
+fn agent_id(account: &Account) -> AgentId {
+    AgentId(derived_id(&format!("agent {} {}", account.first, account.last).to_lowercase()))
 }
 
 /// The URL of a capability's id.
@@ -500,10 +534,10 @@ mod tests {
         let agent = world.authenticate("Test", "One", "pw").unwrap();
         assert_eq!(world.begin(agent, "last").unwrap().1, "last");
         assert_eq!(world.begin(agent, "last").err(), Some(ALREADY));
-        assert_eq!(world.end(agent), [0]);
-        assert_eq!(world.caps.of(Owner::AgentIn(agent, 0)).count(), 0);
+        assert_eq!(world.end(agent), [RegionIndex(0)]);
+        assert_eq!(world.caps.of(Owner::AgentIn(agent, RegionIndex(0))).count(), 0);
         assert!(world.begin(agent, "uri:beta&1&2&3").is_ok());
-        assert_eq!(world.presence(agent).unwrap().root, Some(1));
+        assert_eq!(world.presence(agent).unwrap().root, Some(RegionIndex(1)));
     }
 
     #[test]
@@ -511,16 +545,16 @@ mod tests {
         let mut world = world();
         let agent = world.authenticate("Test", "One", "pw").unwrap();
         world.begin(agent, "home").unwrap();
-        world.grant(agent, 0, &["EventQueueGet"]);
-        assert!(!world.open_world(agent, 0));
+        world.grant(agent, RegionIndex(0), &["EventQueueGet"]);
+        assert!(!world.open_world(agent, RegionIndex(0)));
         let presence = world.presence_mut(agent).unwrap();
         presence.arrived = true;
-        presence.agents.get_mut(&0).unwrap().handshake_replied = true;
-        assert!(world.open_world(agent, 0));
-        assert!(!world.open_world(agent, 0));
-        let events = world.queues.take(Owner::AgentIn(agent, 0)).unwrap().0.events;
+        presence.agents.get_mut(&RegionIndex(0)).unwrap().handshake_replied = true;
+        assert!(world.open_world(agent, RegionIndex(0)));
+        assert!(!world.open_world(agent, RegionIndex(0)));
+        let events = world.queues.take(Owner::AgentIn(agent, RegionIndex(0))).unwrap().0.events;
         let names: Vec<&str> = events.iter().map(|e| e.message.as_str()).collect();
         assert_eq!(names, ["EnableSimulator", "EstablishAgentCommunication"]);
-        assert!(world.queues.take(Owner::AgentIn(agent, 0)).is_none());
+        assert!(world.queues.take(Owner::AgentIn(agent, RegionIndex(0))).is_none());
     }
 }

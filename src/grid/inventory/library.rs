@@ -4,6 +4,7 @@ use super::model::{FULL, Inventory, ROOT};
 use crate::grid::Faults;
 use crate::grid::core::derived_id;
 use crate::net::Chance;
+use crate::proto::id::AgentId;
 use crate::proto::inventory::{Folder, Item};
 use uuid::{Uuid, uuid};
 
@@ -50,13 +51,13 @@ const LIBRARY: [(&str, &str, i8, i8, u32); 8] = [
 const FOR_EVERYONE: u32 = 0x9_A000;
 
 /// The inventory of an account that logs in for the first time.
-pub(super) fn fresh(agent: Uuid, faults: Faults, chance: Chance) -> Inventory {
+pub(super) fn fresh(agent: AgentId, faults: Faults, chance: Chance) -> Inventory {
     let root = derived_id(&format!("folder root of {agent}"));
     let mut folders = vec![folder(root, Uuid::nil(), "My Inventory", ROOT)];
     folders.extend(FOLDERS.iter().map(|(name, kind)| {
         folder(derived_id(&format!("folder {name} of {agent}")), root, name, *kind)
     }));
-    Inventory::new(agent, folders, Vec::new(), faults, chance)
+    Inventory::new(agent.0, folders, Vec::new(), faults, chance)
 }
 
 fn folder(id: Uuid, parent: Uuid, name: &str, kind: i8) -> Folder {

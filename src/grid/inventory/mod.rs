@@ -18,6 +18,7 @@ use super::Faults;
 use super::core::{RoomDef, derived_id};
 use super::misbehaviour::misbehaviours;
 use crate::net::Chance;
+use crate::proto::id::AgentId;
 use crate::proto::inventory::{Folder, Item, NOTECARD, SCRIPT};
 use crate::proto::llsd::Llsd;
 use assets::{Asset, Assets};
@@ -60,7 +61,7 @@ pub(super) const MODEL: RoomDef =
 /// Everything that anybody has.
 #[derive(Debug)]
 pub(super) struct Inventories {
-    of: BTreeMap<Uuid, Inventory>,
+    of: BTreeMap<AgentId, Inventory>,
     library: Inventory,
     assets: Assets,
     store: Option<Store>,
@@ -97,7 +98,7 @@ impl Inventories {
     }
 
     /// A batch is on the disk, or could not be kept: then all of it is as it was before.
-    pub(super) fn settled(&mut self, owners: BTreeSet<Uuid>, assets: Vec<Uuid>, kept: bool) {
+    pub(super) fn settled(&mut self, owners: BTreeSet<AgentId>, assets: Vec<Uuid>, kept: bool) {
         assets.into_iter().for_each(|id| self.assets.drop_from_memory(id));
         if !kept {
             owners.into_iter().for_each(|owner| drop(self.of.remove(&owner)));
@@ -105,7 +106,7 @@ impl Inventories {
     }
 
     /// An account's inventory, as it was left.
-    pub(super) fn of(&mut self, agent: Uuid) -> Result<&mut Inventory, Refusal> {
+    pub(super) fn of(&mut self, agent: AgentId) -> Result<&mut Inventory, Refusal> {
         if !self.of.contains_key(&agent) {
             let inventory = self.load(agent)?;
             self.of.insert(agent, inventory);
@@ -113,13 +114,13 @@ impl Inventories {
         self.of.get_mut(&agent).ok_or(Refusal::Storage)
     }
 
-    fn load(&mut self, agent: Uuid) -> Result<Inventory, Refusal> {
+    fn load(&mut self, agent: AgentId) -> Result<Inventory, Refusal> {
         let fresh = || library::fresh(agent, self.faults.clone(), self.chance.clone());
         let Some(store) = &self.store else { return Ok(fresh()) };
-        match store.load(agent).map_err(|_| Refusal::Storage)? {
+        match store.load(agent.0).map_err(|_| Refusal::Storage)? {
             Some((folders, items)) => {
                 let (faults, chance) = (self.faults.clone(), self.chance.clone());
-                Ok(Inventory::new(agent, folders, items, faults, chance))
+                Ok(Inventory::new(agent.0, folders, items, faults, chance))
             }
             None => {
                 let inventory = fresh();
@@ -137,7 +138,7 @@ impl Inventories {
     /// Makes one change to an account's inventory.
     pub(super) fn change<T>(
         &mut self,
-        agent: Uuid,
+        agent: AgentId,
         change: impl FnOnce(&mut Inventory) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         self.of(agent)?;
@@ -154,7 +155,7 @@ impl Inventories {
     /// Makes several changes, all of them or none.
     pub(super) fn change_all<T>(
         &mut self,
-        agent: Uuid,
+        agent: AgentId,
         change: impl FnOnce(&mut Inventory) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         let before = self.of(agent)?.clone();
@@ -166,7 +167,7 @@ impl Inventories {
     }
 
     /// The tree a folder is in, of those that an agent may read: its own and the library.
-    pub(super) fn tree_of(&mut self, agent: Uuid, folder: Uuid) -> Option<&Inventory> {
+    pub(super) fn tree_of(&mut self, agent: AgentId, folder: Uuid) -> Option<&Inventory> {
         let foreign = self.faults.breaks(Own::ShowsForeign);
         self.of(agent).ok()?;
         let trees = [self.of.get(&agent)?, &self.library].into_iter();
@@ -175,21 +176,21 @@ impl Inventories {
     }
 
     /// A folder with its contents, as an agent may read it: whose it is, and what.
-    pub(super) fn contents(&mut self, agent: Uuid, folder: Uuid) -> Option<(Uuid, Contents)> {
+    pub(super) fn contents(&mut self, agent: AgentId, folder: Uuid) -> Option<(Uuid, Contents)> {
         let follows = self.faults.breaks(Own::FollowsLinks);
         let invents = self.faults.breaks(Own::InventsFolders);
         if self.faults.breaks(Own::NullIsRoot) && folder.is_nil() {
             let own = self.of(agent).ok()?;
             let mut contents = own.contents(own.root)?;
             contents.folder.id = folder;
-            return Some((agent, contents));
+            return Some((agent.0, contents));
         }
         let Some(tree) = self.tree_of(agent, folder) else {
             let item = own_item(agent, folder, -1, -1, "invented");
             let items = vec![Item { id: self.new_id(), ..item }];
             let folder = Folder { id: folder, ..Folder::default() };
             let (folders, targets) = (Vec::new(), Vec::new());
-            return invents.then_some((agent, Contents { folder, folders, items, targets }));
+            return invents.then_some((agent.0, Contents { folder, folders, items, targets }));
         };
         let mut contents = tree.contents(folder)?;
         if follows {
@@ -203,7 +204,7 @@ impl Inventories {
     }
 
     /// An item that an agent may read.
-    pub(super) fn item(&mut self, agent: Uuid, id: Uuid) -> Option<Item> {
+    pub(super) fn item(&mut self, agent: AgentId, id: Uuid) -> Option<Item> {
         let foreign = self.faults.breaks(Own::ShowsForeign);
         self.of(agent).ok()?;
         let trees = [self.of.get(&agent)?, &self.library].into_iter();
@@ -279,7 +280,7 @@ impl Inventories {
     /// The inventory members of a login reply.
     pub(super) fn login_members(
         &mut self,
-        agent: Uuid,
+        agent: AgentId,
     ) -> Result<Vec<(&'static str, Llsd)>, Refusal> {
         let one = |name: &str, id: Uuid| {
             Llsd::Array(vec![Llsd::map([(name, Llsd::String(id.to_string()))])])
@@ -303,12 +304,12 @@ impl Inventories {
 }
 
 /// A new item with every right its maker has.
-pub(super) fn own_item(agent: Uuid, folder: Uuid, kind: i8, inv_kind: i8, name: &str) -> Item {
+pub(super) fn own_item(agent: AgentId, folder: Uuid, kind: i8, inv_kind: i8, name: &str) -> Item {
     Item {
         folder,
-        creator: agent,
-        owner: agent,
-        last_owner: agent,
+        creator: agent.0,
+        owner: agent.0,
+        last_owner: agent.0,
         base_mask: FULL,
         owner_mask: FULL,
         kind,

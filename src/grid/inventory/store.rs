@@ -2,6 +2,7 @@
 
 use super::assets::Asset;
 use super::model::{Inventory, Touched};
+use crate::proto::id::AgentId;
 use crate::proto::inventory::{Folder, Item};
 use redb::{Database, ReadableDatabase, Table, TableDefinition};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,8 +40,8 @@ type Kept = (Vec<Folder>, Vec<Item>);
 #[derive(Debug, Default)]
 pub(in crate::grid) struct Batch {
     /// Folders and items by owner and own id; none where one was removed.
-    folders: BTreeMap<(Uuid, Uuid), Option<Folder>>,
-    items: BTreeMap<(Uuid, Uuid), Option<Item>>,
+    folders: BTreeMap<(AgentId, Uuid), Option<Folder>>,
+    items: BTreeMap<(AgentId, Uuid), Option<Item>>,
     assets: BTreeMap<Uuid, Asset>,
 }
 
@@ -52,10 +53,10 @@ impl Batch {
     /// Adds what a change has touched, as it is now.
     pub(super) fn add(&mut self, inventory: &Inventory, touched: &Touched) {
         for id in &touched.folders {
-            self.folders.insert((inventory.owner, *id), inventory.folder(*id).cloned());
+            self.folders.insert((AgentId(inventory.owner), *id), inventory.folder(*id).cloned());
         }
         for id in &touched.items {
-            self.items.insert((inventory.owner, *id), inventory.item(*id).cloned());
+            self.items.insert((AgentId(inventory.owner), *id), inventory.item(*id).cloned());
         }
     }
 
@@ -64,7 +65,7 @@ impl Batch {
     }
 
     /// Whose inventories it changes.
-    pub(crate) fn owners(&self) -> BTreeSet<Uuid> {
+    pub(crate) fn owners(&self) -> BTreeSet<AgentId> {
         let changed = self.folders.keys().chain(self.items.keys());
         changed.map(|(owner, _)| *owner).collect()
     }
@@ -188,10 +189,10 @@ fn json(value: &impl serde::Serialize) -> Vec<u8> {
 /// Writes the records that there are, and removes those that there are no longer.
 fn keep_all<T: serde::Serialize>(
     table: &mut Table<'_, &[u8], &[u8]>,
-    records: &BTreeMap<(Uuid, Uuid), Option<T>>,
+    records: &BTreeMap<(AgentId, Uuid), Option<T>>,
 ) -> Result<(), redb::Error> {
     for ((owner, id), record) in records {
-        let key = key(*owner, *id);
+        let key = key(owner.0, *id);
         match record {
             Some(record) => drop(table.insert(&key[..], &json(record)[..])?),
             None => drop(table.remove(&key[..])?),

@@ -2,10 +2,10 @@
 
 use crate::grid::core::{Core, Happened, Place, RoomDef, Sender, messages};
 use crate::grid::misbehaviour::misbehaviours;
+use crate::proto::id::AgentId;
 use crate::proto::message::{Field, FieldValue, Message};
 use crate::proto::teleport::flags;
 use crate::proto::template::Template;
-use uuid::Uuid;
 
 misbehaviours! {
     ArrivesUnasked "arrives-unasked" "The avatar arrives without CompleteAgentMovement.",
@@ -64,7 +64,7 @@ fn code_again(core: &mut Core, from: &Sender, _: &Message) {
 }
 
 fn asked_to_arrive(core: &mut Core, from: &Sender, message: &Message) {
-    let right = message.u32("AgentData", "CircuitCode") == Some(from.circuit_code);
+    let right = message.u32("AgentData", "CircuitCode") == Some(from.circuit_code.0);
     if !right && !core.breaks(Own::AnyMovementCode) {
         return;
     }
@@ -91,14 +91,14 @@ fn handshake_reply(core: &mut Core, from: &Sender, _: &Message) {
 
 /// Says who the region is.
 fn greet(core: &mut Core, to: &Sender) {
-    let handshake = messages::region_handshake(&core.template, &core.world.places[to.region]);
+    let handshake = messages::region_handshake(&core.template, &core.world.places[to.region.0]);
     core.reply(to, &handshake);
 }
 
 /// The avatar arrives, if it is expected here and not here already.
 fn arrive(core: &mut Core, from: &Sender) {
     let (agent, region, time) = (from.agent, from.region, core.time());
-    let place = core.world.places[region].clone();
+    let place = core.world.places[region.0].clone();
     let landing = core.world.land(agent, region);
     let Some(presence) = core.world.presence_mut(agent) else { return };
     let here = std::mem::replace(&mut presence.arrived, true);
@@ -141,13 +141,13 @@ fn log_out(core: &mut Core, from: &Sender, _: &Message) {
     let regions = core.end(agent);
     tracing::info!("an avatar logged out");
     if core.breaks(Own::LeavesWithoutAck) {
-        core.circuits[region].withhold(from.address, from.sequence);
+        core.circuits[region.0].withhold(from.address, from.sequence);
     }
     let reply = messages::logout_reply(&core.template, agent, from.session);
     core.reply(from, &reply);
     core.happened(&Happened::Left(agent, region));
     if !core.breaks(Own::StaysAfterLogout) {
-        core.circuits[region].close(core.now, from.address);
+        core.circuits[region.0].close(core.now, from.address);
     }
     if !core.breaks(Own::KeepsChildren) {
         let others = regions.into_iter().filter(|other| *other != region);
@@ -180,9 +180,9 @@ fn settled(core: &mut Core, from: &Sender) {
     }
 }
 
-fn finish(template: &Template, agent: Uuid, place: &Place, seed: &str) -> Message {
+fn finish(template: &Template, agent: AgentId, place: &Place, seed: &str) -> Message {
     Message::named(template, "TeleportFinish")
-        .with("Info", "AgentID", Field::Uuid(agent))
+        .with("Info", "AgentID", Field::Uuid(agent.0))
         .with("Info", "SimIP", Field::IpAddr(place.address.ip().octets()))
         .with("Info", "SimPort", Field::IpPort(place.address.port()))
         .with("Info", "RegionHandle", Field::U64(place.handle()))

@@ -2,8 +2,9 @@
 
 use crate::grid::core::{Core, Presence, RoomDef, Sender};
 use crate::grid::misbehaviour::misbehaviours;
+use crate::net::tap::RegionIndex;
+use crate::proto::id::AgentId;
 use crate::proto::message::{Field, FieldValue, Message};
-use uuid::Uuid;
 
 misbehaviours! {
     MuteElsewhere "mute-elsewhere" "Chat is told in the first region only.",
@@ -28,7 +29,7 @@ fn range(kind: u32) -> Option<f32> {
 
 fn say(core: &mut Core, from: &Sender, message: &Message) {
     let (region, agent) = (from.region, from.agent);
-    if region > 0 && core.breaks(Own::MuteElsewhere) {
+    if region > RegionIndex(0) && core.breaks(Own::MuteElsewhere) {
         return;
     }
     let kind = message.u32("ChatData", "Type").unwrap_or(1);
@@ -38,8 +39,8 @@ fn say(core: &mut Core, from: &Sender, message: &Message) {
     let Some(speaker) = core.world.presence(agent).filter(|p| p.stands_in(region)) else { return };
     let said = Message::named(&core.template, "ChatFromSimulator")
         .with("ChatData", "FromName", FieldValue::text(&speaker.name()))
-        .with("ChatData", "SourceID", Field::Uuid(agent))
-        .with("ChatData", "OwnerID", Field::Uuid(agent))
+        .with("ChatData", "SourceID", Field::Uuid(agent.0))
+        .with("ChatData", "OwnerID", Field::Uuid(agent.0))
         .with("ChatData", "SourceType", Field::U8(1))
         .with("ChatData", "ChatType", Field::U8(kind as u8))
         .with("ChatData", "Audible", Field::U8(1))
@@ -47,9 +48,9 @@ fn say(core: &mut Core, from: &Sender, message: &Message) {
         .with("ChatData", "Message", text);
     let near = |p: &&Presence| distance(p.position, speaker.position) <= range;
     let near = core.world.others(region, agent).filter(near).map(|p| p.agent_id);
-    let listeners: Vec<Uuid> = near.chain([agent]).collect();
+    let listeners: Vec<AgentId> = near.chain([agent]).collect();
     if core.breaks(Own::HeardEverywhere) {
-        let elsewhere: Vec<(usize, Uuid)> = core.world.everybody(region).collect();
+        let elsewhere: Vec<(RegionIndex, AgentId)> = core.world.everybody(region).collect();
         for (there, listener) in elsewhere {
             core.send_to(there, listener, &said);
         }

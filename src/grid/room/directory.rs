@@ -1,6 +1,7 @@
 //! What viewers ask about: names, places, the region, themselves.
 
 use crate::grid::core::{Core, Place, RoomDef, Sender, messages};
+use crate::proto::id::AgentId;
 use crate::proto::message::{Field, FieldValue, Message};
 
 pub(super) const ROOM: RoomDef = RoomDef {
@@ -20,7 +21,7 @@ fn names(core: &mut Core, from: &Sender, message: &Message) {
     let mut reply = Message::named(&core.template, "UUIDNameReply");
     for fields in message.blocks.first().into_iter().flatten() {
         let Some(Field::Uuid(id)) = fields.first() else { continue };
-        if let Some((first, last)) = core.world.name_of(*id) {
+        if let Some((first, last)) = core.world.name_of(AgentId(*id)) {
             reply = reply
                 .with_block("UUIDNameBlock")
                 .with("UUIDNameBlock", "ID", Field::Uuid(*id))
@@ -48,7 +49,7 @@ fn map_blocks(core: &mut Core, from: &Sender, wanted: impl Fn(&Place) -> bool) {
     let mut reply = Message::named(&core.template, "MapBlockReply").with(
         "AgentData",
         "AgentID",
-        Field::Uuid(from.agent),
+        Field::Uuid(from.agent.0),
     );
     for place in core.world.places.iter().filter(|place| wanted(place)) {
         reply = reply
@@ -63,10 +64,10 @@ fn map_blocks(core: &mut Core, from: &Sender, wanted: impl Fn(&Place) -> bool) {
 }
 
 fn region_info(core: &mut Core, from: &Sender, _: &Message) {
-    let place = &core.world.places[from.region];
+    let place = &core.world.places[from.region.0];
     let reply = Message::named(&core.template, "RegionInfo")
-        .with("AgentData", "AgentID", Field::Uuid(from.agent))
-        .with("AgentData", "SessionID", Field::Uuid(from.session))
+        .with("AgentData", "AgentID", Field::Uuid(from.agent.0))
+        .with("AgentData", "SessionID", Field::Uuid(from.session.0))
         .with("RegionInfo", "SimName", FieldValue::text(&place.name))
         .with("RegionInfo", "EstateID", Field::U32(1))
         .with("RegionInfo", "SimAccess", Field::U8(13))
@@ -88,8 +89,8 @@ fn agent_data(core: &mut Core, from: &Sender, _: &Message) {
 /// Nobody wears anything here.
 fn wearables(core: &mut Core, from: &Sender, _: &Message) {
     let reply = Message::named(&core.template, "AgentWearablesUpdate")
-        .with("AgentData", "AgentID", Field::Uuid(from.agent))
-        .with("AgentData", "SessionID", Field::Uuid(from.session))
+        .with("AgentData", "AgentID", Field::Uuid(from.agent.0))
+        .with("AgentData", "SessionID", Field::Uuid(from.session.0))
         .with("AgentData", "SerialNum", Field::U32(1));
     core.reply(from, &reply);
 }
@@ -97,7 +98,7 @@ fn wearables(core: &mut Core, from: &Sender, _: &Message) {
 /// Nobody has any money here.
 fn balance(core: &mut Core, from: &Sender, _: &Message) {
     let reply = Message::named(&core.template, "MoneyBalanceReply")
-        .with("MoneyData", "AgentID", Field::Uuid(from.agent))
+        .with("MoneyData", "AgentID", Field::Uuid(from.agent.0))
         .with("MoneyData", "TransactionSuccess", Field::Bool(true));
     core.reply(from, &reply);
 }

@@ -2,6 +2,7 @@
 
 use crate::grid::core::{Asked, Body, Core, RoomDef};
 use crate::net::server::Request;
+use crate::proto::id::AgentId;
 use crate::proto::llsd::{Llsd, from_xml};
 use uuid::Uuid;
 
@@ -73,7 +74,9 @@ fn display_names(core: &Core, request: &Request) -> Llsd {
     let mut bad = Vec::new();
     for id in request.query.split('&').filter_map(|pair| pair.strip_prefix("ids=")) {
         let parsed = Uuid::try_parse(id).ok();
-        let Some((id, (first, last))) = parsed.and_then(|id| Some((id, world.name_of(id)?))) else {
+        let Some((id, (first, last))) =
+            parsed.and_then(|id| Some((id, world.name_of(AgentId(id))?)))
+        else {
             bad.push(Llsd::string(id));
             continue;
         };
@@ -91,7 +94,7 @@ fn display_names(core: &Core, request: &Request) -> Llsd {
 }
 
 /// Makes a place home; what is no place leaves the home where it was, and is told back all the same.
-fn home(core: &mut Core, agent: Uuid, map: &Llsd) -> Body {
+fn home(core: &mut Core, agent: AgentId, map: &Llsd) -> Body {
     if let Some(position) = home_of(map) {
         core.world.set_home(agent, position);
     }

@@ -1,6 +1,7 @@
 //! Instant messages, passed on to whoever they name, wherever that is.
 
 use crate::grid::core::{Core, RoomDef, Sender};
+use crate::proto::id::AgentId;
 use crate::proto::message::{Field, FieldValue, Message};
 use uuid::Uuid;
 
@@ -21,7 +22,7 @@ fn pass_on(core: &mut Core, from: &Sender, message: &Message) {
     if passed.blocks.len() < 3 {
         passed.blocks.push(vec![vec![Field::U32(0)]]);
     }
-    core.deliver(to, &passed);
+    core.deliver(AgentId(to), &passed);
 }
 
 #[cfg(test)]
@@ -33,7 +34,7 @@ mod tests {
     fn a_message_comes_under_the_name_of_who_sent_it() {
         let mut bench = Bench::new(&[]);
         let (jane, john) = (bench.enter(0), bench.enter(1));
-        let to = Field::Uuid(bench.viewers[john].agent);
+        let to = Field::Uuid(bench.viewers[john].agent.0);
         let forged = bench
             .message(jane, "ImprovedInstantMessage")
             .with("MessageBlock", "ToAgentID", to)

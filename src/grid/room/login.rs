@@ -3,7 +3,10 @@
 use crate::grid::core::{Body, Core, Place, Presence, Reply, RoomDef, World, messages};
 use crate::grid::misbehaviour::misbehaviours;
 use crate::net::server::Request as HttpRequest;
+use crate::net::tap::RegionIndex;
 use crate::net::tap::{Passed, Visitor};
+use crate::proto::id::CircuitCode;
+use crate::proto::id::{AgentId, SessionId};
 use crate::proto::llsd::{self, Llsd};
 use crate::proto::login::{METHOD, Request, notation_reals};
 use crate::proto::xmlrpc::{self, Document, RpcValue};
@@ -92,7 +95,8 @@ fn info(core: &mut Core, _: &HttpRequest) -> Reply {
 fn log_in(core: &mut Core, path: &str, request: &Request) -> (Visitor, Llsd) {
     let name = request.text("first").zip(request.text("last"));
     let agent = name.and_then(|(first, last)| core.world.agent_of(first, last));
-    let visitor = Visitor { agent: agent.unwrap_or_default(), session: None, region: 0 };
+    let visitor =
+        Visitor { agent: agent.unwrap_or_default(), session: None, region: RegionIndex(0) };
     core.tap.tell(core.now, visitor, || Passed::LoginAsked(path.to_owned(), request.clone()));
     let undecided = path != NEXT && core.breaks(Own::Undecided);
     let reply = if undecided { indeterminate(core) } else { decide(core, request) };
@@ -117,7 +121,7 @@ fn outcome(reply: &Llsd) -> Passed {
     let text = |name| reply.get(name).and_then(Llsd::as_str).unwrap_or_default();
     match (text("login"), reply.get("session_id"), reply.get("circuit_code")) {
         ("true", Some(Llsd::Uuid(session)), Some(Llsd::Integer(code))) => {
-            Passed::LoggedIn(*session, *code as u32)
+            Passed::LoggedIn(SessionId(*session), CircuitCode(*code as u32))
         }
         ("indeterminate", ..) => Passed::Refused("indeterminate".into()),
         _ => Passed::Refused(text("reason").to_owned()),
@@ -170,9 +174,9 @@ fn decide(core: &mut Core, request: &Request) -> Llsd {
 }
 
 /// Ends a session from outside: its viewer is told why.
-fn kick(core: &mut Core, agent: Uuid, reason: &str) {
+fn kick(core: &mut Core, agent: AgentId, reason: &str) {
     for region in core.end(agent) {
-        if let Some((_, session)) = core.circuits[region].of(agent) {
+        if let Some((_, session)) = core.circuits[region.0].of(agent) {
             let kick = messages::kick(&core.template, agent, session, reason);
             core.send_to(region, agent, &kick);
             core.close(region, agent);
@@ -196,7 +200,7 @@ fn incomplete() -> Llsd {
 }
 
 /// A session that never opens its circuit is ended, so that it does not bar the next login.
-fn expect_arrival(core: &mut Core, agent: Uuid, session: Uuid) {
+fn expect_arrival(core: &mut Core, agent: AgentId, session: SessionId) {
     core.after(ARRIVAL_LIMIT, "an arrival", move |core| {
         let presence = core.world.presence(agent);
         if presence.is_some_and(|p| p.session_id == session && !p.arrived) {
@@ -205,7 +209,7 @@ fn expect_arrival(core: &mut Core, agent: Uuid, session: Uuid) {
     });
 }
 
-fn success(core: &Core, agent: Uuid, start_location: &str, folders: Members) -> Llsd {
+fn success(core: &Core, agent: AgentId, start_location: &str, folders: Members) -> Llsd {
     let presence = core.world.presence(agent);
     let placed = presence.and_then(|p| Some((p, p.root?)));
     let Some((presence, root)) = placed else { return incomplete() };
@@ -221,12 +225,12 @@ type Members = Vec<(&'static str, Llsd)>;
 fn session_members(
     world: &World,
     presence: &Presence,
-    root: usize,
+    root: RegionIndex,
     start_location: &str,
 ) -> Members {
     let text = |s: &str| Llsd::string(s);
     let int = |n: u32| Llsd::Integer(n as i32);
-    let place = &world.places[root];
+    let place = &world.places[root.0];
     let (x, y) = place.corner();
     let seed = presence.agents.get(&root).map(|here| here.seed.as_str());
     let home = world.places.first().map_or((0, 0), Place::corner);
@@ -241,11 +245,11 @@ fn session_members(
         ("login", text("true")),
         ("first_name", text(&presence.first)),
         ("last_name", text(&presence.last)),
-        ("agent_id", Llsd::Uuid(presence.agent_id)),
-        ("session_id", Llsd::Uuid(presence.session_id)),
-        ("secure_session_id", Llsd::Uuid(presence.secure_session_id)),
+        ("agent_id", Llsd::Uuid(presence.agent_id.0)),
+        ("session_id", Llsd::Uuid(presence.session_id.0)),
+        ("secure_session_id", Llsd::Uuid(presence.secure_session_id.0)),
         ("real_id", Llsd::Uuid(Uuid::nil())),
-        ("circuit_code", int(presence.circuit_code)),
+        ("circuit_code", int(presence.circuit_code.0)),
         ("sim_ip", text(&place.address.ip().to_string())),
         ("sim_port", int(u32::from(place.address.port()))),
         ("http_port", int(0)),

@@ -5,9 +5,10 @@
 
 use crate::grid::core::{Core, Happened, RoomDef, messages};
 use crate::grid::misbehaviour::misbehaviours;
+use crate::net::tap::RegionIndex;
+use crate::proto::id::AgentId;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use uuid::Uuid;
 
 misbehaviours! {
     LandsUnseen "lands-unseen" "Those who are there are not told of an arrival.",
@@ -18,16 +19,16 @@ pub(super) const ROOM: RoomDef =
 
 /// What the next frame of each region tells.
 #[derive(Default)]
-struct Scenes(BTreeMap<usize, Scene>);
+struct Scenes(BTreeMap<RegionIndex, Scene>);
 
 #[derive(Debug, Default)]
 struct Scene {
     /// Whoever has come since the last frame.
-    arrived: Vec<Uuid>,
+    arrived: Vec<AgentId>,
     /// Whoever has left since.
-    left: Vec<Uuid>,
+    left: Vec<AgentId>,
     /// Whoever sees the scene for the first time.
-    opened: Vec<Uuid>,
+    opened: Vec<AgentId>,
     /// A frame is due.
     frame: bool,
     /// All will be told who is where.
@@ -72,11 +73,11 @@ fn happened(core: &mut Core, what: &Happened) {
     }
 }
 
-fn scene(core: &mut Core, region: usize) -> &mut Scene {
+fn scene(core: &mut Core, region: RegionIndex) -> &mut Scene {
     core.states.of::<Scenes>().0.entry(region).or_default()
 }
 
-fn expect_frame(core: &mut Core, region: usize) {
+fn expect_frame(core: &mut Core, region: RegionIndex) {
     if !std::mem::replace(&mut scene(core, region).frame, true) {
         core.after(FRAME, "the scene", move |core| tell_frame(core, region));
     }
@@ -85,9 +86,9 @@ fn expect_frame(core: &mut Core, region: usize) {
     }
 }
 
-fn expect_survey(core: &mut Core, region: usize) {
+fn expect_survey(core: &mut Core, region: RegionIndex) {
     core.after(SURVEY, "the survey", move |core| {
-        if core.circuits[region].agents().is_empty() {
+        if core.circuits[region.0].agents().is_empty() {
             scene(core, region).survey = false;
             return;
         }
@@ -98,17 +99,17 @@ fn expect_survey(core: &mut Core, region: usize) {
 
 /// Tells everybody who has come and who is gone since the last frame, and those who did not see
 /// the scene before all of it.
-fn tell_frame(core: &mut Core, region: usize) {
+fn tell_frame(core: &mut Core, region: RegionIndex) {
     let Scene { arrived, left, opened, .. } = {
         let scene = scene(core, region);
         std::mem::replace(scene, Scene { survey: scene.survey, ..Scene::default() })
     };
-    let (place, template, world) = (&core.world.places[region], &core.template, &core.world);
-    let all = world.others(region, Uuid::nil()).filter(|_| !opened.is_empty());
+    let (place, template, world) = (&core.world.places[region.0], &core.template, &core.world);
+    let all = world.others(region, AgentId::NIL).filter(|_| !opened.is_empty());
     let scene = messages::avatars(template, all, place);
     let here = arrived.iter().filter_map(|agent| world.presence(*agent));
     let updates = messages::avatars(template, here.filter(|p| p.stands_in(region)), place);
-    let mut old = core.onlookers(region, Uuid::nil());
+    let mut old = core.onlookers(region, AgentId::NIL);
     old.retain(|agent| !opened.contains(agent));
     for (some, updates) in [(opened, scene), (old, updates)] {
         for (agents, update) in &updates {
@@ -117,7 +118,7 @@ fn tell_frame(core: &mut Core, region: usize) {
             core.send_those(region, &others.collect::<Vec<_>>(), update, true);
         }
     }
-    for (to, gone) in told_gone(&core.circuits[region].agents(), &left) {
+    for (to, gone) in told_gone(&core.circuits[region.0].agents(), &left) {
         for some in gone.chunks(MOST_KILLED) {
             let kill = messages::kill(&core.template, some);
             core.send_those(region, &to, &kill, true);
@@ -127,8 +128,8 @@ fn tell_frame(core: &mut Core, region: usize) {
 
 /// Who is told of whom that they are gone: most of all of them; whoever has left and keeps a child
 /// agent here, of all but their own.
-fn told_gone(here: &[Uuid], left: &[Uuid]) -> Vec<(Vec<Uuid>, Vec<Uuid>)> {
-    let (leaving, staying): (Vec<Uuid>, Vec<Uuid>) =
+fn told_gone(here: &[AgentId], left: &[AgentId]) -> Vec<(Vec<AgentId>, Vec<AgentId>)> {
+    let (leaving, staying): (Vec<AgentId>, Vec<AgentId>) =
         here.iter().partition(|agent| left.contains(agent));
     let others = leaving.into_iter().map(|own| {
         (vec![own], left.iter().copied().filter(|agent| *agent != own).collect::<Vec<_>>())
@@ -138,15 +139,15 @@ fn told_gone(here: &[Uuid], left: &[Uuid]) -> Vec<(Vec<Uuid>, Vec<Uuid>)> {
 }
 
 /// Who is where in a region, as far as one message tells.
-fn places(core: &Core, region: usize) -> Vec<(Uuid, [f32; 3])> {
-    let all = core.world.others(region, Uuid::nil()).take(MOST_PLACES);
+fn places(core: &Core, region: RegionIndex) -> Vec<(AgentId, [f32; 3])> {
+    let all = core.world.others(region, AgentId::NIL).take(MOST_PLACES);
     all.map(|p| (p.agent_id, p.position)).collect()
 }
 
 /// Tells everybody here who is where.
-fn tell_where(core: &mut Core, region: usize) {
+fn tell_where(core: &mut Core, region: RegionIndex) {
     let all = places(core, region);
-    let (named, unnamed): (Vec<Uuid>, Vec<Uuid>) = core.circuits[region]
+    let (named, unnamed): (Vec<AgentId>, Vec<AgentId>) = core.circuits[region.0]
         .agents()
         .into_iter()
         .partition(|agent| all.iter().any(|(named, _)| named == agent));
@@ -156,7 +157,7 @@ fn tell_where(core: &mut Core, region: usize) {
     }
     // Whoever is not among those told is told the same as every other.
     if !unnamed.is_empty() {
-        let message = messages::coarse(&core.template, &all, Uuid::nil());
+        let message = messages::coarse(&core.template, &all, AgentId::NIL);
         core.send_those(region, &unnamed, &message, false);
     }
 }
@@ -167,7 +168,7 @@ mod tests {
 
     #[test]
     fn whoever_leaves_and_still_looks_on_is_told_of_the_others() {
-        let [jane, john, jack] = [1, 2, 3].map(Uuid::from_u128);
+        let [jane, john, jack] = [1, 2, 3].map(|n| AgentId(uuid::Uuid::from_u128(n)));
         assert_eq!(told_gone(&[jane, john], &[]), []);
         assert_eq!(told_gone(&[jane], &[jane]), []);
         assert_eq!(told_gone(&[jane, jack], &[john]), [(vec![jane, jack], vec![john])]);

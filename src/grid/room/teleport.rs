@@ -2,6 +2,8 @@
 
 use crate::grid::core::{Core, Happened, RoomDef, Sender, Target, messages, standing};
 use crate::grid::misbehaviour::misbehaviours;
+use crate::net::tap::RegionIndex;
+use crate::proto::id::AgentId;
 use crate::proto::message::{Field, FieldValue, Message};
 use crate::proto::teleport::{LURE_MESSAGE, Landmark, flags};
 use std::collections::BTreeMap;
@@ -33,7 +35,7 @@ pub(super) const ROOM: RoomDef = RoomDef {
 
 /// Who was invited where, by the guest and the lure's id.
 #[derive(Default)]
-struct Lures(BTreeMap<(Uuid, Uuid), (usize, [f32; 3])>);
+struct Lures(BTreeMap<(AgentId, Uuid), (RegionIndex, [f32; 3])>);
 
 fn happened(core: &mut Core, what: &Happened) {
     if let Happened::Ended(agent) = what {
@@ -91,7 +93,7 @@ fn to_landmark(core: &mut Core, from: &Sender, message: &Message) {
 }
 
 /// A landmark by its asset; the null id is home.
-fn by_landmark(core: &Core, agent: Uuid, landmark: Uuid) -> Wanted {
+fn by_landmark(core: &Core, agent: AgentId, landmark: Uuid) -> Wanted {
     let look_at = [1.0, 0.0, 0.0];
     if landmark.is_nil() {
         let (region, position) = core.world.home(agent);
@@ -105,7 +107,7 @@ fn by_landmark(core: &Core, agent: Uuid, landmark: Uuid) -> Wanted {
     Ok(Target { region, position, look_at, flags: flags::SET_LAST | flags::VIA_LANDMARK })
 }
 
-fn by_lure(core: &mut Core, agent: Uuid, message: &Message) -> Wanted {
+fn by_lure(core: &mut Core, agent: AgentId, message: &Message) -> Wanted {
     let lure = message.uuid("Info", "LureID").unwrap_or_default();
     let found = core.states.of::<Lures>().0.remove(&(agent, lure));
     let (region, position) = found.ok_or(reason::NO_LURE)?;
@@ -122,15 +124,15 @@ fn invite(core: &mut Core, from: &Sender, message: &Message) {
         let Some((host, root)) = host.and_then(|host| Some((host, host.root?))) else { return };
         let (position, name) = (host.position, host.name());
         let lures = &mut core.states.of::<Lures>().0;
-        let invited = lures.keys().filter(|(invited, _)| *invited == guest).count();
-        if core.world.presence(guest).is_none() || invited >= MOST {
+        let invited = lures.keys().filter(|(invited, _)| *invited == AgentId(guest)).count();
+        if core.world.presence(AgentId(guest)).is_none() || invited >= MOST {
             continue;
         }
         let lure = core.chance.uuid();
-        lures.insert((guest, lure), (root, position));
-        let place = core.world.places[from.region].id();
+        lures.insert((AgentId(guest), lure), (root, position));
+        let place = core.world.places[from.region.0].id();
         let invitation = Message::named(&core.template, "ImprovedInstantMessage")
-            .with("AgentData", "AgentID", Field::Uuid(from.agent))
+            .with("AgentData", "AgentID", Field::Uuid(from.agent.0))
             .with("MessageBlock", "ToAgentID", Field::Uuid(guest))
             .with("MessageBlock", "RegionID", Field::Uuid(place))
             .with("MessageBlock", "Position", Field::Vector3(position))
@@ -138,7 +140,7 @@ fn invite(core: &mut Core, from: &Sender, message: &Message) {
             .with("MessageBlock", "ID", Field::Uuid(lure))
             .with("MessageBlock", "FromAgentName", FieldValue::text(&name))
             .with("MessageBlock", "Message", FieldValue::text(&text));
-        core.deliver(guest, &invitation);
+        core.deliver(AgentId(guest), &invitation);
     }
 }
 
@@ -158,7 +160,7 @@ fn go(core: &mut Core, from: &Sender, target: Target) -> Result<(), &'static str
         (presence.position, presence.look_at) = (target.position, target.look_at);
         (presence.sitting, presence.walking) = (false, None);
         let presence = core.world.presence(from.agent).ok_or(reason::NO_REGION)?;
-        let place = &core.world.places[from.region];
+        let place = &core.world.places[from.region.0];
         let moved = messages::avatar(&core.template, presence, place);
         core.reply(from, &start);
         let local = messages::teleport_local(&core.template, from.agent, &target);
@@ -229,7 +231,7 @@ mod tests {
         bench.arrive(jane, 2);
         assert!(bench.names(jane, 2).contains(&"AgentMovementComplete".to_owned()));
         let presence = bench.core.world.presence(bench.viewers[jane].agent).unwrap();
-        assert_eq!((presence.root, presence.position), (Some(2), [10.0, 20.0, 30.0]));
+        assert_eq!((presence.root, presence.position), (Some(RegionIndex(2)), [10.0, 20.0, 30.0]));
         // The region left behind is out of view.
         assert!(bench.names(jane, 0).contains(&"DisableSimulator".to_owned()));
     }
@@ -264,7 +266,7 @@ mod tests {
         let mut bench = Bench::new(&[]);
         let (jane, john) = (bench.enter(0), bench.enter(1));
         bench.heard(jane, 0);
-        let guest = Field::Uuid(bench.viewers[john].agent);
+        let guest = Field::Uuid(bench.viewers[john].agent.0);
         let lure = bench.message(jane, "StartLure").with_block("TargetData").with(
             "TargetData",
             "TargetID",
@@ -277,8 +279,8 @@ mod tests {
         let request = |bench: &Bench, who: usize| {
             let message = Message::named(&bench.core.template, "TeleportLureRequest");
             message
-                .with("Info", "AgentID", Field::Uuid(bench.viewers[who].agent))
-                .with("Info", "SessionID", Field::Uuid(bench.viewers[who].session))
+                .with("Info", "AgentID", Field::Uuid(bench.viewers[who].agent.0))
+                .with("Info", "SessionID", Field::Uuid(bench.viewers[who].session.0))
                 .with("Info", "LureID", id.clone())
         };
         let stolen = request(&bench, jane);

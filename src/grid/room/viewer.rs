@@ -21,7 +21,7 @@ pub(super) const ROOM: RoomDef = RoomDef {
 };
 
 fn throttle(core: &mut Core, from: &Sender, message: &Message) {
-    let circuits = &mut core.circuits[from.region];
+    let circuits = &mut core.circuits[from.region.0];
     if core.faults.breaks(Own::ChokesOnThrottle) {
         circuits.choke(from.address);
     } else if is_short(message) && core.faults.breaks(Own::ThrottleHarmsOthers) {
@@ -36,5 +36,5 @@ fn is_short(message: &Message) -> bool {
 }
 
 fn bear_silence(core: &mut Core, from: &Sender, seconds: u64) {
-    core.circuits[from.region].set_patience(core.now, from.address, seconds);
+    core.circuits[from.region.0].set_patience(core.now, from.address, seconds);
 }

@@ -8,6 +8,7 @@ use super::inventory::{Batch, Store};
 use crate::net::Clock;
 use crate::net::port::Port;
 use crate::net::server::{self, Answer, Listener};
+use crate::net::tap::RegionIndex;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -51,7 +52,7 @@ pub(super) fn start(
     let ports: Vec<Arc<Port>> = ports.into_iter().map(Arc::new).collect();
     let mut tasks: Vec<JoinHandle<()>> = Vec::new();
     for (region, port) in ports.iter().cloned().enumerate() {
-        tasks.push(tokio::spawn(read(region, port, inputs.clone(), stop.clone())));
+        tasks.push(tokio::spawn(read(RegionIndex(region), port, inputs.clone(), stop.clone())));
     }
     if let Some(store) = store {
         tasks.push(tokio::spawn(keep(store, to_keep, inputs.clone())));
@@ -65,7 +66,7 @@ pub(super) fn start(
 
 /// Reads datagrams from a region's port.
 async fn read(
-    region: usize,
+    region: RegionIndex,
     port: Arc<Port>,
     inputs: mpsc::Sender<Message>,
     mut stop: watch::Receiver<bool>,
@@ -156,7 +157,7 @@ impl Shell {
     async fn carry_out(&mut self, output: Output) {
         match output {
             Output::Datagram(region, to, bytes) => {
-                if let Some(port) = self.ports.get(region) {
+                if let Some(port) = self.ports.get(region.0) {
                     port.send(&bytes, to).await;
                 }
             }

@@ -3,6 +3,7 @@
 use super::Check;
 use crate::judge::ruling::{Ruling, Seen, never, rule, within};
 use crate::judge::visit::Visit;
+use crate::net::tap::RegionIndex;
 use crate::net::tap::{Passed, UNKNOWN_EVENT, is_odd};
 use crate::proto::event_queue::PollRequest;
 use crate::proto::llsd::{CONTENT_TYPE, Llsd};
@@ -33,7 +34,7 @@ pub(super) const CHECKS: &[Check] = &[
 struct Poll<'v> {
     index: usize,
     at: Duration,
-    region: usize,
+    region: RegionIndex,
     queue: &'v str,
     said: Option<&'v PollRequest>,
     answer: Option<Answer<'v>>,
@@ -51,7 +52,7 @@ struct Answer<'v> {
 struct Polls<'v> {
     all: Vec<Poll<'v>>,
     /// When the visitor spoke last in each region.
-    spoke: HashMap<usize, Duration>,
+    spoke: HashMap<RegionIndex, Duration>,
     /// Where and when it was sent elsewhere.
     sent: Vec<(usize, Duration)>,
     present: Duration,
@@ -127,7 +128,7 @@ fn has_unknown(body: &Llsd) -> bool {
 struct Seed<'v> {
     index: usize,
     at: Duration,
-    region: usize,
+    region: RegionIndex,
     kind: Option<&'v str>,
     names: Option<&'v [String]>,
 }

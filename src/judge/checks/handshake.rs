@@ -5,9 +5,10 @@ use crate::judge::journey::Closed;
 use crate::judge::ruling::{Break, Ruling, never, rule, within};
 use crate::judge::visit::{Came, Visit};
 use crate::net::tap::Passed;
+use crate::net::tap::RegionIndex;
+use crate::proto::id::{AgentId, SessionId};
 use crate::proto::message::Flags;
 use std::time::Duration;
-use uuid::Uuid;
 
 pub(super) const CHECKS: &[Check] = &[
     ("HS-CLIENT-CODE-FIRST-1", code_first),
@@ -34,7 +35,7 @@ const NOT_HERE: &str = "it did not come so far";
 
 fn code_first(visit: &Visit) -> Ruling {
     let codes: Vec<Came<'_>> = visit.said("UseCircuitCode").collect();
-    let mut regions: Vec<usize> = codes.iter().map(|code| code.region).collect();
+    let mut regions: Vec<RegionIndex> = codes.iter().map(|code| code.region).collect();
     regions.sort_unstable();
     regions.dedup();
     let seen = regions.into_iter().map(|region| {
@@ -48,12 +49,14 @@ fn code_first(visit: &Visit) -> Ruling {
 
 /// What is wrong with a session id and an agent id that a visitor sends; nothing if they are its
 /// own, each in its place.
-fn ids_fault(visit: &Visit, session: Uuid, agent: Uuid) -> &'static str {
-    let own = visit.session.map_or(Uuid::nil(), |(session, _)| session);
+fn ids_fault(visit: &Visit, session: SessionId, agent: AgentId) -> &'static str {
+    let own = visit.session.map_or(SessionId::default(), |(session, _)| session);
     match () {
-        () if (session, agent) == (visit.agent, own) => "agent and session the other way round",
+        () if (session.0, agent.0) == (visit.agent.0, own.0) => {
+            "agent and session the other way round"
+        }
         () if session != own => "another session id",
-        () if agent.is_nil() => "a null agent id",
+        () if agent == AgentId::NIL => "a null agent id",
         () if agent != visit.agent => "another agent id",
         () => "",
     }
@@ -64,8 +67,8 @@ fn code_ids(visit: &Visit) -> Ruling {
     let seen = visit.came().filter(|came| came.is("UseCircuitCode")).map(|came| {
         let message = came.message()?;
         let id = |field| message.uuid("CircuitCode", field).unwrap_or_default();
-        let right = message.u32("CircuitCode", "Code") == Some(code);
-        let fault = match ids_fault(visit, id("SessionID"), id("ID")) {
+        let right = message.u32("CircuitCode", "Code") == Some(code.0);
+        let fault = match ids_fault(visit, SessionId(id("SessionID")), AgentId(id("ID"))) {
             "" if !right => "another code",
             fault => fault,
         };
@@ -90,7 +93,7 @@ fn movement_code(visit: &Visit) -> Ruling {
     let seen = visit.said("CompleteAgentMovement").map(|came| {
         let said = came.message()?.u32("AgentData", "CircuitCode");
         let expected = || "the circuit code of the login".into();
-        rule(said == Some(code), came.index, expected, || "another code".into())
+        rule(said == Some(code.0), came.index, expected, || "another code".into())
     });
     Ruling::of(NOT_HERE, seen)
 }
@@ -103,7 +106,7 @@ fn no_movement_as_child(visit: &Visit) -> Ruling {
         let told = sent.iter().any(|to| to.region == came.region && to.at <= came.at);
         let expected = || "it only where the avatar is, or was sent".into();
         let received = || {
-            let name = visit.regions.get(came.region).map_or("?", |region| region.name.as_str());
+            let name = visit.regions.get(came.region.0).map_or("?", |region| region.name.as_str());
             format!("CompleteAgentMovement in {name}")
         };
         rule(told || first == Some(came.region), came.index, expected, received)
@@ -115,8 +118,8 @@ fn own_ids(visit: &Visit) -> Ruling {
     let Some((session, _)) = visit.session else { return Ruling::Unseen(NOT_HERE) };
     let seen = visit.messages().map(|(came, message)| {
         let agent = message.uuid("AgentData", "AgentID")?;
-        let said = message.uuid("AgentData", "SessionID").unwrap_or(session);
-        let fault = ids_fault(visit, said, agent);
+        let said = message.uuid("AgentData", "SessionID").unwrap_or(session.0);
+        let fault = ids_fault(visit, SessionId(said), AgentId(agent));
         let expected = || "its own agent and session id, each in its place".into();
         let received = || format!("{} with {fault}", message.name());
         rule(fault.is_empty(), came.index, expected, received)
@@ -203,7 +206,7 @@ fn no_restart(visit: &Visit) -> Ruling {
     let seen = wires.iter().map(|wire| {
         let second = wire.sent("RegionHandshake").nth(1)?;
         let sent = |came: &Came<'_>| {
-            let here = |(index, region): &(usize, usize)| {
+            let here = |(index, region): &(usize, RegionIndex)| {
                 *region == came.region && (second.index..came.index).contains(index)
             };
             called.iter().any(here)

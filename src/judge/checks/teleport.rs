@@ -5,6 +5,7 @@ use crate::judge::journey::Sent;
 use crate::judge::ruling::{Ruling, never, rule, within};
 use crate::judge::visit::Visit;
 use crate::net::tap::Passed;
+use crate::net::tap::RegionIndex;
 use crate::proto::teleport::flags;
 use std::time::Duration;
 
@@ -73,7 +74,7 @@ fn asks_the_seed(visit: &Visit) -> Ruling {
 }
 
 /// A way into a region that the visitor had no reason to take.
-fn entered(visit: &Visit, region: usize, since: usize) -> Option<(usize, Duration)> {
+fn entered(visit: &Visit, region: RegionIndex, since: usize) -> Option<(usize, Duration)> {
     let called = visit.called().iter().any(|(_, of)| *of == region);
     let known = visit.said("UseCircuitCode").any(|c| c.region == region && c.index < since);
     if called || known {

@@ -1,8 +1,12 @@
 //! Visits made by hand, for checks that our own viewer gives no occasion for.
 
 use super::super::visit::Visit;
+use crate::net::tap::RegionIndex;
 use crate::net::tap::{Fact, Passed, Received};
 use crate::proto::event_queue::PollRequest;
+use crate::proto::id::AgentId;
+use crate::proto::id::CircuitCode;
+use crate::proto::id::SessionId;
 use crate::proto::llsd::Llsd;
 use crate::proto::message::{Datagram, Flags, Header, Message};
 use crate::proto::template::Template;
@@ -11,11 +15,16 @@ use uuid::Uuid;
 
 /// A visit made by hand: who came at what second, with what number and flags.
 pub(super) fn made(events: Timed) -> Visit {
-    let agent = Uuid::from_u128(1);
-    let heard =
-        |(at, what)| Fact { at: Duration::from_secs(at), agent, session: None, region: 0, what };
+    let agent = AgentId(Uuid::from_u128(1));
+    let heard = |(at, what)| Fact {
+        at: Duration::from_secs(at),
+        agent,
+        session: None,
+        region: RegionIndex(0),
+        what,
+    };
     let events = events.into_iter().map(heard).collect();
-    let session = Some((Uuid::from_u128(2), 7));
+    let session = Some((SessionId(Uuid::from_u128(2)), CircuitCode(7)));
     let until = Duration::from_secs(1000);
     Visit { agent, session, events, until, next: None, regions: Vec::new() }
 }
@@ -66,7 +75,7 @@ pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
     let nameless =
         || Passed::PollAnswered("q".into(), 200, Some(Llsd::map([("events", Llsd::Undef)])));
     let undecided = || (1, Passed::Refused("indeterminate".into()));
-    let logged_in = || (1, Passed::LoggedIn(Uuid::from_u128(2), 7));
+    let logged_in = || (1, Passed::LoggedIn(SessionId(Uuid::from_u128(2)), CircuitCode(7)));
     vec![
         (
             "CIR-CLIENT-ACK-AGAIN-1",
@@ -193,11 +202,11 @@ pub(super) fn of_neighbours() -> Vec<(&'static str, Visit, Visit)> {
             (2, went("DisableSimulator", 2, reliable)),
         ]);
         let closed = visit.events[2].clone();
-        visit.events[1].region = 1;
-        visit.events[2].region = 1;
+        visit.events[1].region = RegionIndex(1);
+        visit.events[2].region = RegionIndex(1);
         visit.events.extend(later.into_iter().map(|(region, what)| Fact {
             at: Duration::from_secs(9),
-            region,
+            region: RegionIndex(region),
             what,
             ..closed.clone()
         }));

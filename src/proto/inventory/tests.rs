@@ -59,7 +59,7 @@ fn an_item_reads_back_as_written_from_every_message_and_from_llsd() {
         let message = item.to_block(Message::named(template, name), block);
         assert_eq!(Item::from_blocks(&message, block).first(), Some(&item), "{name}");
     }
-    let xml = to_xml(&item.to_llsd(item.owner));
+    let xml = to_xml(&item.to_llsd(AgentId(item.owner)));
     assert_eq!(Item::from_llsd(&from_xml(xml.as_bytes()).unwrap()), Some(item));
 }
 

@@ -6,6 +6,7 @@ use super::http::{self, status};
 use crate::grid::core::{Asked, Body, Core};
 use crate::grid::inventory::{Inventories, Inventory, Refusal, own_item};
 use crate::net::server::Request;
+use crate::proto::id::AgentId;
 use crate::proto::inventory::{FOLDER_LINK, Folder, Item, LINK};
 use crate::proto::llsd::{Llsd, from_xml};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -35,7 +36,7 @@ const FOLDER_NAMES: [(&str, i8); 18] = [
 
 impl Inventories {
     /// The folder that stands for a name such as `trash`, or an id.
-    fn named_folder(&mut self, agent: Uuid, name: &str) -> Option<Uuid> {
+    fn named_folder(&mut self, agent: AgentId, name: &str) -> Option<Uuid> {
         if let Ok(id) = Uuid::try_parse(name) {
             return Some(id);
         }
@@ -67,7 +68,7 @@ const MOST_ANSWERED: usize = 32;
 
 /// What was answered to the last requests of each agent that name a transaction.
 #[derive(Default)]
-struct Answers(BTreeMap<Uuid, VecDeque<Answered>>);
+struct Answers(BTreeMap<AgentId, VecDeque<Answered>>);
 
 /// Answers a request to the agent's own inventory.
 pub(super) fn of_agent(core: &mut Core, asked: &Asked<'_>) -> http::Answer {
@@ -102,7 +103,7 @@ fn answer(core: &mut Core, asked: &Asked<'_>, library: bool) -> http::Answer {
 
 struct AisRequest<'a> {
     all: &'a mut Inventories,
-    agent: Uuid,
+    agent: AgentId,
     library: bool,
     request: &'a Request,
 }
@@ -394,7 +395,7 @@ fn make_folder(own: &mut Inventory, parent: Uuid, wanted: &Llsd) -> Result<Folde
 fn make_item(
     own: &mut Inventory,
     lax: bool,
-    agent: Uuid,
+    agent: AgentId,
     parent: Uuid,
     wanted: &Llsd,
 ) -> Result<Item, Refusal> {
@@ -425,7 +426,7 @@ fn make_item(
 }
 
 /// An item as a resource: a link names what it links to, not an asset.
-fn item_map(item: &Item, agent: Uuid) -> Llsd {
+fn item_map(item: &Item, agent: AgentId) -> Llsd {
     let Llsd::Map(mut members) = item.to_llsd(agent) else { return Llsd::Undef };
     if item.is_link() {
         for (key, _) in members.iter_mut().filter(|(key, _)| key == "asset_id") {
@@ -437,7 +438,7 @@ fn item_map(item: &Item, agent: Uuid) -> Llsd {
 
 /// Entries by id, links apart from items.
 fn embedded<'a>(
-    agent: Uuid,
+    agent: AgentId,
     folders: impl Iterator<Item = &'a Folder>,
     items: impl Iterator<Item = &'a Item>,
 ) -> Llsd {
@@ -455,7 +456,7 @@ fn embedded<'a>(
 
 /// Which kinds of entries are told.
 struct Wanted {
-    agent: Uuid,
+    agent: AgentId,
     folders: bool,
     items: bool,
 }

@@ -3,6 +3,7 @@
 use super::Own;
 use crate::grid::core::{Asked, Body, Core};
 use crate::grid::inventory::{Contents, LIBRARY_OWNER, Refusal};
+use crate::proto::id::AgentId;
 use crate::proto::inventory::Item;
 use crate::proto::llsd::{Llsd, from_xml};
 use std::collections::BTreeSet;
@@ -46,7 +47,7 @@ pub(super) fn library_folders(core: &mut Core, asked: &Asked<'_>) -> Answer {
 /// `whole` if what was not asked for is told too, as a faulty grid does.
 fn fetch(
     asked: &Llsd,
-    agent: Uuid,
+    agent: AgentId,
     whole: bool,
     mut read: impl FnMut(Uuid) -> Option<(Uuid, Contents)>,
 ) -> Result<Llsd, u16> {
@@ -84,20 +85,25 @@ fn fetch(
     Ok(Llsd::map(reply))
 }
 
-fn described(contents: &Contents, owner: Uuid, agent: Uuid, wants: impl Fn(&str) -> bool) -> Llsd {
+fn described(
+    contents: &Contents,
+    owner: Uuid,
+    agent: AgentId,
+    wants: impl Fn(&str) -> bool,
+) -> Llsd {
     let mut categories = Vec::new();
     if wants("fetch_folders") {
-        categories.extend(contents.folders.iter().map(|folder| folder.to_llsd(owner)));
+        categories.extend(contents.folders.iter().map(|folder| folder.to_llsd(AgentId(owner))));
     }
     let mut items = Vec::new();
     if wants("fetch_items") {
         let all = contents.targets.iter().chain(&contents.items);
-        items.extend(all.map(|item| item.to_llsd(owner)));
+        items.extend(all.map(|item| item.to_llsd(AgentId(owner))));
     }
     // Whose eyes these are is of no account but for the library, which has no agent of its own.
-    let agent = if owner == LIBRARY_OWNER { agent } else { owner };
+    let agent = if owner == LIBRARY_OWNER { agent } else { AgentId(owner) };
     Llsd::map([
-        ("agent_id", Llsd::Uuid(agent)),
+        ("agent_id", Llsd::Uuid(agent.0)),
         ("owner_id", Llsd::Uuid(owner)),
         ("folder_id", Llsd::Uuid(contents.folder.id)),
         ("version", Llsd::Integer(contents.folder.version)),
@@ -119,7 +125,7 @@ pub(super) fn library_items(core: &mut Core, asked: &Asked<'_>) -> Answer {
 /// Every item asked for that is there to be read, once.
 fn find(
     asked: &Llsd,
-    agent: Uuid,
+    agent: AgentId,
     mut read: impl FnMut(Uuid) -> Option<Item>,
 ) -> Result<Llsd, u16> {
     let asked = asked.get("items").and_then(Llsd::as_array).ok_or(400u16)?;
@@ -129,8 +135,8 @@ fn find(
     let mut seen = BTreeSet::new();
     let ids = asked.iter().filter_map(|wanted| wanted.get("item_id").and_then(Llsd::as_uuid));
     let items = ids.filter(|id| seen.insert(*id)).filter_map(&mut read);
-    let items: Vec<Llsd> = items.map(|item| item.to_llsd(item.owner)).collect();
-    Ok(Llsd::map([("agent_id", Llsd::Uuid(agent)), ("items", Llsd::Array(items))]))
+    let items: Vec<Llsd> = items.map(|item| item.to_llsd(AgentId(item.owner))).collect();
+    Ok(Llsd::map([("agent_id", Llsd::Uuid(agent.0)), ("items", Llsd::Array(items))]))
 }
 
 /// Makes a folder under the id that the viewer chose, and says what it made.

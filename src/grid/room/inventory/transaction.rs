@@ -4,6 +4,7 @@
 //! changes an item; in whichever order they come, the item gets the asset once both are there.
 
 use crate::grid::inventory::MOST_BYTES;
+use crate::proto::id::SecureSessionId;
 use crate::proto::inventory::Item;
 use md5::{Digest, Md5};
 use std::collections::VecDeque;
@@ -153,8 +154,8 @@ impl Transactions {
 }
 
 /// The id of the asset that is uploaded under a transaction: what viewer and simulator both know.
-pub(super) fn asset_id(transaction: Uuid, secure_session: Uuid) -> Uuid {
-    let both = [*transaction.as_bytes(), *secure_session.as_bytes()].concat();
+pub(super) fn asset_id(transaction: Uuid, secure_session: SecureSessionId) -> Uuid {
+    let both = [*transaction.as_bytes(), *secure_session.0.as_bytes()].concat();
     Uuid::from_bytes(Md5::digest(both).into())
 }
 

@@ -4,6 +4,7 @@ use super::Own;
 use super::transaction::Waiting;
 use crate::grid::core::{Core, OnMessage, Sender};
 use crate::grid::inventory::{Contents, Inventories, Inventory, Refusal, own_item};
+use crate::proto::id::AgentId;
 use crate::proto::inventory::{BODY_PART, CLOTHING, FOLDER_LINK, Folder, Item, LANDMARK, LINK};
 use crate::proto::message::{Field, Message, Row};
 use crate::proto::template::Template;
@@ -69,7 +70,7 @@ impl InventoryMessage<'_> {
     }
 
     fn tell_folder(&self, core: &mut Core) -> Done {
-        if core.circuits[self.from.region].is_behind(self.from.address) {
+        if core.circuits[self.from.region.0].is_behind(self.from.address) {
             return Err(Refusal::TooMuch);
         }
         let id = self.id("InventoryData", "FolderID");
@@ -98,7 +99,7 @@ impl InventoryMessage<'_> {
         let reply = Message::named(&core.template, "FetchInventoryReply").with(
             "AgentData",
             "AgentID",
-            Field::Uuid(self.from.agent),
+            Field::Uuid(self.from.agent.0),
         );
         for items in in_packets(&found, item_size) {
             let add = |message, item: &Item| item.to_block(message, "InventoryData");
@@ -217,8 +218,8 @@ impl InventoryMessage<'_> {
     pub(super) fn make(&self, core: &mut Core, item: Item, callback: u32) -> Done {
         let anywhere = core.breaks(Own::CreatesAnywhere);
         let all = &mut core.inventories;
-        let owner = all.owner_of(item.folder).filter(|_| anywhere).unwrap_or(self.from.agent);
-        let made = all.change(owner, |own| own.create_item(item))?;
+        let owner = all.owner_of(item.folder).filter(|_| anywhere).unwrap_or(self.from.agent.0);
+        let made = all.change(AgentId(owner), |own| own.create_item(item))?;
         self.announce(core, &made, callback);
         Ok(())
     }
@@ -247,7 +248,7 @@ impl InventoryMessage<'_> {
     /// Tells the viewer of an item that it has made, once it is on the disk.
     fn announce(&self, core: &mut Core, item: &Item, callback: u32) {
         let message = Message::named(&core.template, "UpdateCreateInventoryItem")
-            .with("AgentData", "AgentID", Field::Uuid(self.from.agent))
+            .with("AgentData", "AgentID", Field::Uuid(self.from.agent.0))
             .with("AgentData", "SimApproved", Field::Bool(true));
         let message = item.to_block(message, "InventoryData").with(
             "InventoryData",
@@ -278,8 +279,8 @@ impl InventoryMessage<'_> {
                 })
             };
             let foreign = all.item_owner(id).filter(|_| faults.breaks(Own::UpdatesForeign));
-            let owner = foreign.unwrap_or(self.from.agent);
-            done = done.and(all.change(owner, change).map(drop));
+            let owner = foreign.unwrap_or(self.from.agent.0);
+            done = done.and(all.change(AgentId(owner), change).map(drop));
             if faults.breaks(Own::MovesSilently) {
                 let _ = all.change(self.from.agent, |own| own.move_item(id, own.root, ""));
             }
@@ -322,7 +323,7 @@ impl InventoryMessage<'_> {
     }
 }
 
-fn copy(all: &mut Inventories, agent: Uuid, wanted: Row<'_>) -> Result<Item, Refusal> {
+fn copy(all: &mut Inventories, agent: AgentId, wanted: Row<'_>) -> Result<Item, Refusal> {
     let source = all.item(agent, wanted.id("OldItemID")).ok_or(Refusal::NoSuchItem)?;
     let (folder, name) = (wanted.id("NewFolderID"), wanted.text("NewName"));
     all.change(agent, |own| own.copy_item(&source, folder, &name))
@@ -331,7 +332,7 @@ fn copy(all: &mut Inventories, agent: Uuid, wanted: Row<'_>) -> Result<Item, Ref
 /// InventoryDescendents for one folder.
 struct Packets<'t> {
     template: &'t Template,
-    agent: Uuid,
+    agent: AgentId,
     owner: Uuid,
     /// All in one, as a faulty grid tells it.
     one: bool,
@@ -369,7 +370,7 @@ impl Packets<'_> {
 
     fn empty(&self, contents: &Contents) -> Message {
         Message::named(self.template, "InventoryDescendents")
-            .with("AgentData", "AgentID", Field::Uuid(self.agent))
+            .with("AgentData", "AgentID", Field::Uuid(self.agent.0))
             .with("AgentData", "FolderID", Field::Uuid(contents.folder.id))
             .with("AgentData", "OwnerID", Field::Uuid(self.owner))
             .with("AgentData", "Version", Field::S32(contents.folder.version))

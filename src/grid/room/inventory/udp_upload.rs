@@ -4,15 +4,16 @@ use super::transaction::{Taken, Transactions, Waiting, asset_id};
 use super::udp::{Done, InventoryMessage};
 use crate::grid::core::Core;
 use crate::grid::inventory::{Inventory, Refusal};
+use crate::proto::id::AgentId;
 use crate::proto::message::{Field, FieldValue, Message};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// What each agent uploads.
 #[derive(Default)]
-struct Uploads(BTreeMap<Uuid, Transactions>);
+struct Uploads(BTreeMap<AgentId, Transactions>);
 
-fn transactions(core: &mut Core, agent: Uuid) -> &mut Transactions {
+fn transactions(core: &mut Core, agent: AgentId) -> &mut Transactions {
     core.states.of::<Uploads>().0.entry(agent).or_default()
 }
 

@@ -4,6 +4,7 @@ use super::Own;
 use super::http::Answer;
 use crate::grid::core::{Asked, Body, Core, Owner};
 use crate::grid::inventory::{MOST_BYTES, Refusal, own_item};
+use crate::proto::id::AgentId;
 use crate::proto::inventory::{Item, NOTECARD, SCRIPT, TYPE_NAMES};
 use crate::proto::llsd::{Llsd, from_xml};
 use std::collections::BTreeMap;
@@ -51,7 +52,7 @@ pub(super) fn into_script(core: &mut Core, asked: &Asked<'_>) -> Answer {
 fn begin(
     core: &mut Core,
     asked: &Asked<'_>,
-    wanted: fn(&mut Core, Uuid, &Llsd) -> Wanted,
+    wanted: fn(&mut Core, AgentId, &Llsd) -> Wanted,
 ) -> Answer {
     if asked.request.method != "POST" {
         return Err(405);
@@ -89,7 +90,7 @@ fn refusal(message: &str) -> Llsd {
 
 type Wanted = Result<Upload, &'static str>;
 
-fn new_item_of(core: &mut Core, agent: Uuid, asked: &Llsd) -> Wanted {
+fn new_item_of(core: &mut Core, agent: AgentId, asked: &Llsd) -> Wanted {
     let text = |key: &str| asked.get(key).and_then(Llsd::as_str);
     let named = |key: &str| TYPE_NAMES.iter().find(|(known, _, _)| Some(*known) == text(key));
     let folder = asked.get("folder_id").and_then(Llsd::as_uuid).ok_or("no folder is named")?;
@@ -109,7 +110,7 @@ fn new_item_of(core: &mut Core, agent: Uuid, asked: &Llsd) -> Wanted {
     Ok(Upload::New(item))
 }
 
-fn into(core: &mut Core, agent: Uuid, asked: &Llsd, kind: i8) -> Wanted {
+fn into(core: &mut Core, agent: AgentId, asked: &Llsd, kind: i8) -> Wanted {
     let item = asked.get("item_id").and_then(Llsd::as_uuid);
     if core.breaks(Own::UploadsAnywhere) {
         return Ok(Upload::Into { item: item.unwrap_or_default(), kind });
@@ -154,7 +155,7 @@ pub(super) fn finish(core: &mut Core, asked: &Asked<'_>) -> Answer {
 /// Stores the bytes, then lets the item stand for them.
 fn keep(
     core: &mut Core,
-    agent: Uuid,
+    agent: AgentId,
     upload: Upload,
     bytes: &[u8],
 ) -> Result<Vec<(&'static str, Llsd)>, Refusal> {
@@ -175,9 +176,9 @@ fn keep(
         Upload::New(item) => all.change(agent, |own| own.create_item(Item { asset, ..item }))?,
         Upload::Into { item, .. } => {
             let anywhere = faults.breaks(Own::UploadsAnywhere);
-            let owner = all.item_owner(item).filter(|_| anywhere).unwrap_or(agent);
+            let owner = all.item_owner(item).filter(|_| anywhere).unwrap_or(agent.0);
             let forgets = faults.breaks(Own::ForgetsAssets);
-            all.change(owner, |own| {
+            all.change(AgentId(owner), |own| {
                 own.update_item(item, |item| item.asset = if forgets { item.asset } else { asset })
             })?
         }

@@ -24,7 +24,7 @@ pub(super) const ROOM: RoomDef = RoomDef {
 };
 
 fn update(core: &mut Core, from: &Sender, message: &Message) {
-    let Some(client) = core.circuits[from.region].client(from.address) else { return };
+    let Some(client) = core.circuits[from.region.0].client(from.address) else { return };
     // One that comes late would turn the avatar back.
     let newer = client.last_update.is_none_or(|last| from.sequence > last);
     if newer || core.faults.breaks(Own::HeedsLateUpdates) {
@@ -97,11 +97,11 @@ fn change_animations(core: &mut Core, from: &Sender, change: impl FnOnce(&mut Pr
 /// is nobody else's business.
 fn pass_effect(core: &mut Core, from: &Sender, message: &Message) {
     for other in core.onlookers(from.region, from.agent) {
-        if let Some((to, session)) = core.circuits[from.region].of(other) {
-            let passed = message.clone().with("AgentData", "AgentID", Field::Uuid(other)).with(
+        if let Some((to, session)) = core.circuits[from.region.0].of(other) {
+            let passed = message.clone().with("AgentData", "AgentID", Field::Uuid(other.0)).with(
                 "AgentData",
                 "SessionID",
-                Field::Uuid(session),
+                Field::Uuid(session.0),
             );
             core.send(from.region, [to], &passed, true);
         }

@@ -1,10 +1,11 @@
 //! Walking: an avatar goes on while its viewer holds a key, over a border where there is one.
 
 use crate::grid::core::{Core, Sender, Target, World, messages};
+use crate::net::tap::RegionIndex;
+use crate::proto::id::AgentId;
 use crate::proto::message::{Field, Message};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use uuid::Uuid;
 
 /// Metres in a second.
 const PACE: f32 = 3.2;
@@ -14,7 +15,7 @@ const STEP: Duration = Duration::from_millis(100);
 
 /// The regions where somebody walks.
 #[derive(Default)]
-struct Walked(BTreeSet<usize>);
+struct Walked(BTreeSet<RegionIndex>);
 
 mod keys {
     pub(super) const AHEAD: u32 = 0x1;
@@ -44,7 +45,7 @@ pub(super) fn heed(core: &mut Core, from: &Sender, update: &Message) {
     }
 }
 
-fn expect_step(core: &mut Core, region: usize) {
+fn expect_step(core: &mut Core, region: RegionIndex) {
     core.after(STEP, "walking", move |core| step(core, region));
 }
 
@@ -60,10 +61,10 @@ fn ahead([x, y, z]: [f32; 3]) -> [f32; 2] {
 }
 
 /// Moves everybody on who walks in a region.
-fn step(core: &mut Core, region: usize) {
-    let walkers: Vec<Uuid> = core
+fn step(core: &mut Core, region: RegionIndex) {
+    let walkers: Vec<AgentId> = core
         .world
-        .others(region, Uuid::nil())
+        .others(region, AgentId::NIL)
         .filter(|p| p.walking.is_some() && p.transit.is_none())
         .map(|p| p.agent_id)
         .collect();
@@ -77,8 +78,8 @@ fn step(core: &mut Core, region: usize) {
     }
 }
 
-fn walk(core: &mut Core, region: usize, agent: Uuid) {
-    let place = core.world.places[region].clone();
+fn walk(core: &mut Core, region: RegionIndex, agent: AgentId) {
+    let place = core.world.places[region.0].clone();
     let Some(presence) = core.world.presence_mut(agent) else { return };
     let way = presence.walking.unwrap_or_default();
     let by = PACE * STEP.as_secs_f32();
@@ -88,7 +89,7 @@ fn walk(core: &mut Core, region: usize, agent: Uuid) {
     if next[..2].iter().all(|v| (0.0..256.0).contains(v)) {
         (presence.position, presence.look_at) = (next, look_at);
         let moved = messages::terse(&core.template, presence, &place);
-        return core.send_others(region, Uuid::nil(), &moved);
+        return core.send_others(region, AgentId::NIL, &moved);
     }
     let Some((to, position)) = core.world.beyond(agent, next) else {
         return stop(&mut core.world, agent);
@@ -102,7 +103,7 @@ fn walk(core: &mut Core, region: usize, agent: Uuid) {
 }
 
 /// There is nothing beyond the border: the avatar stops before it.
-fn stop(world: &mut World, agent: Uuid) {
+fn stop(world: &mut World, agent: AgentId) {
     if let Some(presence) = world.presence_mut(agent) {
         presence.walking = None;
         for at in &mut presence.position[..2] {

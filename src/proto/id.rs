@@ -1,0 +1,56 @@
+//! The ids that tell who speaks: each a type of its own, so that none stands where another belongs.
+//! Those by which somebody could pass for somebody else do not print themselves.
+
+use std::fmt::{Debug, Display, Formatter};
+use uuid::Uuid;
+
+/// An avatar, logged in or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct AgentId(pub Uuid);
+
+impl AgentId {
+    /// Nobody.
+    pub const NIL: Self = Self(Uuid::nil());
+}
+
+impl Display for AgentId {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        Display::fmt(&self.0, f)
+    }
+}
+
+/// A session: whoever has it may speak for its agent on a circuit. A secret.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub Uuid);
+
+/// The second secret of a session, from which the ids of uploaded assets are made.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct SecureSessionId(pub Uuid);
+
+/// The number that opens the circuits of a session. A secret.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct CircuitCode(pub u32);
+
+macro_rules! secret {
+    ($($id:ident: $name:literal),+) => {
+        $(impl Debug for $id {
+            fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!("[", $name, "]"))
+            }
+        })+
+    };
+}
+
+secret!(SessionId: "session id", SecureSessionId: "secure session id", CircuitCode: "circuit code");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_does_not_print_itself() {
+        let (id, code) = (Uuid::from_u128(0x5EC2E7), 5_278_439);
+        let text = format!("{:?} {:?} {:?}", SessionId(id), SecureSessionId(id), CircuitCode(code));
+        assert_eq!(text, "[session id] [secure session id] [circuit code]");
+    }
+}
