@@ -4,6 +4,7 @@
 //! it the datagrams of the shipped vectors are timed. Prints `FILE decode N msgs/s` and
 //! `FILE encode N msgs/s`, each the best of several rounds on one core.
 
+use gridproof::proto::id::Sequence;
 use gridproof::proto::message::{Decoder, Encoder, FieldRef, Packet};
 use gridproof::proto::template::Template;
 use std::hint::black_box;
@@ -102,7 +103,7 @@ fn time_encode(template: &Template, datagrams: &[Vec<u8>]) -> f64 {
     let mut encoder = Encoder::new();
     best(datagrams.len(), || {
         for (packet, fields) in packets.iter().zip(&fields) {
-            let acks: Vec<u32> = packet.acks.iter().collect();
+            let acks: Vec<Sequence> = packet.acks.iter().collect();
             encoder.start(packet.header, packet.extra, packet.def).expect("it was decoded");
             let mut values = fields.iter();
             for block in packet.blocks().take(packet.present()) {

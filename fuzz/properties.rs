@@ -3,6 +3,7 @@
 
 use gridproof::proof::Mutants;
 use gridproof::proto::circuit::{Circuit, Config, Handled, SendOptions};
+use gridproof::proto::id::Sequence;
 use gridproof::proto::llsd::{self, Llsd};
 use gridproof::proto::message::{Datagram, Decoder, Field, Flags, Message};
 use gridproof::proto::template::Template;
@@ -257,7 +258,7 @@ impl World {
             }
             10 => {
                 let next = u32::MAX - u32::from(bytes.next().unwrap_or(0));
-                self.ends[me].set_next_sequence(next);
+                self.ends[me].set_next_sequence(Sequence(next));
                 self.forged = true;
             }
             11 => match bytes.next().unwrap_or(0) % 3 {
@@ -271,7 +272,10 @@ impl World {
             12 => {
                 let sequence = Some(u32::from(bytes.next().unwrap_or(0)));
                 self.forged = true;
-                self.send(me, SendOptions { sequence, ..SendOptions::RELIABLE });
+                self.send(
+                    me,
+                    SendOptions { sequence: sequence.map(Sequence), ..SendOptions::RELIABLE },
+                );
             }
             _ => {
                 let time = u64::from(bytes.next().unwrap_or(0));

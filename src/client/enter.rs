@@ -2,7 +2,8 @@
 
 use super::{LoginError, ROOT, Source, Viewer, What};
 use crate::net::udp::{Link, LinkOptions, Seen};
-use crate::proto::circuit::{Config, SendOptions, Sequence};
+use crate::proto::circuit::{Config, SendOptions};
+use crate::proto::id::Sequence;
 use crate::proto::llsd::Llsd;
 use crate::proto::login::Session;
 use crate::proto::message::{Field, FieldValue, Message};
@@ -203,7 +204,7 @@ impl Viewer {
         let options = if reliable { SendOptions::RELIABLE } else { SendOptions::UNRELIABLE };
         match self.link(circuit) {
             Some(link) => link.send(message, options).await.unwrap_or_default(),
-            None => 0,
+            None => Sequence(0),
         }
     }
 }

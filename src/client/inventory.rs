@@ -279,7 +279,7 @@ fn descendents<'a>(
                 && message.name() == "InventoryDescendents"
                 && message.uuid("AgentData", "FolderID") == Some(folder) =>
         {
-            Some((message, *size, header.sequence))
+            Some((message, *size, header.sequence.0))
         }
         _ => None,
     }

@@ -9,6 +9,7 @@ use crate::net::tap::RegionIndex;
 use crate::net::tap::{Fact, Passed, Received};
 use crate::proto::event_queue::PollRequest;
 use crate::proto::id::CircuitCode;
+use crate::proto::id::Sequence;
 use crate::proto::id::SessionId;
 use crate::proto::llsd::Llsd;
 use crate::proto::message::{DecodeError, Field, Flags, Message};
@@ -163,7 +164,7 @@ fn resend_acked(visit: &mut Visit) {
     let code = visit.said("UseCircuitCode").next().unwrap().number();
     let acks = |heard: &&Fact| match &heard.what {
         Passed::Sent(_, datagram) => {
-            datagram.message.rows("Packets").any(|row| row.number("ID") == i64::from(code))
+            datagram.message.rows("Packets").any(|row| row.number("ID") == i64::from(code.0))
         }
         _ => false,
     };
@@ -189,9 +190,9 @@ const BY_VISITS: &[Proof] = &[
         each(v, "AgentThrottle", |r| r.message = Err(DecodeError::TooShort))
     }),
     ("PKT-CLIENT-TRAILING-1", |v| each(v, "AgentThrottle", |r| r.trailing = 3)),
-    ("CIR-CLIENT-SEQ-1", |v| each(v, "AgentThrottle", |r| r.header.sequence = 1)),
-    ("CIR-CLIENT-SEQ-2", |v| each(v, "LogoutRequest", |r| r.header.sequence += 5)),
-    ("CIR-CLIENT-SEQ-3", |v| each(v, "", |r| r.header.sequence += 5)),
+    ("CIR-CLIENT-SEQ-1", |v| each(v, "AgentThrottle", |r| r.header.sequence = Sequence(1))),
+    ("CIR-CLIENT-SEQ-2", |v| each(v, "LogoutRequest", |r| r.header.sequence.0 += 5)),
+    ("CIR-CLIENT-SEQ-3", |v| each(v, "", |r| r.header.sequence.0 += 5)),
     ("CIR-CLIENT-ACK-1", |v| each(v, "", |r| r.acks.clear())),
     ("CIR-CLIENT-ACK-2", |v| each(v, "", |r| r.acks.clear())),
     ("CIR-CLIENT-ACK-UNRELIABLE-1", |v| {
@@ -208,7 +209,7 @@ const BY_VISITS: &[Proof] = &[
     }),
     ("CIR-RESEND-GIVEUP-1", |v| {
         each(v, "", |r| r.header.flags = r.header.flags.without(Flags::RESENT));
-        let acked: Vec<u32> = v.went().flat_map(|w| w.datagram.acknowledged()).collect();
+        let acked: Vec<Sequence> = v.went().flat_map(|w| w.datagram.acknowledged()).collect();
         let open = |heard: &Fact| {
             matches!(&heard.what, Passed::Received(r)
                 if r.header.flags.has(Flags::RELIABLE) && !acked.contains(&r.header.sequence))

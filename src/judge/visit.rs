@@ -4,6 +4,7 @@ use crate::net::tap::RegionIndex;
 use crate::net::tap::{Fact, Passed, Received, Region};
 use crate::proto::id::AgentId;
 use crate::proto::id::CircuitCode;
+use crate::proto::id::Sequence;
 use crate::proto::id::SessionId;
 use crate::proto::llsd::Llsd;
 use crate::proto::message::{Datagram, Flags, Message};
@@ -62,7 +63,7 @@ impl<'v> Came<'v> {
         self.message().is_some_and(|message| message.name() == name)
     }
 
-    pub(super) fn number(&self) -> u32 {
+    pub(super) fn number(&self) -> Sequence {
         self.received.header.sequence
     }
 
@@ -81,7 +82,7 @@ impl Went<'_> {
         self.datagram.message.name() == name
     }
 
-    pub(super) fn number(&self) -> u32 {
+    pub(super) fn number(&self) -> Sequence {
         self.datagram.header.sequence
     }
 

@@ -1,5 +1,6 @@
 //! What faults on a wire did to messages, and who made up for it.
 
+use crate::proto::id::Sequence;
 use crate::tamper::{Action, Direction};
 use std::fmt::{Display, Formatter};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +22,7 @@ pub struct Mended {
     /// When it was met, on its link's clock.
     at: Duration,
     /// Its number, by which it is known when it passes.
-    sequence: u32,
+    sequence: Sequence,
 }
 
 impl Display for Mended {
@@ -57,7 +58,7 @@ impl Mending {
     /// A fault has met a message.
     pub(super) fn met(
         &self,
-        (message, sequence): (&str, u32),
+        (message, sequence): (&str, Sequence),
         direction: Direction,
         action: &Action,
         at: Duration,
@@ -80,7 +81,13 @@ impl Mending {
     }
 
     /// A datagram of this number has passed.
-    pub(super) fn passed(&self, sequence: u32, direction: Direction, resent: bool, now: Duration) {
+    pub(super) fn passed(
+        &self,
+        sequence: Sequence,
+        direction: Direction,
+        resent: bool,
+        now: Duration,
+    ) {
         self.change(|all| {
             let waits = |m: &&mut Mended| {
                 m.after.is_none() && m.sequence == sequence && m.direction == direction

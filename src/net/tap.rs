@@ -4,6 +4,7 @@
 use crate::proto::event_queue::PollRequest;
 use crate::proto::id::AgentId;
 use crate::proto::id::CircuitCode;
+use crate::proto::id::Sequence;
 use crate::proto::id::SessionId;
 use crate::proto::llsd::Llsd;
 use crate::proto::login;
@@ -135,7 +136,7 @@ pub struct Received {
     /// Flags and number, as far as there are any.
     pub header: Header,
     /// The numbers it acknowledges, in its body or behind it.
-    pub acks: Vec<u32>,
+    pub acks: Vec<Sequence>,
     /// The message, or why there is none.
     pub message: Result<Message, DecodeError>,
     /// Bytes behind the last block.
@@ -251,9 +252,10 @@ pub fn received(
         },
         Err(error) => {
             let header = match bytes {
-                [flags, a, b, c, d, ..] => {
-                    Header { flags: Flags(*flags), sequence: u32::from_be_bytes([*a, *b, *c, *d]) }
-                }
+                [flags, a, b, c, d, ..] => Header {
+                    flags: Flags(*flags),
+                    sequence: Sequence::from_be_bytes([*a, *b, *c, *d]),
+                },
                 _ => Header::default(),
             };
             let message = Err(error);

@@ -2,7 +2,8 @@
 
 use super::port::Port;
 use super::{Channel, Clock, Mending, Network, Timeline};
-use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions, Sequence};
+use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions};
+use crate::proto::id::Sequence;
 use crate::proto::id::{AgentId, SessionId};
 use crate::proto::message::{Decoder, EncodeError, Field, Flags, Header, Message, datagram_row};
 use crate::proto::template::Template;
@@ -465,7 +466,7 @@ impl Driver {
 /// The number of a datagram; 0 if it is too short to have one.
 fn sequence(bytes: &[u8]) -> Sequence {
     let number = bytes.get(1..).and_then(|rest| rest.first_chunk());
-    number.map_or(0, |number| Sequence::from_be_bytes(*number))
+    number.map_or(Sequence(0), |number| Sequence::from_be_bytes(*number))
 }
 
 /// The name of the message in a datagram; empty if it does not decode.

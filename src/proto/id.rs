@@ -31,6 +31,42 @@ pub struct SecureSessionId(pub Uuid);
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct CircuitCode(pub u32);
 
+/// The number of a packet on its circuit; behind the highest comes 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct Sequence(pub u32);
+
+impl Sequence {
+    /// From a header or a trailer; a PacketAck has it the other way round.
+    pub const fn from_be_bytes(bytes: [u8; 4]) -> Self {
+        Self(u32::from_be_bytes(bytes))
+    }
+
+    /// For a header or a trailer.
+    pub const fn to_be_bytes(self) -> [u8; 4] {
+        self.0.to_be_bytes()
+    }
+}
+
+impl From<Sequence> for i128 {
+    fn from(sequence: Sequence) -> Self {
+        sequence.0.into()
+    }
+}
+
+impl TryFrom<i128> for Sequence {
+    type Error = std::num::TryFromIntError;
+
+    fn try_from(number: i128) -> Result<Self, Self::Error> {
+        number.try_into().map(Self)
+    }
+}
+
+impl Display for Sequence {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        Display::fmt(&self.0, f)
+    }
+}
+
 macro_rules! secret {
     ($($id:ident: $name:literal),+) => {
         $(impl Debug for $id {

@@ -3,6 +3,7 @@
 use super::Failure;
 use crate::client::{Observed, Source, Viewer, What};
 use crate::net::udp::Seen;
+use crate::proto::id::Sequence;
 use crate::proto::message::{Flags, Header, Message};
 use crate::value::{Path, Segment, Value, message_value};
 use std::collections::BTreeSet;
@@ -123,11 +124,12 @@ pub(super) fn hint(viewer: &Viewer, circuit: &str) -> Option<String> {
     if viewer.mailbox.has_overflowed() {
         return Some("perhaps drowned: more came than is kept, and its beginning is gone".into());
     }
-    let numbers: BTreeSet<u32> = viewer.mailbox.look(|heard| {
+    let numbers: BTreeSet<Sequence> = viewer.mailbox.look(|heard| {
         heard.iter().filter_map(|o| message(o, circuit)).map(|m| m.header.sequence).collect()
     });
     let (first, last) = (numbers.first()?, numbers.last()?);
-    let missing: Vec<String> = (*first..*last)
+    let missing: Vec<String> = (first.0..last.0)
+        .map(Sequence)
         .take(5000)
         .filter(|n| !numbers.contains(n))
         .map(|n| format!("#{n}"))

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::client::{Source, What};
 use crate::net::udp::Seen;
+use crate::proto::id::Sequence;
 use crate::value::Value;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -33,9 +34,9 @@ async fn run(call: &Call<'_>) -> Result<Value, Failure> {
     let never = call.args.flag("never").unwrap_or(false);
     let times: usize = call.args.int("times").unwrap_or(1);
     let time = if never { call.viewer.common.watch(call.within) } else { call.within };
-    let unacked = |heard: &mut Vec<crate::client::Observed>| -> Vec<u32> {
+    let unacked = |heard: &mut Vec<crate::client::Observed>| -> Vec<Sequence> {
         let acked = || heard.iter().flat_map(|observed| acks(observed, &circuit));
-        let count = |n: &u32| acked().filter(|acked| *acked == n).count();
+        let count = |n: &Sequence| acked().filter(|acked| *acked == n).count();
         numbers.iter().filter(|n| count(n) < times).copied().collect()
     };
     let done = call.viewer.mailbox.wait(Instant::now() + time, |heard| {
@@ -74,7 +75,7 @@ async fn run(call: &Call<'_>) -> Result<Value, Failure> {
     }
 }
 
-fn acks<'a>(observed: &'a crate::client::Observed, circuit: &str) -> &'a [u32] {
+fn acks<'a>(observed: &'a crate::client::Observed, circuit: &str) -> &'a [Sequence] {
     match (&observed.source, &observed.what) {
         (Source::Circuit(name), What::Udp(seen)) if name == circuit => match &**seen {
             Seen::Acks(acks) => acks,
@@ -84,12 +85,12 @@ fn acks<'a>(observed: &'a crate::client::Observed, circuit: &str) -> &'a [u32] {
     }
 }
 
-fn numbers(call: &Call<'_>) -> Result<Vec<u32>, Failure> {
+fn numbers(call: &Call<'_>) -> Result<Vec<Sequence>, Failure> {
     let of = call.args.get("of").cloned().unwrap_or_default();
     let items = match of {
         Value::Array(items) => items,
         one => vec![one],
     };
-    let numbers: Option<Vec<u32>> = items.iter().map(Value::as_int).collect();
+    let numbers: Option<Vec<Sequence>> = items.iter().map(Value::as_int).collect();
     numbers.ok_or_else(|| Failure::unfit("`of` is no sequence number"))
 }

@@ -1,6 +1,7 @@
 //! `udp.numbers`: what the simulator's sequence numbers and headers say.
 
 use super::{Kind, Observes, Repeat, Returns, StepDef, args, heard, key};
+use crate::proto::id::Sequence;
 use crate::proto::message::Flags;
 use crate::value::Value;
 use std::collections::BTreeSet;
@@ -40,12 +41,12 @@ pub(super) static STEP: StepDef = StepDef {
                     empty_runs += i32::from(heard.empty_run);
                     reserved |= header.flags.0 & 0x0F;
                     let new = numbers.insert(header.sequence);
-                    let excused = header.flags.has(Flags::RESENT) || header.sequence == 0;
+                    let excused = header.flags.has(Flags::RESENT) || header.sequence == Sequence(0);
                     repeated += i32::from(!new && !excused);
                 }
                 let first = numbers.first().copied().unwrap_or_default();
                 let last = numbers.last().copied().unwrap_or_default();
-                let missing = i64::from(last - first) + 1 - numbers.len() as i64;
+                let missing = i64::from(last.0 - first.0) + 1 - numbers.len() as i64;
                 Value::map([
                     ("count", Value::integer(count)),
                     ("first", Value::integer(first)),

@@ -1,6 +1,7 @@
 //! `udp.order`: messages came in this order.
 
 use super::{Failure, Kind, Observes, Repeat, Returns, StepDef, args, heard, key, need};
+use crate::proto::id::Sequence;
 use crate::value::Value;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -22,7 +23,7 @@ pub(super) static STEP: StepDef = StepDef {
         Box::pin(async move {
             let names = call.args.texts("messages").unwrap_or_default();
             let circuit = call.circuit();
-            let firsts = |heard: &mut Vec<crate::client::Observed>| -> Vec<Option<u32>> {
+            let firsts = |heard: &mut Vec<crate::client::Observed>| -> Vec<Option<Sequence>> {
                 let first = |name: &String| {
                     let messages = heard.iter().filter_map(|o| heard::message(o, &circuit));
                     messages.filter(|m| m.message.name() == name).map(|m| m.header.sequence).min()
@@ -31,7 +32,7 @@ pub(super) static STEP: StepDef = StepDef {
             };
             let deadline = Instant::now() + call.within;
             let all = call.viewer.mailbox.wait(deadline, |heard| {
-                let firsts: Option<Vec<u32>> = firsts(heard).into_iter().collect();
+                let firsts: Option<Vec<Sequence>> = firsts(heard).into_iter().collect();
                 firsts
             });
             let Some(all) = all.await else {
@@ -46,7 +47,7 @@ pub(super) static STEP: StepDef = StepDef {
                 let sequences = all.into_iter().map(Value::integer).collect();
                 return Ok(Value::map([("sequences", Value::Array(sequences))]));
             }
-            let mut found: Vec<(u32, &String)> = all.into_iter().zip(&names).collect();
+            let mut found: Vec<(Sequence, &String)> = all.into_iter().zip(&names).collect();
             found.sort_unstable();
             let found: Vec<String> = found.iter().map(|(n, name)| format!("#{n} {name}")).collect();
             Err(Failure::missing("comparing the order", names.join(" before "), found.join(", ")))

@@ -1,6 +1,7 @@
 //! `udp.resent`: the simulator sends a packet again.
 
 use super::{Failure, Kind, Observes, Repeat, Returns, StepDef, args, heard, key, time_text};
+use crate::proto::id::Sequence;
 use crate::proto::message::Flags;
 use crate::value::Value;
 use std::time::Duration;
@@ -37,7 +38,7 @@ pub(super) static STEP: StepDef = StepDef {
             let from = Instant::now() + call.viewer.common.watch(Duration::from_secs(2));
             let factor = call.viewer.common.time_factor.max(1);
             let begun = Instant::now();
-            let of: Option<u32> = call.args.int("of");
+            let of: Option<Sequence> = call.args.int("of");
             let found = call.viewer.mailbox.wait(Instant::now() + time, |heard| {
                 for (n, second) in heard.iter().enumerate() {
                     let wanted = |m: &heard::Heard<'_>| {

@@ -2,6 +2,7 @@
 
 use super::{Call, Failure, Kind, Observes, Repeat, Returns, StepDef, args, fields, key, need};
 use crate::proto::circuit::SendOptions;
+use crate::proto::id::Sequence;
 use crate::proto::message::{Flags, Message};
 use crate::value::Value;
 use std::time::Duration;
@@ -95,7 +96,7 @@ fn flags(names: &[String]) -> Result<u8, Failure> {
     Ok(bits)
 }
 
-fn acks(given: Option<&Value>) -> Vec<u32> {
+fn acks(given: Option<&Value>) -> Vec<Sequence> {
     match given {
         Some(Value::Array(items)) => items.iter().filter_map(Value::as_int).collect(),
         Some(one) => one.as_int().into_iter().collect(),

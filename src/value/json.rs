@@ -1,5 +1,6 @@
 //! The JSON conventions of the test vectors, which `decode` writes and `encode` reads.
 
+use crate::proto::id::Sequence;
 use crate::proto::llsd::{self, Llsd};
 use crate::proto::message::{Datagram, Field, FieldRef, FieldValue, Flags, Header, Message};
 use crate::proto::template::{FieldKind, Quantity, Template};
@@ -106,7 +107,9 @@ pub fn to_datagram(template: &Template, json: &Json) -> Result<Datagram, JsonErr
         return bad(super::unknown("message", name, known));
     };
     let sequence = json.get("packet_id").and_then(Json::as_u64).unwrap_or(0);
-    let Ok(sequence) = u32::try_from(sequence) else { return bad("`packet_id` exceeds 32 bits") };
+    let Ok(sequence) = Sequence::try_from(i128::from(sequence)) else {
+        return bad("`packet_id` exceeds 32 bits");
+    };
     let mut flags = Flags::default();
     for flag in json.get("flags").and_then(Json::as_array).unwrap_or(&Vec::new()) {
         let name = flag.as_str().unwrap_or_default();
@@ -116,8 +119,8 @@ pub fn to_datagram(template: &Template, json: &Json) -> Result<Datagram, JsonErr
         }
     }
     let acks = json.get("acks").and_then(Json::as_array).cloned().unwrap_or_default();
-    let acks: Option<Vec<u32>> =
-        acks.iter().map(|a| a.as_u64().and_then(|a| u32::try_from(a).ok())).collect();
+    let number = |ack: &Json| Sequence::try_from(i128::from(ack.as_u64()?)).ok();
+    let acks: Option<Vec<Sequence>> = acks.iter().map(number).collect();
     let Some(acks) = acks else { return bad("`acks` holds something that is no 32-bit number") };
     let extra = json.get("extra").and_then(Json::as_str).unwrap_or_default();
     let Ok(extra) = hex::decode(extra) else { return bad("`extra` is not hex") };

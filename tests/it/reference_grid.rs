@@ -3,6 +3,7 @@
 use gridproof::client::{Common, Credentials, Form, Viewer};
 use gridproof::grid::{Account, Grid, GridConfig};
 use gridproof::net::{Timeline, http};
+use gridproof::proto::id::Sequence;
 use gridproof::proto::llsd::Llsd;
 use gridproof::proto::login::{METHOD, Reply, Request, Session, hash_password};
 use gridproof::proto::message::{Datagram, Field, Flags, Header, Message};
@@ -98,7 +99,7 @@ async fn a_login_cut_short_leaves_no_session_behind() {
 }
 
 /// What a new viewer on a port says first, and one who leaves there says last.
-fn datagram(sequence: u32, message: Message) -> Vec<u8> {
+fn datagram(sequence: Sequence, message: Message) -> Vec<u8> {
     let header = Header { flags: Flags::RELIABLE, sequence };
     Datagram { header, acks: Vec::new(), extra: Vec::new(), message }.encode().unwrap()
 }
@@ -140,18 +141,18 @@ async fn a_port_may_have_a_new_owner_before_the_old_one_is_forgotten() {
             viewer.login_call(&uri, METHOD, Form::XmlRpc, &request, WITHIN).await.unwrap();
         let session = Session::salvage(&exchange.members.unwrap()).unwrap();
         socket.connect(session.simulator).await.unwrap();
-        socket.send(&datagram(1, use_circuit_code(&session))).await.unwrap();
+        socket.send(&datagram(Sequence(1), use_circuit_code(&session))).await.unwrap();
         let movement = Message::named(Template::shipped(), "CompleteAgentMovement")
             .with("AgentData", "AgentID", Field::Uuid(session.agent_id.0))
             .with("AgentData", "SessionID", Field::Uuid(session.session_id.0))
             .with("AgentData", "CircuitCode", Field::U32(session.circuit_code.0));
-        socket.send(&datagram(2, movement)).await.unwrap();
+        socket.send(&datagram(Sequence(2), movement)).await.unwrap();
         heard(&socket, "AgentMovementComplete", session.agent_id.0).await;
         // Leaves without acknowledging anything: the grid goes on sending to this port.
         let leave = Message::named(Template::shipped(), "LogoutRequest")
             .with("AgentData", "AgentID", Field::Uuid(session.agent_id.0))
             .with("AgentData", "SessionID", Field::Uuid(session.session_id.0));
-        socket.send(&datagram(3, leave)).await.unwrap();
+        socket.send(&datagram(Sequence(3), leave)).await.unwrap();
         heard(&socket, "LogoutReply", session.agent_id.0).await;
     }
     grid.shutdown().await;

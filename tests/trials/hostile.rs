@@ -9,6 +9,7 @@ use crate::server::{
     Asked, Middle, Script, Wire, forever, gzip, says, script, silence, trap, unpacked,
 };
 use gridproof::grid::{Account, Grid, GridConfig};
+use gridproof::proto::id::Sequence;
 use gridproof::proto::message::{Datagram, Field, Flags, Header, Message};
 use gridproof::proto::template::Template;
 use gridproof::runner::{Outcome, RunRecord, Target, reference_target};
@@ -219,7 +220,7 @@ fn bad_documents() -> Vec<(&'static str, Script)> {
     ]
 }
 
-fn datagram(flags: Flags, sequence: u32, acks: Vec<u32>, message: Message) -> Vec<u8> {
+fn datagram(flags: Flags, sequence: Sequence, acks: Vec<Sequence>, message: Message) -> Vec<u8> {
     Datagram { header: Header { flags, sequence }, acks, extra: vec![], message }.encode().unwrap()
 }
 
@@ -255,7 +256,7 @@ fn bad_circuits() -> Vec<(&'static str, Wire, &'static [i32], &'static str)> {
         let text = Field::Variable(vec![b'x'; 1000]);
         datagram(
             Flags::RELIABLE,
-            n,
+            Sequence(n),
             vec![],
             named("ChatFromSimulator").with("ChatData", "Message", text),
         )
@@ -270,7 +271,7 @@ fn bad_circuits() -> Vec<(&'static str, Wire, &'static [i32], &'static str)> {
                 Field::U32(90_000 + n * 255 + i),
             );
         }
-        datagram(Flags::default(), 2_000_000 + n, vec![], message)
+        datagram(Flags::default(), Sequence(2_000_000 + n), vec![], message)
     });
     // What only a viewer says, and what a viewer must not obey from whoever says it.
     let never = [
@@ -282,10 +283,9 @@ fn bad_circuits() -> Vec<(&'static str, Wire, &'static [i32], &'static str)> {
         "RegionHandshakeReply",
         "CompletePingCheck",
     ];
-    let never = never
-        .iter()
-        .enumerate()
-        .map(|(n, name)| datagram(Flags::RELIABLE, 3_000_000 + n as u32, vec![], named(name)));
+    let never = never.iter().enumerate().map(|(n, name)| {
+        datagram(Flags::RELIABLE, Sequence(3_000_000 + n as u32), vec![], named(name))
+    });
     let wrap = (0..2000u32).map(|n| chat(u32::MAX.wrapping_sub(1000).wrapping_add(n)));
     // The right address and the wrong circuit: what the simulator has for somebody else.
     let foreign = ["LogoutReply", "AgentMovementComplete", "KickUser", "AgentDataUpdate"];
@@ -294,7 +294,7 @@ fn bad_circuits() -> Vec<(&'static str, Wire, &'static [i32], &'static str)> {
         let message = named(name);
         let block = if *name == "KickUser" { "UserInfo" } else { "AgentData" };
         let message = message.with(block, "AgentID", Field::Uuid(id));
-        datagram(Flags::RELIABLE, 4_000_000 + n as u32, vec![], message)
+        datagram(Flags::RELIABLE, Sequence(4_000_000 + n as u32), vec![], message)
     });
     let foreign = foreign.collect();
     let zero_bomb = [&[0x80, 0, 0, 0, 9, 0][..], &[0, 255].repeat(700)].concat();
@@ -314,9 +314,9 @@ fn bad_circuits() -> Vec<(&'static str, Wire, &'static [i32], &'static str)> {
 /// Sends what would end the session from ports that are not the simulator's.
 fn spoofed() -> Wire {
     Wire::new(|_, viewer: SocketAddr| async move {
-        let kick = datagram(Flags::RELIABLE, 1, vec![], named("KickUser"));
-        let disable = datagram(Flags::RELIABLE, 2, vec![], named("DisableSimulator"));
-        let close = datagram(Flags::RELIABLE, 3, vec![], named("CloseCircuit"));
+        let kick = datagram(Flags::RELIABLE, Sequence(1), vec![], named("KickUser"));
+        let disable = datagram(Flags::RELIABLE, Sequence(2), vec![], named("DisableSimulator"));
+        let close = datagram(Flags::RELIABLE, Sequence(3), vec![], named("CloseCircuit"));
         for _ in 0..2000 {
             let other = UdpSocket::bind("127.0.0.1:0").await?;
             for piece in [&kick, &disable, &close] {

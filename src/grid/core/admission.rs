@@ -5,6 +5,7 @@ use super::{Core, Own};
 use crate::net::tap::RegionIndex;
 use crate::proto::id::AgentId;
 use crate::proto::id::CircuitCode;
+use crate::proto::id::Sequence;
 use crate::proto::id::SessionId;
 use crate::proto::message::{Field, Packet};
 use std::net::SocketAddr;
@@ -31,7 +32,7 @@ impl Core {
         if !self.world.admits(region, agent, session, code) {
             if self.world.presence(agent).is_none() && self.breaks(Own::GreetsStrangers) {
                 self.circuits[region.0].open(self.now, address, agent, session, code);
-                let (circuit_code, sequence) = (code, 0);
+                let (circuit_code, sequence) = (code, Sequence(0));
                 let sender = Sender { region, address, agent, session, circuit_code, sequence };
                 self.happened(&Happened::CircuitOpened(sender, true));
             }

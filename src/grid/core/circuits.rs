@@ -9,6 +9,7 @@ use crate::net::tap::RegionIndex;
 use crate::net::tap::{Tap, Visitor};
 use crate::proto::circuit::{Circuit, Config, Encoded, Event, Handled, SendOptions};
 use crate::proto::id::CircuitCode;
+use crate::proto::id::Sequence;
 use crate::proto::id::{AgentId, SessionId};
 use crate::proto::message::{Acks, Field, Flags, Message, Packet};
 use crate::proto::template::Template;
@@ -58,14 +59,14 @@ pub(in crate::grid) struct Client {
     pub session: SessionId,
     pub code: CircuitCode,
     /// The highest number it sent.
-    highest: u32,
+    highest: Sequence,
     /// The number of the last AgentUpdate that counted.
-    pub last_update: Option<u32>,
+    pub last_update: Option<Sequence>,
     circuit: Circuit,
     /// It has set its throttle.
     throttled: bool,
     /// Packets of it that are never acknowledged.
-    pub(super) withheld: BTreeSet<u32>,
+    pub(super) withheld: BTreeSet<Sequence>,
     /// What is wrong with its wire.
     pub(super) wire: Option<Tamper>,
     /// Nothing is taken any more; what was sent may still be acknowledged.
@@ -158,7 +159,7 @@ impl Circuits {
             agent,
             session,
             code,
-            highest: 0,
+            highest: Sequence(0),
             last_update: None,
             circuit,
             wire,
@@ -194,7 +195,7 @@ impl Circuits {
     }
 
     /// Whose packet of this number it is that comes from an address.
-    pub(crate) fn sender(&self, from: SocketAddr, sequence: u32) -> Option<Sender> {
+    pub(crate) fn sender(&self, from: SocketAddr, sequence: Sequence) -> Option<Sender> {
         let client = self.clients.get(&from)?;
         Some(Sender {
             region: self.region,
@@ -236,10 +237,10 @@ impl Circuits {
         self.touched.insert(from);
         let number = packet.header.sequence;
         client.highest = client.highest.max(number);
-        if client.highest - number > 1 << 20 && self.faults.breaks(Own::NeverWraps) {
+        if client.highest.0 - number.0 > 1 << 20 && self.faults.breaks(Own::NeverWraps) {
             return false;
         }
-        let strange = |sequence: &u32| !client.circuit.awaits_ack(*sequence);
+        let strange = |sequence: &Sequence| !client.circuit.awaits_ack(*sequence);
         // One alone may be an ack that crossed a resend.
         let strange = packet.acknowledged().filter(strange).count() > 1;
         let again = packet.header.flags.has(Flags::RELIABLE) && client.circuit.has_seen(number);
@@ -291,18 +292,18 @@ impl Circuits {
     }
 
     /// A packet is never acknowledged.
-    pub(crate) fn withhold(&mut self, from: SocketAddr, sequence: u32) {
+    pub(crate) fn withhold(&mut self, from: SocketAddr, sequence: Sequence) {
         if let Some(client) = self.clients.get_mut(&from) {
             client.withheld.insert(sequence);
         }
     }
 
     /// Acknowledges a number, whatever it belongs to.
-    pub(crate) fn acknowledge(&mut self, now: Duration, from: SocketAddr, sequence: u32) {
+    pub(crate) fn acknowledge(&mut self, now: Duration, from: SocketAddr, sequence: Sequence) {
         let ack = Message::named(&self.template, "PacketAck").with_block("Packets").with(
             "Packets",
             "ID",
-            Field::U32(sequence),
+            Field::U32(sequence.0),
         );
         self.send_all(now, [from], &ack, false);
     }
@@ -483,7 +484,7 @@ fn figures(faults: &Faults, config: Config) -> Config {
         pings: !faults.has(Own::NeverPings),
         silence_limit: config.silence_limit.filter(|_| !faults.has(Own::NeverTimesOut)),
         first_sequence: match faults.has(Own::CountsFromAHundred) {
-            true => 100,
+            true => Sequence(100),
             false => config.first_sequence,
         },
         ..config

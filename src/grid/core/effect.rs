@@ -5,6 +5,7 @@ use super::Core;
 use crate::net::tap::RegionIndex;
 use crate::net::tap::{Passed, Visitor};
 use crate::proto::event_queue::Event;
+use crate::proto::id::Sequence;
 use crate::proto::id::{AgentId, CircuitCode, SessionId};
 use crate::proto::message::Message;
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ pub(in crate::grid) struct Sender {
     pub session: SessionId,
     pub circuit_code: CircuitCode,
     /// The number of the packet.
-    pub sequence: u32,
+    pub sequence: Sequence,
 }
 
 /// What has happened, for every room to hear.

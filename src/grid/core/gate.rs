@@ -11,6 +11,7 @@ use crate::net::tap::RegionIndex;
 use crate::net::tap::{self, Passed, Said, is_odd};
 use crate::proto::id::AgentId;
 use crate::proto::id::CircuitCode;
+use crate::proto::id::Sequence;
 use crate::proto::id::SessionId;
 use crate::proto::llsd;
 use crate::proto::message::{
@@ -104,7 +105,8 @@ impl Core {
             return;
         }
         let circuits = &self.circuits[region.0];
-        let circuit = circuits.sender(from, 0).map(|client| (client.agent, client.session));
+        let circuit =
+            circuits.sender(from, Sequence(0)).map(|client| (client.agent, client.session));
         let (known, closing) = (circuit.is_some(), circuits.is_closing(from));
         let datagram = (from, bytes);
         let heard = tap::received(&self.template, &mut self.decoder, datagram, known, closing);
@@ -122,7 +124,7 @@ impl Core {
             && flags & Flags::RELIABLE.0 != 0
             && self.faults.breaks(Own::AcksGarbage)
         {
-            circuits.acknowledge(self.now, from, u32::from_be_bytes([*a, *b, *c, *d]));
+            circuits.acknowledge(self.now, from, Sequence::from_be_bytes([*a, *b, *c, *d]));
         }
         // Where the trailer makes no sense, the same bytes without it.
         if let ([flags, ..], true) = (bytes, known)
@@ -284,12 +286,12 @@ impl Circuits {
             return Some(bytes);
         }
         let Ok(mut datagram) = Datagram::decode(&self.template, &bytes) else { return Some(bytes) };
-        let told = |number: u32| withheld.is_none_or(|withheld| !withheld.contains(&number));
+        let told = |number: Sequence| withheld.is_none_or(|withheld| !withheld.contains(&number));
         datagram.acks.retain(|number| told(*number));
         datagram.header.flags = datagram.header.flags.without(Flags::ACK);
         if datagram.message.name() == "PacketAck" {
             let rows = datagram.message.rows("Packets").map(|row| row.number("ID") as u32);
-            let mut numbers: Vec<u32> = rows.filter(|number| told(*number)).collect();
+            let mut numbers: Vec<u32> = rows.filter(|number| told(Sequence(*number))).collect();
             let first = *numbers.first()?;
             if padded {
                 // In front, so that whoever reads only the first ones is found out.

@@ -3,6 +3,7 @@
 use super::Check;
 use crate::judge::ruling::{Break, Ruling, Seen, never, rule, seconds, within};
 use crate::judge::visit::{Came, Visit, Wire};
+use crate::proto::id::Sequence;
 use crate::proto::message::Flags;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -14,7 +15,7 @@ pub(super) const CHECKS: &[Check] = &[
         numbers(visit, |before, now| now > before, "a greater number than")
     }),
     ("CIR-CLIENT-SEQ-2", |visit| {
-        numbers(visit, |before, now| now <= before + 1, "the number after")
+        numbers(visit, |before, now| now.0 <= before.0 + 1, "the number after")
     }),
     ("CIR-CLIENT-SEQ-3", first_number),
     ("CIR-CLIENT-ACK-1", |visit| acked(visit, Duration::from_secs(10))),
@@ -58,7 +59,7 @@ fn trailing(visit: &Visit) -> Ruling {
 
 /// Holds the number of each new datagram against the greatest before it. What a network swaps or
 /// doubles is no fault of a client's.
-fn numbers(visit: &Visit, follows: fn(u32, u32) -> bool, wanted: &'static str) -> Ruling {
+fn numbers(visit: &Visit, follows: fn(Sequence, Sequence) -> bool, wanted: &'static str) -> Ruling {
     const SWAPPED: Duration = Duration::from_secs(1);
     // Behind its farewell a client may number as it likes.
     let present = visit.present();
@@ -66,8 +67,8 @@ fn numbers(visit: &Visit, follows: fn(u32, u32) -> bool, wanted: &'static str) -
     for wire in visit.wires() {
         let staying = |came: &&Came<'_>| came.at <= present && came.message().is_some();
         let fresh = wire.came.iter().filter(|came| !came.has(Flags::RESENT)).filter(staying);
-        let mut greatest: Option<(u32, Duration)> = None;
-        let mut before: HashMap<u32, Came<'_>> = HashMap::new();
+        let mut greatest: Option<(Sequence, Duration)> = None;
+        let mut before: HashMap<Sequence, Came<'_>> = HashMap::new();
         for came in fresh {
             let number = came.number();
             let same = before.insert(number, *came);
@@ -76,7 +77,7 @@ fn numbers(visit: &Visit, follows: fn(u32, u32) -> bool, wanted: &'static str) -
                 greatest = Some((number, came.at));
                 continue;
             };
-            let wrapped = most > 0x00F0_0000 && number < 0x0010_0000;
+            let wrapped = most.0 > 0x00F0_0000 && number.0 < 0x0010_0000;
             let swapped = same.is_none() && number < most && came.at <= since + SWAPPED;
             if wrapped || number > most {
                 greatest = Some((number, came.at));
@@ -101,14 +102,14 @@ fn first_number(visit: &Visit) -> Ruling {
     let firsts = wires.iter().filter_map(|wire| wire.came.first());
     let seen = firsts.map(|came| {
         let expected = || "0 or 1 as the first number".into();
-        rule(came.number() <= 1, came.index, expected, || named(came))
+        rule(came.number() <= Sequence(1), came.index, expected, || named(came))
     });
     Ruling::of("no circuit was opened", seen)
 }
 
 /// When each number was acknowledged.
-fn acks_of(wire: &Wire<'_>) -> HashMap<u32, Vec<Duration>> {
-    let mut acks: HashMap<u32, Vec<Duration>> = HashMap::new();
+fn acks_of(wire: &Wire<'_>) -> HashMap<Sequence, Vec<Duration>> {
+    let mut acks: HashMap<Sequence, Vec<Duration>> = HashMap::new();
     for came in &wire.came {
         for number in &came.received.acks {
             acks.entry(*number).or_default().push(came.at);
@@ -159,8 +160,8 @@ fn acks_are_unreliable(visit: &Visit) -> Ruling {
 
 /// By number, the packets that came, each with those that repeat it. Another message with a number
 /// that was used repeats nothing: its number is wrong.
-fn copies<'v>(wire: &Wire<'v>) -> BTreeMap<u32, (Came<'v>, Vec<Came<'v>>)> {
-    let mut all: BTreeMap<u32, (Came<'v>, Vec<Came<'v>>)> = BTreeMap::new();
+fn copies<'v>(wire: &Wire<'v>) -> BTreeMap<Sequence, (Came<'v>, Vec<Came<'v>>)> {
+    let mut all: BTreeMap<Sequence, (Came<'v>, Vec<Came<'v>>)> = BTreeMap::new();
     for came in &wire.came {
         match all.get_mut(&came.number()) {
             Some((first, again)) => {
@@ -184,9 +185,9 @@ fn resent_after_ack(visit: &Visit, of_many: bool) -> Vec<Seen> {
     let mut seen = Vec::new();
     for wire in visit.wires() {
         let copies = copies(&wire);
-        let mut acks: BTreeMap<u32, Vec<Duration>> = BTreeMap::new();
+        let mut acks: BTreeMap<Sequence, Vec<Duration>> = BTreeMap::new();
         for went in &wire.went {
-            let numbers: Vec<u32> = went.datagram.acknowledged().collect();
+            let numbers: Vec<Sequence> = went.datagram.acknowledged().collect();
             if of_many && numbers.len() < 255 {
                 continue;
             }
@@ -241,7 +242,7 @@ fn oldest_unacked(visit: &Visit) -> Ruling {
             let oldest = ping.message().and_then(|m| m.u32("PingID", "OldestUnacked"));
             let (Some(oldest), number) = (oldest, ping.number()) else { continue };
             let expected = || format!("OldestUnacked at most #{number}, its own number");
-            seen.push(rule(oldest <= number, ping.index, expected, || oldest.to_string()));
+            seen.push(rule(oldest <= number.0, ping.index, expected, || oldest.to_string()));
         }
     }
     Ruling::of("it did not ping", seen)
@@ -269,7 +270,8 @@ fn resent_as_it_was(visit: &Visit) -> Ruling {
 
 /// Reliable packets that were never acknowledged, and their copies.
 fn unacknowledged<'v>(wire: &Wire<'v>) -> impl Iterator<Item = (Came<'v>, Vec<Came<'v>>)> {
-    let acked: HashSet<u32> = wire.went.iter().flat_map(|w| w.datagram.acknowledged()).collect();
+    let acked: HashSet<Sequence> =
+        wire.went.iter().flat_map(|w| w.datagram.acknowledged()).collect();
     copies(wire).into_values().filter(move |(first, _)| {
         first.has(Flags::RELIABLE) && !first.has(Flags::RESENT) && !acked.contains(&first.number())
     })

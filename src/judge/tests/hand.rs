@@ -6,6 +6,7 @@ use crate::net::tap::{Fact, Passed, Received};
 use crate::proto::event_queue::PollRequest;
 use crate::proto::id::AgentId;
 use crate::proto::id::CircuitCode;
+use crate::proto::id::Sequence;
 use crate::proto::id::SessionId;
 use crate::proto::llsd::Llsd;
 use crate::proto::message::{Datagram, Flags, Header, Message};
@@ -31,7 +32,7 @@ pub(super) fn made(events: Timed) -> Visit {
 
 pub(super) fn came(name: &str, number: u32, flags: Flags) -> Passed {
     Passed::Received(Received {
-        header: Header { flags, sequence: number },
+        header: Header { flags, sequence: Sequence(number) },
         acks: Vec::new(),
         message: Ok(Message::named(Template::shipped(), name)),
         trailing: 0,
@@ -42,12 +43,12 @@ pub(super) fn came(name: &str, number: u32, flags: Flags) -> Passed {
 
 fn acks(numbers: &[u32]) -> Passed {
     let Passed::Received(ack) = came("PacketAck", 90, Flags(0)) else { unreachable!() };
-    Passed::Received(Received { acks: numbers.to_vec(), ..ack })
+    Passed::Received(Received { acks: numbers.iter().copied().map(Sequence).collect(), ..ack })
 }
 
 fn went(name: &str, number: u32, flags: Flags) -> Passed {
     let message = Message::named(Template::shipped(), name);
-    let header = Header { flags, sequence: number };
+    let header = Header { flags, sequence: Sequence(number) };
     Passed::Sent(
         ([127, 0, 0, 1], 1).into(),
         Datagram { header, acks: Vec::new(), extra: Vec::new(), message },

@@ -1,6 +1,7 @@
 //! Acks owed to the peer, and the memory that tells duplicates.
 
-use super::{Instant, Sequence};
+use super::Instant;
+use crate::proto::id::Sequence;
 use std::collections::{HashSet, VecDeque};
 
 /// Numbers to acknowledge.

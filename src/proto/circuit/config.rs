@@ -1,12 +1,13 @@
 //! The figures of a circuit.
 
+use crate::proto::id::Sequence;
 use std::time::Duration;
 
 /// Times, sizes and habits of one end of a circuit.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The number of the first datagram.
-    pub first_sequence: u32,
+    pub first_sequence: Sequence,
     /// Numbers wrap to 0 after this one: viewers keep 24 bits.
     pub sequence_mask: u32,
     /// How long an owed ack may wait for company.
@@ -37,7 +38,7 @@ impl Config {
     /// A simulator's end.
     pub fn simulator() -> Self {
         Self {
-            first_sequence: 1,
+            first_sequence: Sequence(1),
             sequence_mask: 0x00FF_FFFF,
             ack_delay: Duration::from_millis(100),
             acks_per_packet: 250,

@@ -11,6 +11,7 @@ pub use config::Config;
 
 use super::message::{EncodeError, Encoder, Field, Flags, Header, MIN_DATAGRAM, Message, Packet};
 use super::template::Template;
+use crate::proto::id::Sequence;
 use ack::{Owed, Seen};
 use resend::Unacked;
 use std::collections::VecDeque;
@@ -19,9 +20,6 @@ use std::time::Duration;
 
 /// A point in time, as a duration since whenever the caller's clock started.
 pub type Instant = Duration;
-
-/// A sequence number.
-pub type Sequence = u32;
 
 /// How a message is sent.
 #[derive(Clone, Debug, Default)]
@@ -119,7 +117,7 @@ impl Circuit {
     pub fn new(config: Config, template: Arc<Template>, now: Instant) -> Self {
         Self {
             next: config.first_sequence,
-            last_sent: 0,
+            last_sent: Sequence(0),
             unacked: Unacked::default(),
             owed: Owed::default(),
             seen: Seen::new(config.memory),
@@ -167,7 +165,7 @@ impl Circuit {
         bytes[0] = flags.0;
         bytes[1..5].copy_from_slice(&sequence.to_be_bytes());
         if options.sequence.is_none() {
-            self.next = (self.next + 1) & self.config.sequence_mask;
+            self.advance();
         }
         self.last_sent = sequence;
         if options.reliable && options.sequence.is_none() && !self.closed {
@@ -187,9 +185,13 @@ impl Circuit {
         self.next
     }
 
+    fn advance(&mut self) {
+        self.next = Sequence((self.next.0 + 1) & self.config.sequence_mask);
+    }
+
     /// Goes on from another number.
     pub fn set_next_sequence(&mut self, next: Sequence) {
-        self.next = next & self.config.sequence_mask;
+        self.next = Sequence(next.0 & self.config.sequence_mask);
     }
 
     /// Takes a decoded datagram of the peer: notes acks, owes one, answers pings.
@@ -265,7 +267,8 @@ impl Circuit {
         while !self.owed.is_empty() {
             let mut message = Message::named(&self.template, "PacketAck");
             for sequence in self.owed.take(self.config.acks_per_packet) {
-                message = message.with_block("Packets").with("Packets", "ID", Field::U32(sequence));
+                message =
+                    message.with_block("Packets").with("Packets", "ID", Field::U32(sequence.0));
             }
             // A message of our own making always fits its definition.
             let _ = self.send(now, &message, SendOptions::UNRELIABLE);
@@ -287,7 +290,7 @@ impl Circuit {
         let oldest = self.unacked.oldest().unwrap_or(self.last_sent);
         let message = Message::named(&self.template, "StartPingCheck")
             .with("PingID", "PingID", Field::U8(self.ping_id))
-            .with("PingID", "OldestUnacked", Field::U32(oldest));
+            .with("PingID", "OldestUnacked", Field::U32(oldest.0));
         self.ping_id = self.ping_id.wrapping_add(1);
         let _ = self.send(now, &message, SendOptions::UNRELIABLE);
     }
@@ -298,7 +301,7 @@ impl Circuit {
     /// The message cannot be written.
     pub fn last_word(&mut self, message: &Message) -> Result<Vec<u8>, EncodeError> {
         let header = Header { flags: Flags::default(), sequence: self.next };
-        self.next = (self.next + 1) & self.config.sequence_mask;
+        self.advance();
         Ok(message.encode(&mut self.encoder, header, &[], true)?.to_vec())
     }
 
@@ -414,7 +417,7 @@ impl Encoded {
         if message.def.zerocoded {
             flags = flags.with(Flags::ZEROCODED);
         }
-        let header = Header { flags, sequence: 0 };
+        let header = Header { flags, sequence: Sequence(0) };
         let bytes = message.encode(encoder, header, &[], true)?.to_vec();
         Ok(Self { bytes, is_ack: message.name() == "PacketAck" })
     }

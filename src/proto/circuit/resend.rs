@@ -1,6 +1,7 @@
 //! Reliable packets that wait for their acknowledgement.
 
-use super::{Config, Instant, Sequence};
+use super::{Config, Instant};
+use crate::proto::id::Sequence;
 use crate::proto::message::Flags;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

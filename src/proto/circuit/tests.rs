@@ -33,7 +33,11 @@ impl Wire {
 }
 
 /// Runs two circuits over a bad wire; returns per end what was delivered, and what was given up.
-fn converse(seed: u64, loss: f64, messages: u32) -> ([HashMap<u32, u32>; 2], [Vec<u32>; 2], bool) {
+fn converse(
+    seed: u64,
+    loss: f64,
+    messages: u32,
+) -> ([HashMap<u32, u32>; 2], [Vec<Sequence>; 2], bool) {
     let template = Template::shipped();
     let mut ends = [
         Circuit::new(Config::viewer(), template.clone(), Duration::ZERO),
@@ -120,7 +124,7 @@ fn circuit(config: Config) -> Circuit {
     Circuit::new(config, Template::shipped().clone(), Duration::ZERO)
 }
 
-fn take(circuit: &mut Circuit) -> Vec<(String, Flags, u32)> {
+fn take(circuit: &mut Circuit) -> Vec<(String, Flags, Sequence)> {
     let mut decoder = Decoder::new();
     let mut all = Vec::new();
     while let Some(transmit) = circuit.poll_transmit() {
@@ -141,12 +145,12 @@ fn a_resend_keeps_its_number_and_says_so_at_one_two_and_four_seconds() {
         end.handle_timeout(Duration::from_secs(due));
         let sent = take(&mut end);
         let resent = Flags::RELIABLE.with(Flags::RESENT);
-        assert_eq!(sent, [("AgentPause".to_owned(), resent, 1)]);
+        assert_eq!(sent, [("AgentPause".to_owned(), resent, Sequence(1))]);
     }
     end.config_mut().silence_limit = None;
     end.handle_timeout(Duration::from_secs(63));
     assert!(take(&mut end).is_empty());
-    assert_eq!(end.poll_event(), Some(Event::GaveUp(1)));
+    assert_eq!(end.poll_event(), Some(Event::GaveUp(Sequence(1))));
     assert_eq!(end.poll_timeout(), None);
 }
 
@@ -167,17 +171,17 @@ fn acks_ride_on_outgoing_packets_and_otherwise_wait_a_tenth_of_a_second() {
     end.send(Duration::ZERO, &pause, SendOptions::UNRELIABLE).unwrap();
     let bytes = end.poll_transmit().unwrap().bytes;
     let packet = decoder.decode(Template::shipped(), &bytes).unwrap();
-    assert_eq!(packet.acks.iter().collect::<Vec<_>>(), [1, 1, 2, 2]);
+    assert_eq!(packet.acks.iter().collect::<Vec<_>>(), [1, 1, 2, 2].map(Sequence));
     peer.handle(Duration::ZERO, &packet);
     assert!(peer.is_settled());
 }
 
 #[test]
 fn numbers_wrap_after_24_bits() {
-    let mut end = circuit(Config { first_sequence: 0xFF_FFFF, ..Config::viewer() });
+    let mut end = circuit(Config { first_sequence: Sequence(0xFF_FFFF), ..Config::viewer() });
     let pause = Message::named(Template::shipped(), "AgentPause");
-    assert_eq!(end.send(Duration::ZERO, &pause, SendOptions::UNRELIABLE), Ok(0xFF_FFFF));
-    assert_eq!(end.send(Duration::ZERO, &pause, SendOptions::UNRELIABLE), Ok(0));
+    assert_eq!(end.send(Duration::ZERO, &pause, SendOptions::UNRELIABLE), Ok(Sequence(0xFF_FFFF)));
+    assert_eq!(end.send(Duration::ZERO, &pause, SendOptions::UNRELIABLE), Ok(Sequence(0)));
 }
 
 #[test]

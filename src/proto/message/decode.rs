@@ -7,6 +7,7 @@
 //! coding, as the viewer and hippolyzer place them.
 
 use super::{Acks, FieldRef, Flags, Header, field, header, zerocode};
+use crate::proto::id::Sequence;
 use crate::proto::template::{BlockDef, MessageDef, Quantity, Template};
 use std::sync::Arc;
 
@@ -255,11 +256,11 @@ impl<'a> Packet<'a> {
     }
 
     /// Every number it acknowledges: appended, and in the body of a PacketAck.
-    pub fn acknowledged(&self) -> impl Iterator<Item = u32> + use<'a> {
+    pub fn acknowledged(&self) -> impl Iterator<Item = Sequence> + use<'a> {
         let acks = self.name() == "PacketAck";
         let body = self.blocks().filter(move |_| acks).flat_map(|block| block.instances());
         self.acks.iter().chain(body.filter_map(|instance| match instance.fields().next() {
-            Some((_, super::Field::U32(sequence))) => Some(sequence),
+            Some((_, super::Field::U32(sequence))) => Some(Sequence(sequence)),
             _ => None,
         }))
     }

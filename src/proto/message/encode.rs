@@ -1,6 +1,7 @@
 //! From fields to a datagram.
 
 use super::{FieldRef, Flags, HEADER_LEN, Header, field, zerocode};
+use crate::proto::id::Sequence;
 use crate::proto::template::{BlockDef, FieldDef, MessageDef, Quantity};
 
 /// Why a message cannot be written.
@@ -44,7 +45,7 @@ pub struct Encoder {
     coded: Vec<u8>,
 }
 
-fn append(acks: &[u32], out: &mut Vec<u8>) {
+fn append(acks: &[Sequence], out: &mut Vec<u8>) {
     acks.iter().for_each(|ack| out.extend_from_slice(&ack.to_be_bytes()));
     out.push(acks.len() as u8);
 }
@@ -120,7 +121,7 @@ impl Encoder {
     /// # Errors
     /// The message is not whole, or larger than a datagram.
     #[inline]
-    pub fn finish(&mut self, acks: &[u32]) -> Result<&[u8], EncodeError> {
+    pub fn finish(&mut self, acks: &[Sequence]) -> Result<&[u8], EncodeError> {
         if acks.len() > 255 {
             return Err(EncodeError::TooMany { what: "appended acks", found: acks.len() });
         }
@@ -147,7 +148,7 @@ impl Encoder {
     ///
     /// # Errors
     /// The message is not whole, or larger than a datagram.
-    pub fn finish_smallest(&mut self, acks: &[u32]) -> Result<&[u8], EncodeError> {
+    pub fn finish_smallest(&mut self, acks: &[Sequence]) -> Result<&[u8], EncodeError> {
         let flags = Flags(self.plain[0]);
         if flags.has(Flags::ZEROCODED) {
             let coded = zerocode::compress(&self.plain[HEADER_LEN..], &mut self.coded, 0);

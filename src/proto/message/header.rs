@@ -1,6 +1,7 @@
 //! The six bytes before the message number, and the ack trailer.
 
 use super::{DecodeError, HEADER_LEN, MIN_DATAGRAM};
+use crate::proto::id::Sequence;
 
 /// The bits of byte 0. The low four are unused: sent as 0, ignored when received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,11 +47,11 @@ pub struct Header {
     /// Byte 0.
     pub flags: Flags,
     /// The sequence number, big-endian on the wire.
-    pub sequence: u32,
+    pub sequence: Sequence,
 }
 
 /// A datagram as a row of a timeline: number, name, flags, and what it acknowledges.
-pub fn datagram_row(header: Header, name: &str, acks: impl Iterator<Item = u32>) -> String {
+pub fn datagram_row(header: Header, name: &str, acks: impl Iterator<Item = Sequence>) -> String {
     const MOST: usize = 16;
     let mut text = format!("#{} {name}", header.sequence);
     for (flag, word) in [(Flags::RELIABLE, " reliable"), (Flags::RESENT, " RESENT")] {
@@ -58,7 +59,7 @@ pub fn datagram_row(header: Header, name: &str, acks: impl Iterator<Item = u32>)
             text.push_str(word);
         }
     }
-    let acks: Vec<u32> = acks.collect();
+    let acks: Vec<Sequence> = acks.collect();
     if !acks.is_empty() {
         text.push_str(" acks");
     }
@@ -87,8 +88,8 @@ impl<'a> Acks<'a> {
     }
 
     /// The acknowledged numbers. Big-endian, unlike those in a `PacketAck` body.
-    pub fn iter(&self) -> impl Iterator<Item = u32> + use<'a> {
-        self.0.chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
+    pub fn iter(&self) -> impl Iterator<Item = Sequence> + use<'a> {
+        self.0.chunks_exact(4).map(|b| Sequence::from_be_bytes([b[0], b[1], b[2], b[3]]))
     }
 }
 
@@ -100,7 +101,7 @@ pub(super) fn split(datagram: &[u8]) -> Result<(Header, usize, &[u8], Acks<'_>),
     }
     let header = Header {
         flags: Flags(datagram[0]),
-        sequence: u32::from_be_bytes([datagram[1], datagram[2], datagram[3], datagram[4]]),
+        sequence: Sequence::from_be_bytes([datagram[1], datagram[2], datagram[3], datagram[4]]),
     };
     let extra = usize::from(datagram[5]);
     let mut end = datagram.len();

@@ -1,6 +1,7 @@
 //! A message that owns its fields: what scripts build, send and keep.
 
 use super::{DecodeError, Decoder, EncodeError, Encoder, Field, FieldValue, Flags, Header, Packet};
+use crate::proto::id::Sequence;
 use crate::proto::template::{BlockDef, MessageDef, Quantity, Template};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -129,7 +130,7 @@ impl Message {
         &self,
         encoder: &'e mut Encoder,
         header: Header,
-        acks: &[u32],
+        acks: &[Sequence],
         smallest: bool,
     ) -> Result<&'e [u8], EncodeError> {
         self.body(encoder, header, &[])?;
@@ -217,7 +218,7 @@ pub struct Datagram {
     /// Flags and sequence number.
     pub header: Header,
     /// Appended acks in wire order.
-    pub acks: Vec<u32>,
+    pub acks: Vec<Sequence>,
     /// Extra header bytes.
     pub extra: Vec<u8>,
     /// The message.
@@ -241,9 +242,9 @@ impl Datagram {
     }
 
     /// Every number it acknowledges: appended, and in the body of a PacketAck.
-    pub fn acknowledged(&self) -> impl Iterator<Item = u32> {
+    pub fn acknowledged(&self) -> impl Iterator<Item = Sequence> {
         let rows = self.message.rows("Packets").filter(|_| self.message.name() == "PacketAck");
-        self.acks.iter().copied().chain(rows.map(|row| row.number("ID") as u32))
+        self.acks.iter().copied().chain(rows.map(|row| Sequence(row.number("ID") as u32)))
     }
 
     /// Encodes the datagram, flags to the letter. The ACK flag is set if there are acks.
