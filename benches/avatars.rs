@@ -12,7 +12,7 @@
 use futures::StreamExt;
 use gridproof::client::{Observed, ROOT, Viewer, What, agent_message};
 use gridproof::grid::{Account, Grid, GridConfig, RegionConfig};
-use gridproof::net::Timeline;
+use gridproof::net::tap::Tap;
 use gridproof::net::udp::Seen;
 use gridproof::proto::message::{Field, FieldValue};
 use gridproof::proto::template::Template;
@@ -62,7 +62,7 @@ async fn main() {
         let region = format!("uri:{}&128&128&30", target.regions[n / TOGETHER]);
         async move {
             let name = format!("avatar {n}");
-            let mut viewer = Viewer::new(&name, account.clone(), common, Timeline::idle());
+            let mut viewer = Viewer::new(&name, account.clone(), common, Tap::default());
             viewer.enter(&region, Duration::from_secs(60)).await.expect("it arrives");
             if !polling {
                 viewer.stop_events();
@@ -117,7 +117,7 @@ async fn crowd(avatars: usize) {
     let entering = target.accounts.iter().enumerate().map(|(n, account)| {
         let (common, account) = (common.clone(), account.clone());
         async move {
-            let mut viewer = Viewer::new(&format!("avatar {n}"), account, common, Timeline::idle());
+            let mut viewer = Viewer::new(&format!("avatar {n}"), account, common, Tap::default());
             let within = Duration::from_secs(120);
             viewer.enter("uri:Square&128&128&30", within).await.expect("it arrives");
             viewer.rest();

@@ -1,7 +1,6 @@
 //! Asking whether whoever a viewer talks to is still there: what was not heard counts only then.
 
 use super::{Source, Viewer, What};
-use crate::net::Channel;
 use crate::net::http::Request;
 use crate::net::udp::{Link, Seen};
 use crate::proto::message::{Field, Message};
@@ -123,7 +122,7 @@ impl Viewer {
     /// The login or the logout went wrong: how.
     pub async fn see_the_grid(&mut self, within: Duration) -> Result<(), Dead> {
         let text = "a fresh login, to see that the grid is there";
-        self.timeline.add(&self.name, Channel::Note, '·', text);
+        self.teller.remark(text);
         self.impair.clear();
         let entered = self.log_in("last", within).await;
         entered.map_err(|error| Dead::Login(error.to_string()))?;

@@ -1,8 +1,8 @@
 //! Capabilities: the seed, and any granted URL.
 
 use super::Viewer;
-use crate::net::Channel;
 use crate::net::http::{HttpError, Reply, Request};
+use crate::net::tap::Passed;
 use crate::proto::seed;
 use std::time::Duration;
 
@@ -87,16 +87,18 @@ impl Viewer {
             (None, Some(_)) => "POST".into(),
             (None, None) => "GET".into(),
         };
-        self.timeline.add(&self.name, Channel::Caps, '→', format!("{method} {what}"));
+        self.teller.tell(|| Passed::Request(method, what.to_owned()));
         let reply = self.common.http.ask(request, within).await;
-        let text = match &reply {
-            Ok(reply) => {
-                let kind = reply.header("content-type").unwrap_or("no content type");
-                format!("{what} {}, {kind}, {} bytes", reply.status, reply.body.len())
-            }
-            Err(error) => format!("{what}: {error}"),
-        };
-        self.timeline.add(&self.name, Channel::Caps, '←', text);
+        self.teller.tell(|| {
+            let said = match &reply {
+                Ok(reply) => {
+                    let kind = reply.header("content-type").map(str::to_owned);
+                    Ok((reply.status, kind, reply.body.len()))
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            Passed::Reply(what.to_owned(), said)
+        });
         reply
     }
 }

@@ -62,8 +62,7 @@ impl Viewer {
             tamper: (!rules.is_empty()).then(|| Tamper::counting(rules, 1, self.impaired.clone())),
             mending: self.mending.clone(),
             handshake: ids.filter(|_| handshake),
-            timeline: self.timeline.clone(),
-            actor: self.name.clone(),
+            teller: self.teller.clone(),
         };
         let mailbox = self.mailbox.clone();
         let source = Source::Circuit(name.to_owned());

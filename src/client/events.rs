@@ -2,7 +2,7 @@
 
 use super::{Mailbox, Source, Viewer, What};
 use crate::net::http::{self, HttpError, Request};
-use crate::net::{Channel, Timeline};
+use crate::net::tap::{Passed, Teller};
 use crate::proto::event_queue::{PollReply, PollRequest};
 use crate::proto::llsd::Llsd;
 use crate::proto::seed;
@@ -25,8 +25,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 struct Poller {
     url: String,
     http: http::Client,
-    timeline: Timeline,
-    actor: String,
+    teller: Teller,
     mailbox: Mailbox,
     time_factor: u32,
     source: Source,
@@ -40,8 +39,7 @@ impl Viewer {
         let poller = Poller {
             url,
             http: self.common.http.clone(),
-            timeline: self.timeline.clone(),
-            actor: self.name.clone(),
+            teller: self.teller.clone(),
             mailbox: self.mailbox.clone(),
             time_factor: self.common.time_factor,
             source: Source::Events(self.root.clone()),
@@ -127,16 +125,15 @@ impl Poller {
     }
 
     fn hand_out(&self, reply: PollReply) {
-        let names: Vec<&str> = reply.events.iter().map(|e| e.message.as_str()).collect();
-        let text = format!("{} events: {}", names.len(), names.join(", "));
-        self.timeline.add(&self.actor, Channel::Events, '←', text);
+        let names = || reply.events.iter().map(|event| event.message.clone()).collect();
+        self.teller.tell(|| Passed::Delivered(names()));
         for event in reply.events {
             self.mailbox.post(self.source.clone(), What::Event(event));
         }
     }
 
     fn note(&self, text: String) {
-        self.timeline.add(&self.actor, Channel::Events, '·', text);
+        self.teller.tell(|| Passed::Queue(text));
     }
 
     /// What is told from now on may not be all there was to tell.

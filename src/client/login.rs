@@ -2,8 +2,8 @@
 //! where a stale session is in the way.
 
 use super::{State, Viewer};
-use crate::net::Channel;
 use crate::net::http::{HttpError, Reply as HttpReply, Request as HttpRequest};
+use crate::net::tap::Passed;
 use crate::proto::llsd::{self, Llsd};
 use crate::proto::login::{METHOD, Reply, Request, Session, hash_password};
 use crate::proto::xmlrpc::{self, Document};
@@ -126,10 +126,9 @@ impl Viewer {
         };
         let http = HttpRequest { alone: true, ..http };
         let who = [request.text("first"), request.text("last")].map(Option::unwrap_or_default);
-        let text = format!("{method} as {} {}", who[0], who[1]);
         // Nobody closes the semaphore: there is always a turn, sooner or later.
         let turn = self.common.login_turns.clone().acquire_owned().await.ok();
-        self.timeline.add(&self.name, Channel::Login, '→', text);
+        self.teller.tell(|| Passed::LoginCalled(method.to_owned(), who.join(" ")));
         // The call goes on whatever becomes of us: the session it brings must be ended.
         let client = self.common.http.clone();
         let call = tokio::spawn(async move {
@@ -145,11 +144,10 @@ impl Viewer {
         {
             self.state = State::Unanswered;
         }
-        let text = match &exchange {
-            Ok(exchange) => summary(exchange),
-            Err(error) => error.to_string(),
-        };
-        self.timeline.add(&self.name, Channel::Login, '←', text);
+        self.teller.tell(|| match &exchange {
+            Ok(exchange) => Passed::LoginAnswered(exchange.http.status, exchange.said()),
+            Err(error) => Passed::LoginLost(error.to_string()),
+        });
         if let Ok(Exchange { members: Some(members), .. }) = &exchange {
             let own = hash_password(&self.credentials.password);
             let key = members.get("reason").and_then(Llsd::as_str) == Some("key");
@@ -219,7 +217,7 @@ impl Viewer {
                 Reply::Failure { reason, .. } if refused < TIMES && self.may_pass(&reason) => {
                     refused += 1;
                     let text = format!("refused ({reason}), perhaps for a stale session; again");
-                    self.timeline.add(&self.name, Channel::Note, '·', text);
+                    self.teller.remark(text);
                     tokio::time::sleep(self.common.watch(AGAIN)).await;
                 }
                 Reply::Failure { reason, message } => {
@@ -281,20 +279,13 @@ async fn read(form: Form, http: HttpReply) -> Exchange {
     exchange
 }
 
-fn summary(exchange: &Exchange) -> String {
-    let status = exchange.http.status;
-    if let Some((code, message)) = &exchange.fault {
-        return format!("{status}, fault {code}: {message}");
-    }
-    let Some(members) = &exchange.members else {
-        return format!("{status}, {}", exchange.problem.as_deref().unwrap_or("no members"));
-    };
-    let text = |name: &str| members.get(name).and_then(Llsd::as_str).unwrap_or_default();
-    match text("login") {
-        "true" => {
-            let port = members.get("sim_port").and_then(Llsd::as_i32).unwrap_or_default();
-            format!("{status}, login true, simulator {}:{port}", text("sim_ip"))
+impl Exchange {
+    /// The members, or in words why there are none.
+    fn said(&self) -> Result<Llsd, String> {
+        match (&self.fault, &self.members) {
+            (Some((code, message)), _) => Err(format!("fault {code}: {message}")),
+            (None, Some(members)) => Ok(members.clone()),
+            (None, None) => Err(self.problem.clone().unwrap_or_else(|| "no members".into())),
         }
-        word => format!("{status}, login {word}, reason {}", text("reason")),
     }
 }

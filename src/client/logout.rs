@@ -1,7 +1,6 @@
 //! Logging out, whatever state the session is in.
 
 use super::{ROOT, State, Viewer, agent_message};
-use crate::net::Channel;
 use crate::net::http::Request;
 use crate::net::udp::Link;
 use crate::proto::circuit::Config;
@@ -22,7 +21,7 @@ impl Viewer {
         if matches!(self.state, State::Unanswered) {
             // A login was cut short and may have succeeded: only another one can end it.
             let text = "a login was cut short; logging in once more to end its session";
-            self.timeline.add(&self.name, Channel::Note, '·', text);
+            self.teller.remark(text);
             let again = self.log_in("last", Duration::from_secs(5));
             let _ = tokio::time::timeout(Duration::from_secs(10), again).await;
         }
@@ -126,7 +125,7 @@ impl Viewer {
             Some(sign) => format!("logged out, as told by {sign}"),
             None => "the grid did not answer the logout".to_owned(),
         };
-        self.timeline.add(&self.name, Channel::Note, '·', text);
+        self.teller.remark(text);
         self.common.departures.note(&self.credentials);
         sign.map(|sign| (sent, sign))
     }

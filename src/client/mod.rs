@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use gridproof::client::{Viewer, agent_message};
-//! use gridproof::net::{Path, Timeline};
+//! use gridproof::net::{Path, tap::Tap};
 //! use gridproof::proto::message::FieldValue;
 //! use gridproof::proto::template::Template;
 //! use gridproof::runner::{on_simulated_grid, reference_config};
@@ -16,7 +16,7 @@
 //!     let template = Template::shipped();
 //!     let common = target.common(template.clone());
 //!     let account = target.accounts[0].clone();
-//!     let mut viewer = Viewer::new("jane", account, common, Timeline::start());
+//!     let mut viewer = Viewer::new("jane", account, common, Tap::default());
 //!     viewer.enter("home", within).await?;
 //!     let session = viewer.session().expect("it has just entered");
 //!     let line = agent_message(template, "ChatFromViewer", session)
@@ -55,7 +55,8 @@ pub use place::Place;
 pub use state::State;
 pub use teleport::Journey;
 
-use crate::net::{Mending, Network, Timeline, http};
+use crate::net::tap::{Tap, Teller};
+use crate::net::{Mending, Network, http};
 use crate::proto::circuit::Config;
 use crate::proto::login::Session;
 use crate::proto::template::Template;
@@ -133,14 +134,12 @@ impl Common {
 
 /// A viewer: one avatar's session, or several of the same account one after another.
 pub struct Viewer {
-    /// Its name in the suite.
-    pub name: String,
     /// Whose avatar.
     pub credentials: Credentials,
     /// What it shares with others.
     pub common: Common,
-    /// Where it writes what happens.
-    pub timeline: Timeline,
+    /// It tells what passes, under its name in the suite.
+    teller: Teller,
     /// What it hears.
     pub mailbox: Mailbox,
     /// How it logs in; by XML-RPC, and as LLSD where that is not spoken, if left open.
@@ -171,7 +170,7 @@ pub struct Viewer {
 impl std::fmt::Debug for Viewer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Viewer")
-            .field("name", &self.name)
+            .field("name", &self.teller.name())
             .field("credentials", &self.credentials)
             .field("state", &self.state)
             .finish_non_exhaustive()
@@ -179,14 +178,13 @@ impl std::fmt::Debug for Viewer {
 }
 
 impl Viewer {
-    /// A viewer that has done nothing yet.
-    pub fn new(name: &str, credentials: Credentials, common: Common, timeline: Timeline) -> Self {
+    /// A viewer of this name that has done nothing yet. Whoever is at the tap is told what passes.
+    pub fn new(name: &str, credentials: Credentials, common: Common, tap: Tap) -> Self {
         Self {
-            name: name.to_owned(),
             credentials,
             login_form: common.login_form,
             common,
-            timeline,
+            teller: Teller::new(tap, name),
             mailbox: Mailbox::default(),
             state: State::LoggedOut,
             places: BTreeMap::new(),
@@ -199,6 +197,11 @@ impl Viewer {
             secrets: Vec::new(),
             pending_login: None,
         }
+    }
+
+    /// Another name, for another case.
+    pub fn rename(&mut self, name: &str) {
+        self.teller = self.teller.renamed(name);
     }
 
     /// The session of the last login that succeeded and was not logged out.

@@ -2,7 +2,6 @@
 
 use super::enter::{EnterError, agent_message};
 use super::{State, Viewer};
-use crate::net::Channel;
 use crate::proto::llsd::Llsd;
 use crate::proto::login::Session;
 use crate::proto::message::{Field, Message};
@@ -91,7 +90,7 @@ impl Viewer {
         self.state.enter();
         self.start_events();
         self.settle(circuit, &session).await;
-        self.timeline.add(&self.name, Channel::Note, '·', "arrived in another region");
+        self.teller.remark("arrived in another region");
         Ok(arrived)
     }
 }

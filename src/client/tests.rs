@@ -66,7 +66,7 @@ fn converse<T>(
         };
         let credentials =
             Credentials { first: "Jane".into(), last: "Doe".into(), password: "pw".into() };
-        let mut viewer = Viewer::new("jane", credentials, common, Timeline::start());
+        let mut viewer = Viewer::new("jane", credentials, common, Timeline::start().tap());
         let said = talk(&mut viewer).await;
         let asked = std::mem::take(&mut *server.asked.lock().unwrap());
         (said, asked)

@@ -3,11 +3,10 @@
 use super::ruling::{Break, Ruling};
 use super::visit::Visit;
 use super::{Judge, Trial, checks};
-use crate::net::tap::{Fact, Passed, Region};
-use crate::net::{Channel, Entry};
+use crate::net::Entry;
+use crate::net::tap::{Fact, Region};
+use crate::net::timeline::row;
 use crate::proto::id::AgentId;
-use crate::proto::llsd::Llsd;
-use crate::proto::message::datagram_row;
 use crate::runner::{
     CaseRecord, FORMAT, Finding, FindingKind, Outcome, Redactor, RunRecord, TargetRecord,
 };
@@ -181,7 +180,7 @@ impl Verdict<'_> {
     }
 
     fn row(&self, heard: &Fact, start: Duration) -> Entry {
-        let (channel, direction, text) = told(&heard.what);
+        let (channel, direction, text) = row(&heard.what);
         let region = self.visited.regions.get(heard.region.0).map(|region| region.name.clone());
         Entry {
             ms: heard.at.saturating_sub(start).as_secs_f64() * 1e3,
@@ -208,59 +207,5 @@ fn finding(requirement: &Requirement, broken: Break, who: String) -> Finding {
         stage: None,
         hint: None,
         place: None,
-    }
-}
-
-/// What passed, as a row: `→` from the grid, `←` from the visitor.
-fn told(what: &Passed) -> (Channel, char, String) {
-    match what {
-        Passed::LoginAsked(path, _) => {
-            (Channel::Login, '←', format!("login_to_simulator at {path}"))
-        }
-        Passed::LoggedIn(..) => (Channel::Login, '→', "login true".into()),
-        Passed::Refused(reason) => (Channel::Login, '→', format!("refused: {reason}")),
-        Passed::LoginLeft => (Channel::Login, '·', "it gave the login up".into()),
-        Passed::Seed(kind, names) => {
-            let kind = kind.as_deref().unwrap_or("no content type");
-            let names =
-                names.as_ref().map_or("unreadable".into(), |n| format!("{} names", n.len()));
-            (Channel::Caps, '←', format!("Seed, {kind}, {names}"))
-        }
-        Passed::Polled(_, Some(poll)) => {
-            let ack = poll.ack.map_or("undef".into(), |ack| ack.to_string());
-            let done = if poll.done { " done" } else { "" };
-            (Channel::Events, '←', format!("poll, ack {ack}{done}"))
-        }
-        Passed::Polled(_, None) => (Channel::Events, '←', "poll, unreadable".into()),
-        Passed::PollAnswered(_, status, body) => {
-            let id = body.as_ref().and_then(|body| body.get("id")?.as_i32());
-            let id = id.map_or(String::new(), |id| format!(", id {id}"));
-            let events = body.as_ref().and_then(|body| body.get("events")?.as_array());
-            let name = |event: &Llsd| Some(event.get("message")?.as_str()?.to_owned());
-            let names = events.unwrap_or_default().iter().filter_map(name);
-            let names: Vec<String> = names.collect();
-            let names =
-                if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
-            (Channel::Events, '→', format!("{status}{id}{names}"))
-        }
-        Passed::Asked(name) => (Channel::Caps, '←', (*name).to_owned()),
-        Passed::Meant(_, name, _) => (Channel::Note, '·', format!("it means to say {name}")),
-        Passed::Received(received) => {
-            let row = match &received.message {
-                Ok(message) => {
-                    let acks = received.acks.iter().copied();
-                    datagram_row(received.header, message.name(), acks)
-                }
-                Err(error) => format!("unreadable: {error}"),
-            };
-            (Channel::Udp, '←', row)
-        }
-        Passed::Sent(_, datagram) => {
-            let (header, name) = (datagram.header, datagram.message.name());
-            (Channel::Udp, '→', datagram_row(header, name, datagram.acknowledged()))
-        }
-        Passed::Silent => {
-            (Channel::Udp, '·', "it was silent for too long; its session ended".into())
-        }
     }
 }

@@ -6,7 +6,7 @@ mod hand;
 use super::*;
 use crate::grid::Grid;
 use crate::net::tap::RegionIndex;
-use crate::net::tap::{Fact, Passed, Received};
+use crate::net::tap::{Fact, Passed, Received, Side};
 use crate::proto::event_queue::PollRequest;
 use crate::proto::id::CircuitCode;
 use crate::proto::id::Sequence;
@@ -399,7 +399,8 @@ fn what_passes_stays_with_its_session() {
     let (agent, regions) = (AgentId(Uuid::from_u128(1)), Vec::new());
     let tell = |session: Option<u128>, what| {
         let session = session.map(|n| SessionId(Uuid::from_u128(n)));
-        witness(Fact { at: Duration::ZERO, agent, session, region: RegionIndex(0), what });
+        let at = Duration::ZERO;
+        witness.hear(Fact { at, side: Side::Grid, agent, session, region: RegionIndex(0), what });
     };
     let login = || hand::login("/", "a");
     let update = || hand::came("AgentUpdate", 3, Flags(0));
@@ -428,7 +429,8 @@ fn a_flood_is_not_kept() {
     let witness = judge.listener();
     let (agent, session) = (AgentId(Uuid::from_u128(1)), SessionId(Uuid::from_u128(7)));
     let tell = |session, what| {
-        witness(Fact { at: Duration::ZERO, agent, session, region: RegionIndex(0), what });
+        let at = Duration::ZERO;
+        witness.hear(Fact { at, side: Side::Grid, agent, session, region: RegionIndex(0), what });
     };
     tell(None, hand::login("/", "a"));
     tell(None, Passed::LoggedIn(session, CircuitCode(1)));

@@ -1,6 +1,7 @@
 //! One tap for whoever listens: what passes between a grid and its visitors, as typed facts, told as
-//! it happens. Who judges knows nothing else of a grid.
+//! it happens, by the grid or by a visitor. Who judges knows nothing else of either.
 
+use super::Clock;
 use crate::proto::event_queue::PollRequest;
 use crate::proto::id::AgentId;
 use crate::proto::id::CircuitCode;
@@ -12,7 +13,7 @@ use crate::proto::message::{
     Datagram, DecodeError, Decoder, Field, FieldValue, Flags, Header, Message,
 };
 use crate::proto::template::Template;
-use crate::tamper::Channel;
+use crate::tamper::{Channel, Direction};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,14 +28,43 @@ impl std::fmt::Display for RegionIndex {
     }
 }
 
-/// Told of everything that passes.
-pub type Listener = Arc<dyn Fn(Fact) + Send + Sync>;
+/// Whoever is told of everything that passes; any function of a [`Fact`] can be one.
+pub trait Listen: Send + Sync {
+    /// Takes what has passed.
+    fn hear(&self, fact: Fact);
+
+    /// Whether nothing it is told makes a difference any more: in a flood there is no time for words
+    /// that nobody keeps.
+    fn is_deaf(&self) -> bool {
+        false
+    }
+}
+
+impl<F: Fn(Fact) + Send + Sync> Listen for F {
+    fn hear(&self, fact: Fact) {
+        self(fact);
+    }
+}
+
+/// A listener, shared.
+pub type Listener = Arc<dyn Listen>;
+
+/// Who tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The grid: what comes is the visitor's.
+    Grid,
+    /// A viewer, by its name: what comes is the grid's.
+    Viewer(Arc<str>),
+}
 
 /// One thing that passed.
 #[derive(Clone, Debug)]
 pub struct Fact {
-    /// When, since the grid began.
+    /// When, since whoever tells it began.
     pub at: Duration,
+    /// Who tells it.
+    pub side: Side,
     /// Whose it is; nobody's if nil.
     pub agent: AgentId,
     /// Of which session, where that is known.
@@ -76,7 +106,8 @@ impl Fact {
     }
 }
 
-/// What can pass, after any fault got at it; and what a grid meant to say before.
+/// What can pass, after any fault got at it; what a grid meant to say before, and what a viewer has
+/// to remark.
 #[derive(Clone, Debug)]
 pub enum Passed {
     /// A login call, to this path.
@@ -101,6 +132,32 @@ pub enum Passed {
     Sent(SocketAddr, Datagram),
     /// The session ended because the visitor was silent for too long.
     Silent,
+    /// A viewer calls a login method, as the avatar of this name.
+    LoginCalled(String, String),
+    /// A login call was answered: with this status and these members, or as is said in words.
+    LoginAnswered(u16, Result<Llsd, String>),
+    /// A login call was never answered: why.
+    LoginLost(String),
+    /// A viewer asks a capability, by this method.
+    Request(String, String),
+    /// A capability answered: status, content type and size, or why nothing came.
+    Reply(String, Result<(u16, Option<String>, usize), String>),
+    /// A poll brought events of these names.
+    Delivered(Vec<String>),
+    /// A remark on the event queue.
+    Queue(String),
+    /// A datagram was sent or came, as a header, a name and acks, or as why it cannot be read.
+    Datagram(Direction, Result<(Header, String, Vec<Sequence>), String>),
+    /// Bytes were sent past the circuit.
+    Raw(usize),
+    /// A reliable packet was never acknowledged, and is given up.
+    GaveUp(Sequence),
+    /// The simulator was silent for too long, and its circuit closed.
+    Closed,
+    /// Something was done on purpose to what passes.
+    Impaired(Direction, String),
+    /// A remark of a viewer or of who leads it.
+    Remark(String),
     /// What a grid is about to say, before any fault gets at it: on which channel, the message,
     /// event or capability, and its members.
     Meant(Channel, String, Said),
@@ -181,16 +238,22 @@ impl Tap {
 
     /// Whether anybody listens.
     pub fn is_open(&self) -> bool {
-        !self.0.is_empty()
+        self.0.iter().any(|listener| !listener.is_deaf())
     }
 
-    /// Tells whoever listens.
+    /// Tells whoever listens what has passed at a grid.
     pub fn tell(&self, at: Duration, visitor: Visitor, what: impl FnOnce() -> Passed) {
+        if self.is_open() {
+            self.tell_as(Side::Grid, at, visitor, what());
+        }
+    }
+
+    fn tell_as(&self, side: Side, at: Duration, visitor: Visitor, what: Passed) {
         let Some((last, others)) = self.0.split_last() else { return };
         let Visitor { agent, session, region } = visitor;
-        let fact = Fact { at, agent, session, region, what: what() };
-        others.iter().for_each(|listener| listener(fact.clone()));
-        last(fact);
+        let fact = Fact { at, side, agent, session, region, what };
+        others.iter().for_each(|listener| listener.hear(fact.clone()));
+        last.hear(fact);
     }
 
     /// Tells what a grid is about to say.
@@ -230,6 +293,45 @@ impl Tap {
         {
             self.tell(at, visitor, || Passed::Sent(to, datagram));
         }
+    }
+}
+
+/// A viewer's hand on a tap.
+#[derive(Clone, Debug)]
+pub struct Teller {
+    tap: Tap,
+    clock: Clock,
+    name: Arc<str>,
+}
+
+impl Teller {
+    /// For a viewer of this name; its time begins now.
+    pub fn new(tap: Tap, name: &str) -> Self {
+        Self { tap, clock: Clock::start(), name: name.into() }
+    }
+
+    /// The same viewer under another name.
+    pub fn renamed(&self, name: &str) -> Self {
+        Self { name: name.into(), ..self.clone() }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Tells what has passed, if anybody listens.
+    pub fn tell(&self, what: impl FnOnce() -> Passed) {
+        if self.tap.is_open() {
+            let visitor = Visitor { agent: AgentId::NIL, session: None, region: RegionIndex(0) };
+            let side = Side::Viewer(self.name.clone());
+            self.tap.tell_as(side, self.clock.now(), visitor, what());
+        }
+    }
+
+    /// Tells a remark.
+    pub fn remark(&self, text: impl Into<String>) {
+        self.tell(|| Passed::Remark(text.into()));
     }
 }
 

@@ -1,6 +1,10 @@
-//! One timeline of all channels of a session: login, capabilities, event queue, UDP.
+//! One timeline of all channels of a session: login, capabilities, event queue, UDP. It listens to
+//! the tap, as judges do.
 
 use super::Clock;
+use super::tap::{Fact, Listen, Passed, Side, Tap};
+use crate::proto::llsd::Llsd;
+use crate::proto::message::datagram_row;
 use std::fmt::{Display, Formatter};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -68,16 +72,7 @@ const MOST: usize = 2000;
 impl Timeline {
     /// An empty timeline that starts now.
     pub fn start() -> Self {
-        Self::keeping(MOST)
-    }
-
-    /// A timeline that keeps nothing: for avatars that only have to be there.
-    pub fn idle() -> Self {
-        Self::keeping(0)
-    }
-
-    fn keeping(most: usize) -> Self {
-        Self(Arc::new(Mutex::new(Rows { clock: Clock::start(), rows: Vec::new(), most })))
+        Self(Arc::new(Mutex::new(Rows { clock: Clock::start(), rows: Vec::new(), most: MOST })))
     }
 
     fn inner(&self) -> std::sync::MutexGuard<'_, Rows> {
@@ -91,30 +86,153 @@ impl Timeline {
         inner.rows.clear();
     }
 
-    /// Adds a row.
-    pub fn add(&self, actor: &str, channel: Channel, direction: char, text: impl Into<String>) {
+    /// A tap that it alone listens to.
+    pub fn tap(&self) -> Tap {
+        Tap::of(Arc::new(self.clone()))
+    }
+
+    /// Adds a remark of nobody's.
+    pub fn remark(&self, text: &str) {
+        self.add("", &Passed::Remark(text.to_owned()));
+    }
+
+    fn add(&self, actor: &str, what: &Passed) {
         let mut inner = self.inner();
         let ms = inner.clock.now().as_secs_f64() * 1e3;
         let (kept, most) = (inner.rows.len(), inner.most);
+        if kept > most {
+            return;
+        }
+        let (channel, direction, text) = row(what);
         // A grid's text may hold line ends, or worse for a terminal; a row is one line.
         let text = match kept {
-            n if n < most => text.into().replace(|c: char| c.is_control(), " "),
-            n if n == most && most > 0 => {
-                format!("more than {most} rows; what follows is not kept")
-            }
-            _ => return,
+            n if n < most => text.replace(|c: char| c.is_control(), " "),
+            _ => format!("more than {most} rows; what follows is not kept"),
         };
         inner.rows.push(Entry { ms, actor: actor.to_owned(), channel, direction, text });
-    }
-
-    /// Whether no further row would be kept.
-    pub fn is_full(&self) -> bool {
-        let inner = self.inner();
-        inner.rows.len() > inner.most || inner.most == 0
     }
 
     /// The rows so far.
     pub fn rows(&self) -> Vec<Entry> {
         self.inner().rows.clone()
+    }
+}
+
+impl Listen for Timeline {
+    fn hear(&self, fact: Fact) {
+        let actor = match &fact.side {
+            Side::Viewer(name) => name,
+            Side::Grid => "",
+        };
+        self.add(actor, &fact.what);
+    }
+
+    fn is_deaf(&self) -> bool {
+        let inner = self.inner();
+        inner.rows.len() > inner.most
+    }
+}
+
+/// What passed, as a row: `→` from whoever tells it, `←` to it.
+pub fn row(what: &Passed) -> (Channel, char, String) {
+    match what {
+        Passed::LoginAsked(path, _) => {
+            (Channel::Login, '←', format!("login_to_simulator at {path}"))
+        }
+        Passed::LoggedIn(..) => (Channel::Login, '→', "login true".into()),
+        Passed::Refused(reason) => (Channel::Login, '→', format!("refused: {reason}")),
+        Passed::LoginLeft => (Channel::Login, '·', "it gave the login up".into()),
+        Passed::Seed(kind, names) => {
+            let kind = kind.as_deref().unwrap_or("no content type");
+            let names =
+                names.as_ref().map_or("unreadable".into(), |n| format!("{} names", n.len()));
+            (Channel::Caps, '←', format!("Seed, {kind}, {names}"))
+        }
+        Passed::Polled(_, Some(poll)) => {
+            let ack = poll.ack.map_or("undef".into(), |ack| ack.to_string());
+            let done = if poll.done { " done" } else { "" };
+            (Channel::Events, '←', format!("poll, ack {ack}{done}"))
+        }
+        Passed::Polled(_, None) => (Channel::Events, '←', "poll, unreadable".into()),
+        Passed::PollAnswered(_, status, body) => {
+            let id = body.as_ref().and_then(|body| body.get("id")?.as_i32());
+            let id = id.map_or(String::new(), |id| format!(", id {id}"));
+            let events = body.as_ref().and_then(|body| body.get("events")?.as_array());
+            let name = |event: &Llsd| Some(event.get("message")?.as_str()?.to_owned());
+            let names = events.unwrap_or_default().iter().filter_map(name);
+            let names: Vec<String> = names.collect();
+            let names =
+                if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
+            (Channel::Events, '→', format!("{status}{id}{names}"))
+        }
+        Passed::Asked(name) => (Channel::Caps, '←', (*name).to_owned()),
+        Passed::Meant(_, name, _) => (Channel::Note, '·', format!("it means to say {name}")),
+        Passed::Received(received) => {
+            let row = match &received.message {
+                Ok(message) => {
+                    let acks = received.acks.iter().copied();
+                    datagram_row(received.header, message.name(), acks)
+                }
+                Err(error) => format!("unreadable: {error}"),
+            };
+            (Channel::Udp, '←', row)
+        }
+        Passed::Sent(_, datagram) => {
+            let (header, name) = (datagram.header, datagram.message.name());
+            (Channel::Udp, '→', datagram_row(header, name, datagram.acknowledged()))
+        }
+        Passed::LoginCalled(method, who) => (Channel::Login, '→', format!("{method} as {who}")),
+        Passed::LoginAnswered(status, said) => {
+            (Channel::Login, '←', format!("{status}, {}", login(said)))
+        }
+        Passed::LoginLost(why) => (Channel::Login, '←', why.clone()),
+        Passed::Request(method, cap) => (Channel::Caps, '→', format!("{method} {cap}")),
+        Passed::Reply(cap, Ok((status, kind, size))) => {
+            let kind = kind.as_deref().unwrap_or("no content type");
+            (Channel::Caps, '←', format!("{cap} {status}, {kind}, {size} bytes"))
+        }
+        Passed::Reply(cap, Err(why)) => (Channel::Caps, '←', format!("{cap}: {why}")),
+        Passed::Delivered(names) => {
+            (Channel::Events, '←', format!("{} events: {}", names.len(), names.join(", ")))
+        }
+        Passed::Queue(text) => (Channel::Events, '·', text.clone()),
+        Passed::Datagram(direction, read) => {
+            let text = match read {
+                Ok((header, name, acks)) => datagram_row(*header, name, acks.iter().copied()),
+                Err(why) => why.clone(),
+            };
+            (Channel::Udp, direction.arrow(), text)
+        }
+        Passed::Raw(size) => (Channel::Udp, '→', format!("raw datagram of {size} bytes")),
+        Passed::GaveUp(sequence) => {
+            (Channel::Udp, '·', format!("gave up #{sequence}: never acked"))
+        }
+        Passed::Closed => {
+            let text = "the simulator was silent for too long; circuit closed";
+            (Channel::Udp, '·', text.into())
+        }
+        Passed::Impaired(direction, how) => {
+            (Channel::Note, direction.arrow(), format!("impaired: {how}"))
+        }
+        Passed::Remark(text) => (Channel::Note, '·', text.clone()),
+        Passed::Silent => {
+            (Channel::Udp, '·', "it was silent for too long; its session ended".into())
+        }
+    }
+}
+
+/// What a login call brought.
+fn login(said: &Result<Llsd, String>) -> String {
+    let members = match said {
+        Ok(members) => members,
+        Err(problem) => return problem.clone(),
+    };
+    let text = |name: &str| members.get(name).and_then(Llsd::as_str).unwrap_or_default();
+    match text("login") {
+        "true" => {
+            let port = members.get("sim_port").and_then(Llsd::as_i32).unwrap_or_default();
+            format!("login true, simulator {}:{port}", text("sim_ip"))
+        }
+        word => format!("login {word}, reason {}", text("reason")),
     }
 }

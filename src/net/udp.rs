@@ -1,11 +1,12 @@
 //! The driver that runs one client circuit on a UDP socket.
 
 use super::port::Port;
-use super::{Channel, Clock, Mending, Network, Timeline};
+use super::tap::{Passed, Teller};
+use super::{Clock, Mending, Network};
 use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions};
 use crate::proto::id::Sequence;
 use crate::proto::id::{AgentId, SessionId};
-use crate::proto::message::{Decoder, EncodeError, Field, Flags, Header, Message, datagram_row};
+use crate::proto::message::{Decoder, EncodeError, Field, Flags, Header, Message};
 use crate::proto::template::Template;
 use crate::tamper::{Direction, Tamper};
 use std::collections::BTreeMap;
@@ -101,10 +102,8 @@ pub struct LinkOptions {
     pub mending: Mending,
     /// Answer RegionHandshake by itself, as this agent in this session.
     pub handshake: Option<(AgentId, SessionId)>,
-    /// Rows go here, under this name.
-    pub timeline: Timeline,
-    /// Whose rows they are.
-    pub actor: String,
+    /// What passes is told by it.
+    pub teller: Teller,
 }
 
 impl Link {
@@ -300,8 +299,7 @@ impl Driver {
                 let _ = reply.send(sent.map_err(SendError::from));
             }
             Command::Raw(bytes) => {
-                let text = format!("raw datagram of {} bytes", bytes.len());
-                self.options.timeline.add(&self.options.actor, Channel::Udp, '→', text);
+                self.options.teller.tell(|| Passed::Raw(bytes.len()));
                 self.port.send(&bytes, self.options.remote).await;
             }
             Command::NextSequence(set, reply) => {
@@ -319,7 +317,7 @@ impl Driver {
     /// Sends what the circuit has to send, tells what it has to tell.
     async fn flush(&mut self) {
         while let Some(transmit) = self.circuit.poll_transmit() {
-            self.log(&transmit.bytes, '→');
+            self.log(&transmit.bytes, Direction::Out);
             match &mut self.options.tamper {
                 None => self.port.send(&transmit.bytes, self.options.remote).await,
                 Some(tamper) => {
@@ -336,13 +334,11 @@ impl Driver {
                 // Every ack is told as it arrives, tracked or not.
                 Event::Acked(..) => {}
                 Event::GaveUp(sequence) => {
-                    let text = format!("gave up #{sequence}: never acked");
-                    self.options.timeline.add(&self.options.actor, Channel::Udp, '·', text);
+                    self.options.teller.tell(|| Passed::GaveUp(sequence));
                     (self.seen)(Seen::GaveUp(sequence));
                 }
                 Event::Silent => {
-                    let text = "the simulator was silent for too long; circuit closed";
-                    self.options.timeline.add(&self.options.actor, Channel::Udp, '·', text);
+                    self.options.teller.tell(|| Passed::Closed);
                     (self.seen)(Seen::Silent);
                 }
             }
@@ -372,13 +368,13 @@ impl Driver {
             self.options.mending.met(message, direction, action, self.clock.now());
         }
         let name = message.0;
-        let text = match out {
-            [] => format!("impaired: {name} held back or dropped"),
+        let how = match out {
+            [] => "held back or dropped",
             [(delay, _)] if delay.is_zero() => return,
-            [_] => format!("impaired: {name} delayed"),
-            _ => format!("impaired: {name} doubled or reordered"),
+            [_] => "delayed",
+            _ => "doubled or reordered",
         };
-        self.options.timeline.add(&self.options.actor, Channel::Note, direction.arrow(), text);
+        self.options.teller.tell(|| Passed::Impaired(direction, format!("{name} {how}")));
     }
 
     async fn schedule(&mut self, direction: Direction, out: Vec<(Duration, Vec<u8>)>) {
@@ -413,7 +409,7 @@ impl Driver {
 
     /// A datagram has arrived for good.
     fn take(&mut self, bytes: &[u8]) {
-        self.log(bytes, '←');
+        self.log(bytes, Direction::In);
         self.signs.heard.fetch_add(1, Ordering::Relaxed);
         let now = self.clock.now();
         let packet = match self.decoder.decode(&self.options.template, bytes) {
@@ -450,16 +446,18 @@ impl Driver {
         });
     }
 
-    fn log(&mut self, bytes: &[u8], direction: char) {
-        // In a flood there is no time for words that nobody keeps.
-        if self.options.timeline.is_full() {
-            return;
-        }
-        let text = match self.decoder.decode(&self.options.template, bytes) {
-            Ok(packet) => datagram_row(packet.header, packet.name(), packet.acknowledged()),
-            Err(error) => format!("undecodable, {} bytes: {error}", bytes.len()),
-        };
-        self.options.timeline.add(&self.options.actor, Channel::Udp, direction, text);
+    fn log(&mut self, bytes: &[u8], direction: Direction) {
+        let Self { options, decoder, .. } = self;
+        options.teller.tell(|| {
+            let read = match decoder.decode(&options.template, bytes) {
+                Ok(packet) => {
+                    let acks = packet.acknowledged().collect();
+                    Ok((packet.header, packet.name().to_owned(), acks))
+                }
+                Err(error) => Err(format!("undecodable, {} bytes: {error}", bytes.len())),
+            };
+            Passed::Datagram(direction, read)
+        });
     }
 }
 

@@ -3,7 +3,7 @@
 use super::load::names;
 use super::mutant::{Mutant, Origin};
 use crate::grid::Faults;
-use crate::net::tap::{Listener, Passed, Said};
+use crate::net::tap::{Fact, Listener, Passed, Said};
 use crate::proto::llsd::Llsd;
 use crate::proto::template::{FieldKind, Quantity, Template};
 use crate::suite::unknown_path;
@@ -33,7 +33,7 @@ impl Recording {
     /// What to give to a grid so that it is recorded while it serves a case.
     pub(super) fn listener(&self, case: &str) -> Listener {
         let (recording, case) = (self.clone(), case.to_owned());
-        Arc::new(move |fact| {
+        Arc::new(move |fact: Fact| {
             let Passed::Meant(channel, name, sample) = fact.what else { return };
             let mut all = recording.0.lock().unwrap_or_else(PoisonError::into_inner);
             let kind = all.entry((channel, name)).or_default();

@@ -2,10 +2,10 @@
 
 use super::case::{Attempt, Stage};
 use super::engine::Engine;
-use super::lease::Slot;
+use super::lease::{Shared, Slot};
 use super::{CaseRecord, EnteredRegion, Outcome, Redactor, need, verdict};
 use crate::client::Viewer;
-use crate::net::{Channel, Timeline};
+use crate::net::Timeline;
 use crate::suite::{Case, Need, SessionUse};
 use futures::FutureExt;
 use futures::future::join_all;
@@ -135,7 +135,7 @@ impl Engine {
             _ = stop.wait_for(|stop| *stop) => End::Stopped,
             why = self.pulse.gone() => End::Gone(why),
         };
-        stage.timeline.add("", Channel::Note, '·', super::CLEAN_UP);
+        stage.timeline.remark(super::CLEAN_UP);
         let mut redactor = Redactor::default();
         for viewer in stage.viewers.values_mut() {
             self.note_secrets(&mut redactor, viewer);
@@ -157,10 +157,11 @@ impl Engine {
         }
         // Leaving may have taken another login.
         stage.viewers.values().for_each(|viewer| self.note_secrets(&mut redactor, viewer));
-        let rows = stage.timeline.rows();
+        let timeline = stage.timeline.clone();
+        let rows = timeline.rows();
         drop(stage);
         if let (Some(viewer), Some(slot)) = (sharing, slots.first_mut()) {
-            slot.shared = Some(Box::new(viewer));
+            slot.shared = Some(Box::new(Shared { viewer, timeline }));
         }
         self.pool.give_back(slots);
         let mut record = self.ended(case, end);
@@ -188,15 +189,18 @@ impl Engine {
 
     /// Whoever acts in a case, ready to begin.
     async fn stage<'a>(&'a self, case: &'a Case, slots: &mut [Slot], share: bool) -> Stage<'a> {
-        let timeline = Timeline::start();
+        let mut timeline = Timeline::start();
         let mut viewers = BTreeMap::new();
         for (actor, slot) in case.actors.iter().zip(slots) {
-            viewers.insert(actor.clone(), self.viewer(case, actor, slot, share, &timeline).await);
+            let viewer = match self.shared(actor, slot, share).await {
+                Some(shared) => {
+                    timeline = shared.timeline;
+                    shared.viewer
+                }
+                None => self.viewer(case, actor, slot, &timeline),
+            };
+            viewers.insert(actor.clone(), viewer);
         }
-        let timeline = match viewers.values().next() {
-            Some(viewer) if share => viewer.timeline.clone(),
-            _ => timeline,
-        };
         Stage { case, library: &self.library, target: &self.target, viewers, timeline }
     }
 
@@ -230,26 +234,23 @@ impl Engine {
         }
     }
 
-    /// A viewer for an actor: the shared session of its account, or a new one.
-    async fn viewer(
-        &self,
-        case: &Case,
-        actor: &str,
-        slot: &mut Slot,
-        share: bool,
-        timeline: &Timeline,
-    ) -> Viewer {
-        if let Some(mut viewer) = slot.shared.take() {
-            if share && viewer.is_alive() {
-                viewer.timeline.restart();
-                viewer.mailbox.forget();
-                viewer.name = actor.to_owned();
-                return *viewer;
-            }
-            self.unless_gone(viewer.log_out()).await;
+    /// The session that an account shares, if it may be used and still can be; else it is ended.
+    async fn shared(&self, actor: &str, slot: &mut Slot, share: bool) -> Option<Shared> {
+        let mut shared = slot.shared.take()?;
+        if share && shared.viewer.is_alive() {
+            shared.timeline.restart();
+            shared.viewer.mailbox.forget();
+            shared.viewer.rename(actor);
+            return Some(*shared);
         }
+        self.unless_gone(shared.viewer.log_out()).await;
+        None
+    }
+
+    /// A viewer for an actor.
+    fn viewer(&self, case: &Case, actor: &str, slot: &Slot, timeline: &Timeline) -> Viewer {
         let credentials = slot.credentials.clone();
-        let mut viewer = Viewer::new(actor, credentials, self.common.clone(), timeline.clone());
+        let mut viewer = Viewer::new(actor, credentials, self.common.clone(), timeline.tap());
         viewer.impair = case.impair.clone();
         viewer
     }

@@ -4,7 +4,7 @@ use super::judge;
 use super::scope::Scope;
 use super::{Finding, FindingKind, Outcome, Target};
 use crate::client::{Dead, Viewer};
-use crate::net::{Channel, Timeline};
+use crate::net::Timeline;
 use crate::steps::{Args, Call, Failure, Repeat, StepDef, Waits};
 use crate::suite::{ALIVE, Action, Case, Level, Library, Step};
 use crate::value::Value;
@@ -379,7 +379,7 @@ impl Stage<'_> {
             params.push((param.clone(), value.unwrap_or_default()));
         }
         let mut inner = scope.inner(actor, Value::Map(params));
-        self.timeline.add("", Channel::Note, '·', format!("procedure {name}"));
+        self.timeline.remark(&format!("procedure {name}"));
         if !self.steps(&procedure.steps, &mut inner, attempt).await {
             return None;
         }

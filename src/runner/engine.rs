@@ -218,7 +218,7 @@ impl Engine {
     pub async fn finish(&self) {
         let mut slots = self.pool.drain();
         let leaving = slots.iter_mut().filter_map(|slot| slot.shared.as_mut());
-        let leaving = leaving.map(|viewer| viewer.log_out());
+        let leaving = leaving.map(|shared| shared.viewer.log_out());
         self.unless_gone(futures::future::join_all(leaving)).await;
         self.pool.give_back(slots);
     }

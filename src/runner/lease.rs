@@ -1,6 +1,7 @@
 //! Accounts: no two cases act through one avatar at a time.
 
 use crate::client::{Credentials, Viewer};
+use crate::net::Timeline;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 
@@ -8,7 +9,14 @@ use tokio::sync::Notify;
 #[derive(Debug)]
 pub(super) struct Slot {
     pub credentials: Credentials,
-    pub shared: Option<Box<Viewer>>,
+    pub shared: Option<Box<Shared>>,
+}
+
+/// A session that goes from case to case, with the timeline that listens to it.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub viewer: Viewer,
+    pub timeline: Timeline,
 }
 
 /// All accounts of a target.

@@ -5,8 +5,8 @@
 use super::pulse::Pulse;
 use super::{EnteredRegion, Target, kind_of};
 use crate::client::{Common, Credentials, LoginError, MapRegion, ROOT, Viewer};
-use crate::net::Timeline;
 use crate::net::http::{self, HttpError};
+use crate::net::tap::Tap;
 use crate::proto::login::Session;
 use crate::proto::template::Template;
 use std::sync::Arc;
@@ -159,7 +159,7 @@ struct Scout {
 impl Scout {
     fn new(common: &Common, account: Credentials, stop: &watch::Receiver<bool>) -> Self {
         let who = format!("{} {}", account.first, account.last);
-        let viewer = Viewer::new(&who, account, common.clone(), Timeline::idle());
+        let viewer = Viewer::new(&who, account, common.clone(), Tap::default());
         Self { viewer, who, stop: stop.clone() }
     }
 

@@ -249,7 +249,7 @@ async fn no_debug_text_contains_a_secret() {
     let target = reference_target(&grid);
     let common = target.common(Template::shipped().clone());
     let credentials = target.accounts[0].clone();
-    let mut viewer = Viewer::new("primary", credentials, common, Timeline::start());
+    let mut viewer = Viewer::new("primary", credentials, common, Timeline::start().tap());
     viewer.enter("last", Duration::from_secs(20)).await.unwrap();
     canaries.are_many(10);
     let mut redactor = Redactor::default();

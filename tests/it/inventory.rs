@@ -33,7 +33,7 @@ fn viewer(login_uri: &str, time_factor: u32) -> Viewer {
     };
     let credentials =
         Credentials { first: "Jane".into(), last: "Doe".into(), password: "pw".into() };
-    Viewer::new("Jane", credentials, common, Timeline::start())
+    Viewer::new("Jane", credentials, common, Timeline::start().tap())
 }
 
 async fn grid(config: GridConfig) -> Grid {

@@ -3,7 +3,7 @@
 use gridproof::client::{Credentials, ROOT, Viewer, agent_message};
 use gridproof::grid::{Grid, GridConfig};
 use gridproof::net::tap::{Passed, Tap};
-use gridproof::net::{Path, Timeline, simulate};
+use gridproof::net::{Path, simulate};
 use gridproof::proto::message::Message;
 use gridproof::proto::template::Template;
 use gridproof::runner::{Target, reference_target};
@@ -17,7 +17,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 async fn entered(target: &Target, n: usize) -> Viewer {
     let common = target.common(Template::shipped().clone());
     let account = target.accounts[n].clone();
-    let mut viewer = Viewer::new(&format!("{n}"), account, common, Timeline::idle());
+    let mut viewer = Viewer::new(&format!("{n}"), account, common, Tap::default());
     viewer.enter("uri:Alpha&128&128&30", WITHIN).await.unwrap();
     viewer
 }

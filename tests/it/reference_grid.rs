@@ -2,6 +2,7 @@
 
 use gridproof::client::{Common, Credentials, Form, Viewer};
 use gridproof::grid::{Account, Grid, GridConfig};
+use gridproof::net::tap::Tap;
 use gridproof::net::{Timeline, http};
 use gridproof::proto::id::Sequence;
 use gridproof::proto::llsd::Llsd;
@@ -19,6 +20,10 @@ async fn grid(config: GridConfig) -> Grid {
 }
 
 fn viewer(grid: &Grid, first: &str) -> Viewer {
+    viewer_at(grid, first, Tap::default())
+}
+
+fn viewer_at(grid: &Grid, first: &str, tap: Tap) -> Viewer {
     let common = Common {
         login_uri: grid.login_uri.clone(),
         http: http::Client::new(gridproof::net::Network::System),
@@ -32,7 +37,7 @@ fn viewer(grid: &Grid, first: &str) -> Viewer {
     };
     let credentials =
         Credentials { first: first.into(), last: "Doe".into(), password: "pw".into() };
-    Viewer::new(first, credentials, common, Timeline::start())
+    Viewer::new(first, credentials, common, tap)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,11 +78,13 @@ async fn whoever_enters_and_leaves_leaves_nothing_behind() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stale_presence_is_ended_and_the_login_tried_once_more() {
     let grid = grid(GridConfig::default()).await;
-    let (mut first, mut second) = (viewer(&grid, "Jane"), viewer(&grid, "Jane"));
+    let timeline = Timeline::start();
+    let mut first = viewer(&grid, "Jane");
+    let mut second = viewer_at(&grid, "Jane", timeline.tap());
     first.enter("last", WITHIN).await.unwrap();
     second.enter("last", WITHIN).await.unwrap();
     assert!(first.hear("root", "KickUser", WITHIN).await.is_some());
-    let rows = second.timeline.rows();
+    let rows = timeline.rows();
     assert!(rows.iter().any(|row| row.text.contains("stale session")));
     assert_eq!(grid.population(), 1);
     assert!(second.log_out().await);

@@ -2,7 +2,7 @@
 
 use super::super::visit::Visit;
 use crate::net::tap::RegionIndex;
-use crate::net::tap::{Fact, Passed, Received};
+use crate::net::tap::{Fact, Passed, Received, Side};
 use crate::proto::event_queue::PollRequest;
 use crate::proto::id::AgentId;
 use crate::proto::id::CircuitCode;
@@ -18,6 +18,7 @@ use uuid::Uuid;
 pub(super) fn made(events: Timed) -> Visit {
     let agent = AgentId(Uuid::from_u128(1));
     let heard = |(at, what)| Fact {
+        side: Side::Grid,
         at: Duration::from_secs(at),
         agent,
         session: None,
