@@ -13,7 +13,7 @@ use futures::StreamExt;
 use gridproof::client::{Observed, ROOT, Viewer, What, agent_message};
 use gridproof::grid::{Account, Grid, GridConfig, RegionConfig};
 use gridproof::net::tap::Tap;
-use gridproof::net::udp::Seen;
+use gridproof::net::udp::CircuitEvent;
 use gridproof::proto::message::{Field, FieldValue};
 use gridproof::proto::template::Template;
 use gridproof::runner::reference_target;
@@ -177,13 +177,13 @@ async fn say(viewer: &Viewer, line: &str) {
     let chat = agent_message(&viewer.common.template, "ChatFromViewer", session)
         .with("ChatData", "Message", FieldValue::text(line))
         .with("ChatData", "Type", Field::U8(1));
-    viewer.tell(ROOT, chat, true).await;
+    viewer.send(ROOT, chat, true).await;
 }
 
 /// Whether something heard is this line.
 fn says(observed: &Observed, line: &str) -> bool {
     let What::Udp(seen) = &observed.what else { return false };
-    matches!(&**seen, Seen::Message { message, .. }
+    matches!(&**seen, CircuitEvent::Message { message, .. }
         if message.name() == "ChatFromSimulator"
             && message.text("ChatData", "Message").as_deref() == Some(line))
 }

@@ -179,7 +179,7 @@ pub(super) fn run(world: &World, args: ServeArgs) -> Result<u8, Failed> {
     if let Some(mutant) = &mutant {
         config.faults = mutant.faults.clone();
     }
-    let court = args.judge.judge.then(|| Court::open(&args)).transpose()?;
+    let court = args.judge.judge.then(|| JudgeMode::open(&args)).transpose()?;
     if let Some(court) = &court {
         court.prepare(&mut config);
     }
@@ -211,13 +211,13 @@ pub(super) fn run(world: &World, args: ServeArgs) -> Result<u8, Failed> {
 }
 
 /// What judges visitors.
-struct Court {
+struct JudgeMode {
     judge: Judge,
     library: Arc<Library>,
     trials: Vec<Trial>,
 }
 
-impl Court {
+impl JudgeMode {
     fn open(args: &ServeArgs) -> Result<Self, Failed> {
         args.judge.reports().check()?;
         let template = Template::shipped();

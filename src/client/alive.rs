@@ -2,7 +2,7 @@
 
 use super::{Source, Viewer, What};
 use crate::net::http::Request;
-use crate::net::udp::{Link, Seen};
+use crate::net::udp::{CircuitEvent, CircuitHandle};
 use crate::proto::message::{Field, Message};
 use crate::proto::seed;
 use futures::StreamExt;
@@ -134,7 +134,7 @@ impl Viewer {
 
     /// Pings until something comes back: the answer, or, of a simulator that answers no pings, the
     /// ack of one.
-    async fn answers(&self, circuit: &str, link: &Link) -> bool {
+    async fn answers(&self, circuit: &str, link: &CircuitHandle) -> bool {
         let source = Source::Circuit(circuit.to_owned());
         for id in PINGS {
             let ping = Message::named(&self.common.template, "StartPingCheck").with(
@@ -145,7 +145,7 @@ impl Viewer {
             // The first as viewers ping; the others ask for an ack besides.
             let reliable = id != PINGS.start;
             let before = link.heard();
-            self.tell(circuit, ping, reliable).await;
+            self.send(circuit, ping, reliable).await;
             let deadline = Instant::now() + self.common.patience(PONG);
             let answered = self.mailbox.wait(deadline, |heard| {
                 let pong = heard
@@ -165,7 +165,7 @@ impl Viewer {
 
 fn is_pong(what: &What, id: u8) -> bool {
     let What::Udp(seen) = what else { return false };
-    matches!(&**seen, Seen::Message { message, .. }
+    matches!(&**seen, CircuitEvent::Message { message, .. }
         if message.name() == "CompletePingCheck"
             && message.field("PingID", "PingID") == Some(&Field::U8(id)))
 }

@@ -1,7 +1,7 @@
 //! Circuits, and the whole way from a login reply to an avatar in the world.
 
 use super::{LoginError, ROOT, Source, Viewer, What};
-use crate::net::udp::{Link, LinkOptions, Seen};
+use crate::net::udp::{CircuitEvent, CircuitHandle, CircuitOptions};
 use crate::proto::circuit::{Config, SendOptions};
 use crate::proto::id::Sequence;
 use crate::proto::llsd::Llsd;
@@ -54,13 +54,13 @@ impl Viewer {
         // Delays are those of a real grid.
         let rules: Vec<Rule> =
             self.impair.iter().map(|rule| rule.faster(self.common.time_factor)).collect();
-        let options = LinkOptions {
+        let options = CircuitOptions {
             network: self.common.network().clone(),
             remote,
             config,
             template: self.common.template.clone(),
             tamper: (!rules.is_empty()).then(|| Tamper::counting(rules, 1, self.impaired.clone())),
-            mending: self.mending.clone(),
+            impairments: self.impairments.clone(),
             handshake: ids.filter(|_| handshake),
             teller: self.teller.clone(),
         };
@@ -76,8 +76,8 @@ impl Viewer {
         place.signs = Arc::default();
         (place.may_end, place.out_of_view) = (false, false);
         let (signs, session) = (place.signs.clone(), ids.map(|(_, session)| session));
-        let link = Link::open(options, move |seen| {
-            signs.heed(&seen, session);
+        let link = CircuitHandle::open(options, move |seen| {
+            signs.observe(&seen, session);
             mailbox.post(source.clone(), What::Udp(Box::new(seen)));
         })
         .await?;
@@ -86,12 +86,12 @@ impl Viewer {
     }
 
     /// Waits for a message on a circuit without taking it from later steps.
-    pub async fn hear(&self, circuit: &str, name: &str, within: Duration) -> Option<Message> {
-        self.hear_since(None, circuit, name, within).await
+    pub async fn wait_for(&self, circuit: &str, name: &str, within: Duration) -> Option<Message> {
+        self.wait_for_since(None, circuit, name, within).await
     }
 
     /// The same, of what was heard since some time only.
-    pub async fn hear_since(
+    pub async fn wait_for_since(
         &self,
         since: Option<Instant>,
         circuit: &str,
@@ -104,7 +104,7 @@ impl Viewer {
             let late = heard.iter().rev().take_while(|o| since.is_none_or(|since| o.at >= since));
             late.into_iter().find_map(|o| match &o.what {
                 What::Udp(seen) if o.source == source => match &**seen {
-                    Seen::Message { message, .. } if message.name() == name => {
+                    CircuitEvent::Message { message, .. } if message.name() == name => {
                         Some(message.clone())
                     }
                     _ => None,
@@ -122,7 +122,7 @@ impl Viewer {
         let found = self.mailbox.wait(deadline, |heard| {
             let acked = heard.iter().any(|o| {
                 o.source == source
-                    && matches!(&o.what, What::Udp(s) if matches!(&**s, Seen::Acks(acks) if acks.contains(&sequence)))
+                    && matches!(&o.what, What::Udp(s) if matches!(&**s, CircuitEvent::Acks(acks) if acks.contains(&sequence)))
             });
             acked.then_some(())
         });
@@ -172,15 +172,15 @@ impl Viewer {
             "CircuitCode",
             Field::U32(session.circuit_code.0),
         );
-        let first = self.tell(ROOT, code, true).await;
+        let first = self.send(ROOT, code, true).await;
         if !self.acked(ROOT, first, within).await {
             return Err(EnterError::Silence("the ack of UseCircuitCode"));
         }
-        self.tell(ROOT, movement, true).await;
-        if self.hear(ROOT, "RegionHandshake", within).await.is_none() {
+        self.send(ROOT, movement, true).await;
+        if self.wait_for(ROOT, "RegionHandshake", within).await.is_none() {
             return Err(EnterError::Silence("RegionHandshake"));
         }
-        if self.hear(ROOT, "AgentMovementComplete", within).await.is_none() {
+        if self.wait_for(ROOT, "AgentMovementComplete", within).await.is_none() {
             return Err(EnterError::Silence("AgentMovementComplete"));
         }
         self.root = ROOT.to_owned();
@@ -194,12 +194,12 @@ impl Viewer {
         let throttle = agent_message(template, "AgentThrottle", session)
             .with("AgentData", "CircuitCode", Field::U32(session.circuit_code.0))
             .with("Throttle", "Throttles", Field::Variable(throttles()));
-        self.tell(circuit, throttle, true).await;
-        self.tell(circuit, agent_update(template, session), true).await;
+        self.send(circuit, throttle, true).await;
+        self.send(circuit, agent_update(template, session), true).await;
     }
 
     /// Sends on a circuit; its number, 0 if the circuit is gone.
-    pub async fn tell(&self, circuit: &str, message: Message, reliable: bool) -> Sequence {
+    pub async fn send(&self, circuit: &str, message: Message, reliable: bool) -> Sequence {
         let options = if reliable { SendOptions::RELIABLE } else { SendOptions::UNRELIABLE };
         match self.link(circuit) {
             Some(link) => link.send(message, options).await.unwrap_or_default(),

@@ -51,7 +51,7 @@ impl Viewer {
     /// Secrets that events told: the seeds of other regions.
     pub fn heard_secrets(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
-        self.mailbox.look(|heard| {
+        self.mailbox.with(|heard| {
             for observed in heard.iter() {
                 if let What::Event(event) = &observed.what {
                     seeds(&event.body, &mut found);

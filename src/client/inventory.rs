@@ -2,7 +2,7 @@
 
 use super::{Observed, Source, Viewer, What, agent_message};
 use crate::net::http::{HttpError, Request};
-use crate::net::udp::Seen;
+use crate::net::udp::CircuitEvent;
 use crate::proto::inventory::{Folder, Item};
 use crate::proto::llsd::{Llsd, from_xml, to_xml};
 use crate::proto::message::{Field, Message};
@@ -225,7 +225,7 @@ impl Viewer {
         };
         let source = Source::Circuit(self.root.clone());
         // An earlier answer about the same folder must not count for this one.
-        self.mailbox.look(|heard| {
+        self.mailbox.with(|heard| {
             for observed in heard.iter_mut() {
                 if descendents(observed, &source, wanted.folder).is_some() {
                     observed.taken = true;
@@ -238,7 +238,7 @@ impl Viewer {
             .with("InventoryData", "OwnerID", Field::Uuid(wanted.owner))
             .with("InventoryData", "FetchFolders", Field::Bool(wanted.folders))
             .with("InventoryData", "FetchItems", Field::Bool(wanted.items));
-        self.tell(&self.root, request, true).await;
+        self.send(&self.root, request, true).await;
         let mut found = Fetched { via: Via::Udp, consistent: true, ..Fetched::default() };
         let whole = self.mailbox.wait(Instant::now() + within, |heard| {
             for observed in heard.iter_mut() {
@@ -273,7 +273,7 @@ fn descendents<'a>(
 ) -> Option<(&'a Message, usize, u32)> {
     let What::Udp(seen) = &observed.what else { return None };
     match &**seen {
-        Seen::Message { message, size, header, duplicate: false, .. }
+        CircuitEvent::Message { message, size, header, duplicate: false, .. }
             if !observed.taken
                 && observed.source == *source
                 && message.name() == "InventoryDescendents"

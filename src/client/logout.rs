@@ -2,7 +2,7 @@
 
 use super::{ROOT, State, Viewer, agent_message};
 use crate::net::http::Request;
-use crate::net::udp::Link;
+use crate::net::udp::CircuitHandle;
 use crate::proto::circuit::Config;
 use crate::proto::id::Sequence;
 use crate::proto::login::Session;
@@ -81,7 +81,7 @@ impl Viewer {
         let leaving = self.places.iter().filter(|(_, place)| place.out_of_view && place.is_open());
         let limit = self.common.watch(Duration::from_secs(20));
         for (circuit, _) in leaving {
-            self.hear(circuit, "DisableSimulator", limit).await;
+            self.wait_for(circuit, "DisableSimulator", limit).await;
         }
     }
 
@@ -97,7 +97,7 @@ impl Viewer {
             return false;
         }
         let code = self.use_circuit_code(session);
-        let sent = self.tell("logout", code, true).await;
+        let sent = self.send("logout", code, true).await;
         self.acked("logout", sent, patience).await
             && self.ask_to_leave("logout", session, patience).await.is_some()
     }
@@ -111,7 +111,7 @@ impl Viewer {
         patience: Duration,
     ) -> Option<(Sequence, &'static str)> {
         let request = agent_message(&self.common.template, "LogoutRequest", session);
-        let sent = self.tell(circuit, request, true).await;
+        let sent = self.send(circuit, request, true).await;
         let deadline = Instant::now() + patience;
         let look = self.common.watch(Duration::from_secs(1)).max(Duration::from_millis(100));
         let mut sign = None;
@@ -140,7 +140,7 @@ impl Viewer {
         tokio::select! {
             biased;
             acked = self.acked(circuit, sent, within) => acked.then_some("ack"),
-            reply = self.hear(circuit, "LogoutReply", within) => reply.map(|_| "reply"),
+            reply = self.wait_for(circuit, "LogoutReply", within) => reply.map(|_| "reply"),
         }
     }
 
@@ -163,7 +163,7 @@ impl Viewer {
     /// Closes every circuit, and forgets what it led to.
     fn forget_places(&mut self) {
         for mut place in std::mem::take(&mut self.places).into_values() {
-            place.link.take().iter().for_each(Link::close);
+            place.link.take().iter().for_each(CircuitHandle::close);
         }
     }
 }

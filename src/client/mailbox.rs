@@ -1,6 +1,6 @@
 //! Everything a viewer hears, in order, from all channels: what steps wait on.
 
-use crate::net::udp::Seen;
+use crate::net::udp::CircuitEvent;
 use crate::proto::event_queue::Event;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
@@ -19,7 +19,7 @@ pub enum Source {
 #[derive(Clone, Debug)]
 pub enum What {
     /// On a circuit.
-    Udp(Box<Seen>),
+    Udp(Box<CircuitEvent>),
     /// An event.
     Event(Event),
     /// Something is wrong with the event queue: what it tells may not be all there was.
@@ -48,8 +48,8 @@ impl What {
             + match self {
                 // Its bytes twice, as body and as fields, and the fields' own weight.
                 Self::Udp(seen) => match &**seen {
-                    Seen::Message { size, .. } => 10 * VALUE + 6 * size,
-                    Seen::Acks(acks) => 4 * acks.len(),
+                    CircuitEvent::Message { size, .. } => 10 * VALUE + 6 * size,
+                    CircuitEvent::Acks(acks) => 4 * acks.len(),
                     _ => 2 * VALUE,
                 },
                 Self::Event(event) => event.message.len() + event.body.weight(),
@@ -107,7 +107,7 @@ impl Mailbox {
 
     /// Forgets what one circuit said: another of its name begins.
     pub fn forget_source(&self, source: &Source) {
-        self.look(|heard| heard.retain(|observed| observed.source != *source));
+        self.with(|heard| heard.retain(|observed| observed.source != *source));
     }
 
     /// Forgets everything: another case begins.
@@ -121,7 +121,7 @@ impl Mailbox {
     }
 
     /// Looks at everything heard so far.
-    pub fn look<T>(&self, look: impl FnOnce(&mut Vec<Observed>) -> T) -> T {
+    pub fn with<T>(&self, look: impl FnOnce(&mut Vec<Observed>) -> T) -> T {
         look(&mut self.heard.lock().unwrap_or_else(PoisonError::into_inner).all)
     }
 
@@ -136,13 +136,13 @@ impl Mailbox {
             tokio::pin!(bell);
             // Armed before looking, so that nothing posted in between is missed.
             bell.as_mut().enable();
-            if let Some(found) = self.look(&mut find) {
+            if let Some(found) = self.with(&mut find) {
                 return Some(found);
             }
             tokio::select! {
                 biased;
                 () = &mut bell => {}
-                () = tokio::time::sleep_until(deadline) => return self.look(&mut find),
+                () = tokio::time::sleep_until(deadline) => return self.with(&mut find),
             }
         }
     }
@@ -158,7 +158,7 @@ mod tests {
         for n in 0..20_000 {
             mailbox.post(Source::Events("root".into()), What::Trouble(format!("{n:>10000}")));
         }
-        mailbox.look(|heard| {
+        mailbox.with(|heard| {
             let bytes: usize = heard.iter().map(|observed| observed.what.weight()).sum();
             assert!((HEAVIEST / 4..=HEAVIEST + 20_000).contains(&bytes), "{bytes}");
             let What::Trouble(last) = &heard[heard.len() - 1].what else { panic!("trouble") };
@@ -171,6 +171,6 @@ mod tests {
         for _ in 0..100 {
             mailbox.post(Source::Events("root".into()), What::Trouble("x".repeat(10_000)));
         }
-        assert_eq!(mailbox.look(|heard| heard.len()), 100);
+        assert_eq!(mailbox.with(|heard| heard.len()), 100);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::enter::agent_message;
 use super::{Observed, Viewer, What};
-use crate::net::udp::Seen;
+use crate::net::udp::CircuitEvent;
 use crate::proto::message::{Field, FieldValue, Row};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -43,7 +43,7 @@ impl Viewer {
             FieldValue::text(name),
         );
         let root = self.root.clone();
-        self.tell(&root, request, true).await;
+        self.send(&root, request, true).await;
         let found = self.mailbox.wait(Instant::now() + within, |heard| {
             heard.iter().flat_map(blocks).find(|region| region.name.eq_ignore_ascii_case(name))
         });
@@ -62,7 +62,7 @@ impl Viewer {
             .with("PositionData", "MinY", bound(y.saturating_sub(places)))
             .with("PositionData", "MaxY", bound(y + places));
         let root = self.root.clone();
-        self.tell(&root, request, true).await;
+        self.send(&root, request, true).await;
         let (mut known, mut deadline) = (0, Instant::now() + within);
         // Until nothing more comes.
         while let Some(more) = self
@@ -75,7 +75,7 @@ impl Viewer {
         {
             (known, deadline) = (more, Instant::now() + PAUSE);
         }
-        self.mailbox.look(|heard| {
+        self.mailbox.with(|heard| {
             let mut found: Vec<MapRegion> = Vec::new();
             for region in heard.iter().flat_map(blocks).take(MOST) {
                 if !region.name.is_empty() && !found.contains(&region) {
@@ -90,7 +90,7 @@ impl Viewer {
 /// The regions that an observation tells.
 fn blocks(observed: &Observed) -> Vec<MapRegion> {
     let What::Udp(seen) = &observed.what else { return Vec::new() };
-    let Seen::Message { message, .. } = &**seen else { return Vec::new() };
+    let CircuitEvent::Message { message, .. } = &**seen else { return Vec::new() };
     if message.name() != "MapBlockReply" {
         return Vec::new();
     }

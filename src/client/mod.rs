@@ -22,8 +22,8 @@
 //!     let line = agent_message(template, "ChatFromViewer", session)
 //!         .with("ChatData", "Message", FieldValue::text("hello"))
 //!         .with("ChatData", "Type", FieldValue::U8(1));
-//!     viewer.tell(&viewer.root, line, true).await;
-//!     let said = viewer.hear(&viewer.root, "ChatFromSimulator", within).await;
+//!     viewer.send(&viewer.root, line, true).await;
+//!     let said = viewer.wait_for(&viewer.root, "ChatFromSimulator", within).await;
 //!     viewer.log_out().await;
 //!     Ok::<_, gridproof::client::EnterError>(said.and_then(|m| m.text("ChatData", "Message")))
 //! });
@@ -56,7 +56,7 @@ pub use state::State;
 pub use teleport::Journey;
 
 use crate::net::tap::{Tap, Teller};
-use crate::net::{Mending, Network, http};
+use crate::net::{Impairments, Network, http};
 use crate::proto::circuit::Config;
 use crate::proto::login::Session;
 use crate::proto::template::Template;
@@ -155,7 +155,7 @@ pub struct Viewer {
     /// How often these were applied.
     pub impaired: Applied,
     /// What they did, and who made up for it.
-    pub mending: Mending,
+    pub impairments: Impairments,
     /// How many sessions it has begun.
     pub sessions: usize,
     /// Its account's own password was refused.
@@ -191,7 +191,7 @@ impl Viewer {
             root: ROOT.to_owned(),
             impair: Vec::new(),
             impaired: Applied::default(),
-            mending: Mending::default(),
+            impairments: Impairments::default(),
             sessions: 0,
             refused: false,
             secrets: Vec::new(),

@@ -2,7 +2,7 @@
 //! granted, its event queue. A viewer has one for each region that it was told of.
 
 use super::{State, Viewer};
-use crate::net::udp::{Link, Seen};
+use crate::net::udp::{CircuitEvent, CircuitHandle};
 use crate::proto::id::SessionId;
 use crate::proto::login::Session;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ const FAREWELLS: [&str; 3] = ["DisableSimulator", "KickUser", "LogoutReply"];
 #[derive(Debug, Default)]
 pub struct Place {
     /// The circuit, if one was opened.
-    pub(super) link: Option<Link>,
+    pub(super) link: Option<CircuitHandle>,
     /// Capabilities granted so far, by name.
     pub(super) caps: Vec<(String, String)>,
     /// Whoever polls its event queue.
@@ -38,8 +38,8 @@ pub(super) struct Signs {
 
 impl Signs {
     /// Heeds what was heard on the circuit of a session.
-    pub(super) fn heed(&self, seen: &Seen, session: Option<SessionId>) {
-        let Seen::Message { message, .. } = seen else { return };
+    pub(super) fn observe(&self, seen: &CircuitEvent, session: Option<SessionId>) {
+        let CircuitEvent::Message { message, .. } = seen else { return };
         if message.name() == "AgentMovementComplete"
             && message.uuid("AgentData", "SessionID").map(SessionId) == session
         {
@@ -59,7 +59,7 @@ impl Place {
 
     /// Whether its circuit runs.
     pub fn is_open(&self) -> bool {
-        self.link.as_ref().is_some_and(Link::is_open)
+        self.link.as_ref().is_some_and(CircuitHandle::is_open)
     }
 
     /// Whether its simulator said that the avatar has arrived, since it was last asked to move it.
@@ -102,17 +102,17 @@ impl Viewer {
     }
 
     /// A circuit by its name.
-    pub fn link(&self, name: &str) -> Option<&Link> {
+    pub fn link(&self, name: &str) -> Option<&CircuitHandle> {
         self.places.get(name)?.link.as_ref()
     }
 
     /// Every circuit, with its name.
-    pub fn links(&self) -> impl Iterator<Item = (&String, &Link)> {
+    pub fn links(&self) -> impl Iterator<Item = (&String, &CircuitHandle)> {
         self.places.iter().filter_map(|(name, place)| Some((name, place.link.as_ref()?)))
     }
 
     /// Takes a circuit away, to be closed.
-    pub fn take_link(&mut self, name: &str) -> Option<Link> {
+    pub fn take_link(&mut self, name: &str) -> Option<CircuitHandle> {
         self.places.get_mut(name)?.link.take()
     }
 

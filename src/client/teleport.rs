@@ -62,7 +62,7 @@ impl Viewer {
             let opened = self.open(circuit, to.address.into(), config, true).await;
             opened.map_err(|error| EnterError::Socket(error.to_string()))?;
             let code = self.use_circuit_code(&session);
-            let sent = self.tell(circuit, code, true).await;
+            let sent = self.send(circuit, code, true).await;
             if !self.acked(circuit, sent, within).await {
                 return Err(EnterError::Silence("the ack of UseCircuitCode"));
             }
@@ -82,10 +82,10 @@ impl Viewer {
         self.state = State::Between(moved, session.simulator);
         self.root = circuit.to_owned();
         self.here().expect_avatar();
-        self.tell(circuit, movement, true).await;
+        self.send(circuit, movement, true).await;
         let seed = self.ask_seed_for_all(within).await;
         seed.map_err(|error| EnterError::Seed(error.to_string()))?;
-        let arrived = self.hear_since(since, circuit, "AgentMovementComplete", within).await;
+        let arrived = self.wait_for_since(since, circuit, "AgentMovementComplete", within).await;
         let arrived = arrived.ok_or(EnterError::Silence("AgentMovementComplete"))?;
         self.state.enter();
         self.start_events();

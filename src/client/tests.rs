@@ -149,7 +149,7 @@ fn a_call_that_is_never_answered_may_have_begun_a_session() {
 }
 
 fn events(viewer: &Viewer) -> Vec<String> {
-    viewer.mailbox.look(|heard| {
+    viewer.mailbox.with(|heard| {
         let told = heard.iter().map(|observed| match (&observed.source, &observed.what) {
             (Source::Events(place), What::Event(event)) => format!("{place} {}", event.message),
             (_, What::Trouble(what)) => what.clone(),

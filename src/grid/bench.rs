@@ -116,7 +116,7 @@ impl Bench {
     }
 
     /// Whoever made a request gives up.
-    pub(super) fn give_up(&mut self, asked: u64) {
+    pub(super) fn abort_transfer(&mut self, asked: u64) {
         self.core.handle(self.now, Input::GivenUp(asked));
         self.drive();
     }
@@ -211,7 +211,7 @@ impl Bench {
         let poll = Llsd::map([("ack", Llsd::Undef), ("done", Llsd::Boolean(false))]);
         let asked = self.ask("POST", queue, llsd::CONTENT_TYPE, llsd::to_xml(&poll).as_bytes());
         let Some((_, reply)) = self.answer(asked) else {
-            self.give_up(asked);
+            self.abort_transfer(asked);
             return Vec::new();
         };
         let events = reply.get("events").and_then(Llsd::as_array).unwrap_or_default();

@@ -4,10 +4,10 @@
 //! requirement, what it saw. Some requirements show only where a grid does something out of the
 //! ordinary: that is a [`Trial`].
 
+mod check_result;
 mod checks;
 mod journey;
 mod record;
-mod ruling;
 #[cfg(test)]
 mod tests;
 mod trial;

@@ -1,6 +1,6 @@
 //! What was seen, as a run record: one case for each requirement of clients.
 
-use super::ruling::{Break, Ruling};
+use super::check_result::{CheckResult, Violation};
 use super::visit::Visit;
 use super::{Judge, Trial, checks};
 use crate::net::Entry;
@@ -135,9 +135,9 @@ impl Verdict<'_> {
         let (mut held, mut broken) = (0, 0);
         for visit in visits {
             match check(visit) {
-                Ruling::Unseen(why) => record.reason = Some(why.into()),
-                Ruling::Held => held += 1,
-                Ruling::Broken(how) => {
+                CheckResult::NotObserved(why) => record.reason = Some(why.into()),
+                CheckResult::Held => held += 1,
+                CheckResult::Broken(how) => {
                     broken += 1;
                     // One visit shows it; that there are others is said.
                     if broken == 1 {
@@ -192,7 +192,7 @@ impl Verdict<'_> {
     }
 }
 
-fn finding(requirement: &Requirement, broken: Break, who: String) -> Finding {
+fn finding(requirement: &Requirement, broken: Violation, who: String) -> Finding {
     Finding {
         kind: FindingKind::Broken,
         requirement: Some(requirement.id.clone()),

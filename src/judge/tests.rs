@@ -16,8 +16,8 @@ use crate::proto::message::{DecodeError, Field, Flags, Message};
 use crate::proto::template::Template;
 use crate::runner::{Engine, Options, reference_config, reference_target};
 use crate::suite::{Files, Library, Profile};
+use check_result::CheckResult;
 use hand::{by_hand, made, of_neighbours};
-use ruling::Ruling;
 use std::time::Duration;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -338,10 +338,10 @@ async fn every_check_holds_in_a_visit_of_our_viewer_and_can_be_broken() {
         unproven.retain(|(id, break_it)| {
             let check = checks::of(id).unwrap();
             // Where nobody stayed long enough behind what was changed, nothing shows.
-            !all.iter().filter(|visit| check(visit) == Ruling::Held).any(|visit| {
+            !all.iter().filter(|visit| check(visit) == CheckResult::Held).any(|visit| {
                 let mut visit = visit.clone();
                 break_it(&mut visit);
-                matches!(check(&visit), Ruling::Broken(_))
+                matches!(check(&visit), CheckResult::Broken(_))
             })
         });
         if unproven.is_empty() {
@@ -357,9 +357,9 @@ fn every_other_check_holds_and_breaks_in_a_visit_made_by_hand() {
     let made = by_hand().into_iter().map(|(id, holds, breaks)| (id, made(holds), made(breaks)));
     for (id, holds, breaks) in made.chain(of_neighbours()) {
         let check = checks::of(id).unwrap();
-        assert_eq!(check(&holds), Ruling::Held, "{id}");
+        assert_eq!(check(&holds), CheckResult::Held, "{id}");
         let broken = check(&breaks);
-        assert!(matches!(broken, Ruling::Broken(_)), "{id}: {broken:?}");
+        assert!(matches!(broken, CheckResult::Broken(_)), "{id}: {broken:?}");
     }
 }
 

@@ -3,7 +3,7 @@
 mod chance;
 pub mod clock;
 pub mod http;
-pub mod mending;
+pub mod impairments;
 mod network;
 pub mod port;
 pub mod reach;
@@ -15,7 +15,7 @@ pub mod udp;
 
 pub use chance::Chance;
 pub use clock::Clock;
-pub use mending::{Mended, Mending};
+pub use impairments::{Impairment, Impairments};
 pub use network::Network;
 pub use simulation::{Path, Simulation, simulate};
 pub use timeline::{Channel, Entry, Timeline};

@@ -1,7 +1,7 @@
 //! The network that a client or a grid is on: the system's, or one in memory.
 
 use super::http::{HttpError, Reply, Request};
-use super::port::Port;
+use super::port::Socket;
 use super::server::Listener;
 use super::simulation::Simulation;
 use super::{Chance, reach};
@@ -46,10 +46,10 @@ impl Network {
     ///
     /// # Errors
     /// The address is taken, or not this machine's.
-    pub async fn bind(&self, address: SocketAddr) -> std::io::Result<Port> {
+    pub async fn bind(&self, address: SocketAddr) -> std::io::Result<Socket> {
         match self {
-            Self::System => Port::bind(address).await,
-            Self::Simulated(simulation) => Port::simulated(simulation, address),
+            Self::System => Socket::bind(address).await,
+            Self::Simulated(simulation) => Socket::simulated(simulation, address),
         }
     }
 

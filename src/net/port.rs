@@ -11,7 +11,7 @@ use tokio::net::UdpSocket;
 
 /// A bound UDP socket.
 #[derive(Debug)]
-pub struct Port(Kind);
+pub struct Socket(Kind);
 
 #[derive(Debug)]
 enum Kind {
@@ -23,7 +23,7 @@ enum Kind {
 /// is for some 160 small datagrams, which a region full of avatars sends while a machine is busy.
 const ROOM: usize = 4 << 20;
 
-impl Port {
+impl Socket {
     /// Binds a socket of the system.
     pub(super) async fn bind(address: SocketAddr) -> std::io::Result<Self> {
         let socket = UdpSocket::bind(address).await?;

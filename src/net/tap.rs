@@ -151,7 +151,7 @@ pub enum Passed {
     /// Bytes were sent past the circuit.
     Raw(usize),
     /// A reliable packet was never acknowledged, and is given up.
-    GaveUp(Sequence),
+    ResendsExhausted(Sequence),
     /// The simulator was silent for too long, and its circuit closed.
     Closed,
     /// Something was done on purpose to what passes.

@@ -204,7 +204,7 @@ pub fn row(what: &Passed) -> (Channel, char, String) {
             (Channel::Udp, direction.arrow(), text)
         }
         Passed::Raw(size) => (Channel::Udp, '→', format!("raw datagram of {size} bytes")),
-        Passed::GaveUp(sequence) => {
+        Passed::ResendsExhausted(sequence) => {
             (Channel::Udp, '·', format!("gave up #{sequence}: never acked"))
         }
         Passed::Closed => {

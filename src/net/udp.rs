@@ -1,8 +1,8 @@
 //! The driver that runs one client circuit on a UDP socket.
 
-use super::port::Port;
+use super::port::Socket;
 use super::tap::{Passed, Teller};
-use super::{Clock, Mending, Network};
+use super::{Clock, Impairments, Network};
 use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions};
 use crate::proto::id::Sequence;
 use crate::proto::id::{AgentId, SessionId};
@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 /// What a link saw.
 #[derive(Clone, Debug)]
-pub enum Seen {
+pub enum CircuitEvent {
     /// A message, new to the circuit.
     Message {
         /// The message.
@@ -39,11 +39,11 @@ pub enum Seen {
     /// These of our numbers were acknowledged, by a `PacketAck`, a trailer or both.
     Acks(Vec<Sequence>),
     /// A message of ours was given up.
-    GaveUp(Sequence),
+    ResendsExhausted(Sequence),
     /// A datagram that does not decode.
     Bad(String),
     /// The peer was silent for too long.
-    Silent,
+    TimedOut,
 }
 
 /// What a link is told to do.
@@ -58,7 +58,7 @@ enum Command {
 
 /// A hand on a running circuit. Dropping it closes the circuit.
 #[derive(Debug)]
-pub struct Link {
+pub struct CircuitHandle {
     commands: mpsc::UnboundedSender<Command>,
     local: SocketAddr,
     remote: SocketAddr,
@@ -87,7 +87,7 @@ pub enum SendError {
 }
 
 /// How a link is opened.
-pub struct LinkOptions {
+pub struct CircuitOptions {
     /// The network it is on.
     pub network: Network,
     /// The simulator's address.
@@ -99,21 +99,21 @@ pub struct LinkOptions {
     /// Faults on the wire.
     pub tamper: Option<Tamper>,
     /// What they did, and who made up for it.
-    pub mending: Mending,
+    pub impairments: Impairments,
     /// Answer RegionHandshake by itself, as this agent in this session.
     pub handshake: Option<(AgentId, SessionId)>,
     /// What passes is told by it.
     pub teller: Teller,
 }
 
-impl Link {
+impl CircuitHandle {
     /// Binds a port and starts the circuit; `seen` is called for everything that arrives.
     ///
     /// # Errors
     /// No port can be bound.
     pub async fn open(
-        options: LinkOptions,
-        seen: impl Fn(Seen) + Send + 'static,
+        options: CircuitOptions,
+        seen: impl Fn(CircuitEvent) + Send + 'static,
     ) -> std::io::Result<Self> {
         let any: SocketAddr = match options.remote.ip().is_loopback() {
             true => ([127, 0, 0, 1], 0).into(),
@@ -229,17 +229,17 @@ impl Link {
 const LINGER: u32 = 64;
 
 struct Driver {
-    port: Port,
+    port: Socket,
     clock: Clock,
     circuit: Circuit,
     decoder: Decoder,
     /// Datagrams that a rule holds back, by when they go on.
     late: BTreeMap<(Duration, u64), (Direction, Vec<u8>)>,
     late_count: u64,
-    options: LinkOptions,
+    options: CircuitOptions,
     signs: Arc<Signs>,
     muted: Arc<AtomicBool>,
-    seen: Box<dyn Fn(Seen) + Send>,
+    seen: Box<dyn Fn(CircuitEvent) + Send>,
 }
 
 impl Driver {
@@ -254,7 +254,7 @@ impl Driver {
     }
 
     /// The port alone: everything else of the circuit is over.
-    fn into_port(self) -> Port {
+    fn into_port(self) -> Socket {
         self.port
     }
 
@@ -275,7 +275,7 @@ impl Driver {
                         self.flush().await;
                         return;
                     }
-                    Some(command) => self.obey(command).await,
+                    Some(command) => self.handle_command(command).await,
                 },
                 () = tokio::time::sleep_until(self.clock.instant(due)) => {
                     self.circuit.handle_timeout(self.clock.now());
@@ -292,7 +292,7 @@ impl Driver {
         }
     }
 
-    async fn obey(&mut self, command: Command) {
+    async fn handle_command(&mut self, command: Command) {
         match command {
             Command::Send(message, options, reply) => {
                 let sent = self.circuit.send(self.clock.now(), &message, options);
@@ -333,13 +333,13 @@ impl Driver {
             match event {
                 // Every ack is told as it arrives, tracked or not.
                 Event::Acked(..) => {}
-                Event::GaveUp(sequence) => {
-                    self.options.teller.tell(|| Passed::GaveUp(sequence));
-                    (self.seen)(Seen::GaveUp(sequence));
+                Event::ResendsExhausted(sequence) => {
+                    self.options.teller.tell(|| Passed::ResendsExhausted(sequence));
+                    (self.seen)(CircuitEvent::ResendsExhausted(sequence));
                 }
-                Event::Silent => {
+                Event::TimedOut => {
                     self.options.teller.tell(|| Passed::Closed);
-                    (self.seen)(Seen::Silent);
+                    (self.seen)(CircuitEvent::TimedOut);
                 }
             }
         }
@@ -365,7 +365,7 @@ impl Driver {
     ) {
         let tamper = self.options.tamper.as_ref();
         for action in tamper.into_iter().flat_map(Tamper::done) {
-            self.options.mending.met(message, direction, action, self.clock.now());
+            self.options.impairments.met(message, direction, action, self.clock.now());
         }
         let name = message.0;
         let how = match out {
@@ -400,7 +400,7 @@ impl Driver {
 
     async fn pass_on(&mut self, direction: Direction, bytes: &[u8]) {
         let resent = bytes.first().is_some_and(|flags| Flags(*flags).has(Flags::RESENT));
-        self.options.mending.passed(sequence(bytes), direction, resent, self.clock.now());
+        self.options.impairments.passed(sequence(bytes), direction, resent, self.clock.now());
         match direction {
             Direction::Out => self.port.send(bytes, self.options.remote).await,
             Direction::In => self.take(bytes),
@@ -414,7 +414,7 @@ impl Driver {
         let now = self.clock.now();
         let packet = match self.decoder.decode(&self.options.template, bytes) {
             Ok(packet) => packet,
-            Err(error) => return (self.seen)(Seen::Bad(error.to_string())),
+            Err(error) => return (self.seen)(CircuitEvent::Bad(error.to_string())),
         };
         if packet.name() != "PacketAck" {
             self.signs.spoken.store(true, Ordering::Relaxed);
@@ -422,7 +422,7 @@ impl Driver {
         let handled = self.circuit.handle(now, &packet);
         let acks: Vec<Sequence> = packet.acknowledged().collect();
         if !acks.is_empty() {
-            (self.seen)(Seen::Acks(acks));
+            (self.seen)(CircuitEvent::Acks(acks));
         }
         if let (Some((agent, session)), "RegionHandshake") = (self.options.handshake, packet.name())
             && handled == Handled::Deliver
@@ -435,7 +435,7 @@ impl Driver {
             return;
         }
         let message = packet.to_message();
-        (self.seen)(Seen::Message {
+        (self.seen)(CircuitEvent::Message {
             header: packet.header,
             size: bytes.len(),
             duplicate: handled == Handled::Duplicate,

@@ -2,8 +2,8 @@
 
 use super::generate::{Recording, generated};
 use super::load::{Equivalent, Mutants};
-use super::looks::Looks;
 use super::mutant::{Mutant, Origin};
+use super::observation_points::ObservationPoints;
 use super::verdict::{Observation, Proof, explanations};
 use crate::grid::{Faults, GridConfig};
 use crate::net::Path;
@@ -74,7 +74,7 @@ pub enum Unproven {
 #[derive(Clone, Debug)]
 pub struct Prover {
     library: Arc<Library>,
-    looks: Arc<Looks>,
+    observation_points: Arc<ObservationPoints>,
     run: Run,
     /// Why runs could not be made: they would prove nothing, and nobody would know.
     lost: Arc<Mutex<Vec<String>>>,
@@ -88,7 +88,7 @@ const SEED: u64 = 1;
 const ONLOOKERS: usize = 5;
 
 /// Generated mutants that are explained meet this many; so do those that nobody looks at.
-const BYSTANDERS: usize = 2;
+const CONTROLS: usize = 2;
 
 /// How many cases at most meet a mutant that the first ones did not notice.
 const FURTHER: usize = 40;
@@ -102,8 +102,8 @@ type Pair = (usize, Arc<Case>);
 impl Prover {
     /// A prover for the cases of a library.
     pub fn new(library: Arc<Library>, run: Run) -> Self {
-        let looks = Arc::new(Looks::of(&library));
-        Self { library, looks, run: run.with_jobs(), lost: Arc::default() }
+        let observation_points = Arc::new(ObservationPoints::of(&library));
+        Self { library, observation_points, run: run.with_jobs(), lost: Arc::default() }
     }
 
     /// What there is to prove: a clean run first, in which every case must pass, then the written
@@ -161,9 +161,10 @@ impl Prover {
         let Origin::Generated { channel, message, field, .. } = &mutant.origin else {
             return Vec::new();
         };
-        let onlookers = self.looks.at(*channel, message.as_deref().unwrap_or_default(), field);
-        let closest = onlookers.first().map_or(0, |o| o.closeness);
-        let closest = onlookers.iter().filter(|o| o.closeness == closest && closest > 1);
+        let onlookers =
+            self.observation_points.at(*channel, message.as_deref().unwrap_or_default(), field);
+        let closest = onlookers.first().map_or(0, |o| o.specificity);
+        let closest = onlookers.iter().filter(|o| o.specificity == closest && closest > 1);
         closest.flat_map(|o| o.requirements.clone()).collect()
     }
 
@@ -214,7 +215,7 @@ impl Prover {
         let explained = |mutant: &Mutant| self.is_explained(mutant, prepared);
         let pairs: Vec<Pair> = (0..mutants.len())
             .flat_map(|n| {
-                let most = if explained(&mutants[n]) { BYSTANDERS } else { ONLOOKERS };
+                let most = if explained(&mutants[n]) { CONTROLS } else { ONLOOKERS };
                 let cases = self.cases_for(n, &mutants[n], recording, most);
                 cases.into_iter().map(move |case| (n, case))
             })
@@ -278,17 +279,17 @@ impl Prover {
         };
         let message = message.as_deref().unwrap_or_default();
         let said = recording.said(*channel, message, field);
-        let mut onlookers = self.looks.at(*channel, message, field);
-        onlookers.retain(|o| o.closeness > 0 && said.contains(&o.case.id));
+        let mut onlookers = self.observation_points.at(*channel, message, field);
+        onlookers.retain(|o| o.specificity > 0 && said.contains(&o.case.id));
         // Of those that look equally close, others for each mutant.
         let all = onlookers.len().max(1);
         let mut turn: Vec<_> = onlookers.into_iter().enumerate().collect();
-        turn.sort_by_key(|(at, o)| (std::cmp::Reverse(o.closeness), (at + n) % all));
+        turn.sort_by_key(|(at, o)| (std::cmp::Reverse(o.specificity), (at + n) % all));
         let mut cases: Vec<Arc<Case>> =
             turn.into_iter().map(|(_, onlooker)| onlooker.case).take(most).collect();
-        let bystanders = self.library.cases().filter(|case| said.contains(&case.id));
-        for case in bystanders.skip(n % said.len().max(1)).take(BYSTANDERS) {
-            if cases.len() < BYSTANDERS && cases.iter().all(|other| other.id != case.id) {
+        let controls = self.library.cases().filter(|case| said.contains(&case.id));
+        for case in controls.skip(n % said.len().max(1)).take(CONTROLS) {
+            if cases.len() < CONTROLS && cases.iter().all(|other| other.id != case.id) {
                 cases.push(case.clone());
             }
         }
@@ -315,13 +316,13 @@ impl Prover {
                 if !recording.said(*channel, message, field).contains(&case.id) {
                     return None;
                 }
-                let onlookers = self.looks.at(*channel, message, field);
+                let onlookers = self.observation_points.at(*channel, message, field);
                 let own = onlookers.into_iter().find(|o| o.case.id == case.id)?;
                 let needed = own.requirements.iter().any(|id| !proven.contains(id));
-                Some(((needed, own.closeness), n))
+                Some(((needed, own.specificity), n))
             })
             .collect();
-        close.sort_by_key(|(closeness, _)| std::cmp::Reverse(*closeness));
+        close.sort_by_key(|(specificity, _)| std::cmp::Reverse(*specificity));
         close.into_iter().take(4 * ONLOOKERS).map(|(_, n)| (n, case.clone())).collect()
     }
 

@@ -38,8 +38,10 @@ impl Proof {
 
     fn reasons(&self, paint: Paint) -> String {
         let mut reasons: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-        let explained =
-            self.mutants.iter().filter(|m| matches!(m.fate, Fate::Unspoken | Fate::Equivalent));
+        let explained = self
+            .mutants
+            .iter()
+            .filter(|m| matches!(m.fate, Fate::NoRequirement | Fate::Equivalent));
         for mutant in explained {
             let why = mutant.why.as_deref().unwrap_or_default();
             *reasons.entry((mutant.fate.words(), why)).or_default() += 1;
@@ -67,9 +69,9 @@ impl Proof {
             "{} mutants, {written} written and {} generated: {} noticed",
             self.mutants.len(),
             self.mutants.len() - written,
-            count(Fate::Noticed),
+            count(Fate::Killed),
         );
-        for fate in Fate::ALL.into_iter().filter(|fate| *fate != Fate::Noticed) {
+        for fate in Fate::ALL.into_iter().filter(|fate| *fate != Fate::Killed) {
             match count(fate) {
                 0 => {}
                 n => out.push_str(&format!(", {n} {}", fate.words())),

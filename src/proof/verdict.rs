@@ -28,19 +28,23 @@ pub(super) struct Observation {
 #[serde(rename_all = "kebab-case")]
 pub enum Fate {
     /// Cases noticed everything it breaks.
-    Noticed,
+    #[serde(rename = "noticed")]
+    Killed,
     /// Cases could not get as far as judging; they ended blocked, so a run does not end green.
     Blocked,
     /// No requirement speaks of what it changes.
-    Unspoken,
+    #[serde(rename = "unspoken")]
+    NoRequirement,
     /// Nobody could tell it from a clean grid.
     Equivalent,
     /// No case noticed, and nothing says why.
     Survived,
     /// It made no difference in any case that met it: it proves nothing.
-    NeverApplied,
+    #[serde(rename = "never-applied")]
+    NotCovered,
     /// A red line names a requirement that it does not break.
-    Stray,
+    #[serde(rename = "stray")]
+    KilledByWrongRequirement,
     /// A case ended with an error of the harness.
     Error,
 }
@@ -48,31 +52,34 @@ pub enum Fate {
 impl Fate {
     /// Every fate, the best first.
     pub const ALL: [Self; 8] = [
-        Self::Noticed,
+        Self::Killed,
         Self::Blocked,
-        Self::Unspoken,
+        Self::NoRequirement,
         Self::Equivalent,
         Self::Survived,
-        Self::Stray,
-        Self::NeverApplied,
+        Self::KilledByWrongRequirement,
+        Self::NotCovered,
         Self::Error,
     ];
 
     /// Whether it is a defect of ours.
     pub fn is_bad(self) -> bool {
-        matches!(self, Self::Survived | Self::NeverApplied | Self::Stray | Self::Error)
+        matches!(
+            self,
+            Self::Survived | Self::NotCovered | Self::KilledByWrongRequirement | Self::Error
+        )
     }
 
     /// The fate's words.
     pub fn words(self) -> &'static str {
         match self {
-            Self::Noticed => "noticed",
+            Self::Killed => "noticed",
             Self::Blocked => "blocked",
-            Self::Unspoken => "unspoken",
+            Self::NoRequirement => "unspoken",
             Self::Equivalent => "equivalent",
             Self::Survived => "survived",
-            Self::NeverApplied => "never applied",
-            Self::Stray => "stray",
+            Self::NotCovered => "never applied",
+            Self::KilledByWrongRequirement => "stray",
             Self::Error => "error",
         }
     }
@@ -211,7 +218,7 @@ impl Proof {
             Score { of: of_level.clone().filter(|r| r.proven).count(), all: of_level.count() }
         };
         let generated = mutants.iter().filter(|m| !m.written);
-        let noticed = |m: &&MutantVerdict| matches!(m.fate, Fate::Noticed | Fate::Blocked);
+        let noticed = |m: &&MutantVerdict| matches!(m.fate, Fate::Killed | Fate::Blocked);
         let real = |m: &&MutantVerdict| m.fate != Fate::Equivalent;
         let fields = Score {
             of: generated.clone().filter(noticed).count(),
@@ -299,7 +306,7 @@ impl Judging<'_> {
                 0 => "no case met it".to_owned(),
                 n => format!("fault {} made no difference in {n} cases", idle + 1),
             };
-            return (Fate::NeverApplied, Some(met));
+            return (Fate::NotCovered, Some(met));
         }
         match mutant.is_written() {
             true => written(mutant, seen),
@@ -309,7 +316,7 @@ impl Judging<'_> {
 
     fn generated(&mut self, mutant: &Mutant, seen: &[&Observation]) -> (Fate, Option<String>) {
         if seen.iter().any(|o| !o.broken.is_empty()) {
-            return (Fate::Noticed, None);
+            return (Fate::Killed, None);
         }
         if seen.iter().any(|o| o.outcome == Outcome::Blocked) {
             return (Fate::Blocked, None);
@@ -353,7 +360,7 @@ pub(super) fn explanations<'a>(
         place: &said.place,
     });
     let unspoken = library.catalogue.unspoken.iter().map(|said| Explanation {
-        fate: Fate::Unspoken,
+        fate: Fate::NoRequirement,
         pattern: &said.mutant,
         reason: &said.reason,
         place: &said.place,
@@ -373,10 +380,10 @@ pub(super) fn written(mutant: &Mutant, seen: &[&Observation]) -> (Fate, Option<S
         let right = |id: &&String| mutant.breaks.contains(id) || mutant.also.contains(id);
         if let Some(stray) = observation.broken.iter().find(|id| !right(id)) {
             let why = format!("{} names {stray}, which it does not break", observation.case);
-            return (Fate::Stray, Some(why));
+            return (Fate::KilledByWrongRequirement, Some(why));
         }
     }
-    (Fate::Noticed, None)
+    (Fate::Killed, None)
 }
 
 /// Requirements that no case cites, without a word why; and words that have become wrong.

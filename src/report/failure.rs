@@ -77,7 +77,7 @@ fn finding(finding: &Finding, paint: Paint) -> Vec<String> {
         }
         _ => {
             let what = match finding.kind {
-                FindingKind::Footing => "the case could not reach the state it tests in",
+                FindingKind::Precondition => "the case could not reach the state it tests in",
                 FindingKind::Need => "a need is not met",
                 _ => "the suite or this program is at fault",
             };

@@ -40,7 +40,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 impl Engine {
     /// Runs one case, with its retries.
     pub async fn run_case(&self, case: &Arc<Case>, stop: watch::Receiver<bool>) -> CaseRecord {
-        if let Some(record) = self.unfit(case) {
+        if let Some(record) = self.preflight_record(case) {
             return record;
         }
         if let Some(why) = self.lacks_region(case).await {
@@ -68,14 +68,14 @@ impl Engine {
     }
 
     /// The record of a case whose needs are not met here, or that is not allowed.
-    fn unfit(&self, case: &Case) -> Option<CaseRecord> {
+    fn preflight_record(&self, case: &Case) -> Option<CaseRecord> {
         if case.effects > self.options.allow && !self.target.is_loopback() {
             let word = format!("{:?}", case.effects).to_lowercase();
             let why = format!("effects = \"{word}\" on a grid elsewhere; --allow {word} runs it");
             return Some(self.skipped(case, &why));
         }
         let missing = need::missing(case, &self.target)?;
-        let mut record = self.blank(case, Outcome::Impossible);
+        let mut record = self.new_record(case, Outcome::Impossible);
         record.reason = Some(missing);
         Some(record)
     }
@@ -148,7 +148,7 @@ impl Engine {
         if share && healthy && worth_sharing {
             sharing = stage.viewers.pop_first().map(|(_, viewer)| viewer);
         }
-        let wire = stage.viewers.values().flat_map(|viewer| viewer.mending.told()).collect();
+        let wire = stage.viewers.values().flat_map(|viewer| viewer.impairments.told()).collect();
         let answered = self.leave(&mut stage).await || sharing.is_some();
         if let End::Ran(attempt) = &mut end
             && !(attempt.shown || answered || *stop.borrow())
@@ -175,12 +175,12 @@ impl Engine {
     fn ended(&self, case: &Case, end: End) -> CaseRecord {
         match end {
             End::Ran(attempt) => {
-                verdict::settle(self.blank(case, Outcome::Pass), attempt, &self.profile)
+                verdict::settle(self.new_record(case, Outcome::Pass), attempt, &self.profile)
             }
             End::Stopped => self.skipped(case, "interrupted while it ran"),
-            End::Gone(why) => lost(self.blank(case, Outcome::Blocked), why),
+            End::Gone(why) => lost(self.new_record(case, Outcome::Blocked), why),
             End::Panicked => {
-                let mut record = self.blank(case, Outcome::Error);
+                let mut record = self.new_record(case, Outcome::Error);
                 record.reason = Some("a step panicked; please report this".into());
                 record
             }

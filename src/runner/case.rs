@@ -79,7 +79,7 @@ impl Attempt {
             Outcome::Error
         } else if broken(Level::Must) {
             Outcome::Fail
-        } else if any(FindingKind::Footing) {
+        } else if any(FindingKind::Precondition) {
             Outcome::Blocked
         } else if any(FindingKind::Need) {
             Outcome::Impossible
@@ -135,7 +135,7 @@ impl Stage<'_> {
         let Some(rule) = idle.and_then(|at| self.case.impair.get(at)) else { return };
         attempt.findings.retain(|finding| finding.kind != FindingKind::Broken);
         attempt.held.clear();
-        let mut finding = judge::blank(step);
+        let mut finding = judge::new_finding(step);
         let message = rule.message.as_deref().unwrap_or("any message");
         finding.expected = format!("{message} on the wire, to be impaired");
         finding.received = "none that the rule could be applied to".into();
@@ -145,7 +145,7 @@ impl Stage<'_> {
 
     fn overdue(&self, attempt: &mut Attempt) {
         let Some(step) = self.case.steps.first() else { return };
-        let mut finding = judge::blank(step);
+        let mut finding = judge::new_finding(step);
         finding.expected = format!("the case to end within {:?}", self.case.within);
         finding.received = "it was still running".into();
         finding.stage = Some("running the case".into());
@@ -185,7 +185,7 @@ impl Stage<'_> {
         let args = match scope.resolve(&step.args) {
             Ok(args) => args,
             Err(what) => {
-                let mut finding = judge::blank(step);
+                let mut finding = judge::new_finding(step);
                 finding.expected = "a value to go on with".into();
                 finding.received = what;
                 attempt.findings.push(finding);
@@ -283,8 +283,8 @@ impl Stage<'_> {
             let what = judge::citations(step, self.library);
             attempt.controlled.push((control.clone(), what));
         }
-        let footing = verdict.findings.iter().any(|f| f.kind != FindingKind::Broken);
-        let stop = footing || (step.stop && !verdict.findings.is_empty());
+        let precondition = verdict.findings.iter().any(|f| f.kind != FindingKind::Broken);
+        let stop = precondition || (step.stop && !verdict.findings.is_empty());
         attempt.held.extend(verdict.held);
         attempt.leave(verdict.unjudged);
         attempt.findings.extend(verdict.findings);

@@ -239,19 +239,19 @@ impl Engine {
 
     /// The record of a case that could not even begin.
     pub(super) fn not_run(&self, case: &Case, why: &str) -> CaseRecord {
-        let mut record = self.blank(case, Outcome::Blocked);
+        let mut record = self.new_record(case, Outcome::Blocked);
         record.reason = Some(why.to_owned());
         record.unjudged = record.requirements.clone();
         record
     }
 
     pub(super) fn skipped(&self, case: &Case, why: &str) -> CaseRecord {
-        let mut record = self.blank(case, Outcome::Skipped);
+        let mut record = self.new_record(case, Outcome::Skipped);
         record.reason = Some(why.to_owned());
         record
     }
 
-    pub(super) fn blank(&self, case: &Case, outcome: Outcome) -> CaseRecord {
+    pub(super) fn new_record(&self, case: &Case, outcome: Outcome) -> CaseRecord {
         CaseRecord {
             id: case.id.clone(),
             title: case.title.clone(),

@@ -61,7 +61,7 @@ pub(super) fn expectations(
             Err(_) if let Some(need) = &expectation.need => {
                 let received = format!("this grid does not have it: {need}");
                 let kind = FindingKind::Need;
-                verdict.findings.push(Finding { kind, received, ..blank(step) });
+                verdict.findings.push(Finding { kind, received, ..new_finding(step) });
             }
             Ok(()) => verdict.held.extend(expectation.requirements.iter().cloned()),
             Err((expected, received)) => {
@@ -70,7 +70,7 @@ pub(super) fn expectations(
                     expected,
                     received,
                     place: Some(place(&step.source, &expectation.span)),
-                    ..blank(step)
+                    ..new_finding(step)
                 };
                 let level = expectation.level;
                 cite(&mut finding, &expectation.requirements, level, catalogue);
@@ -80,7 +80,7 @@ pub(super) fn expectations(
     }
     // Without footing nothing else that the step would prove is judged.
     let ground =
-        |finding: &Finding| matches!(finding.kind, FindingKind::Footing | FindingKind::Need);
+        |finding: &Finding| matches!(finding.kind, FindingKind::Precondition | FindingKind::Need);
     if verdict.findings.iter().any(ground) {
         verdict.findings.retain(ground);
         verdict.held.clear();
@@ -139,13 +139,13 @@ fn expectation_holds(
 
 /// A step that did not succeed, as a finding.
 pub(super) fn failure(step: &Step, failure: Failure, catalogue: &Catalogue) -> Finding {
-    let mut finding = blank(step);
+    let mut finding = new_finding(step);
     match failure {
         Failure::Missing { expected, received, stage, hint } => {
             finding = Finding { expected, received, stage: Some(stage), hint, ..finding };
             cite(&mut finding, &step.requirements, step.level, catalogue);
         }
-        Failure::Footing { expected, received, stage } => {
+        Failure::Precondition { expected, received, stage } => {
             finding = Finding { expected, received, stage: Some(stage), ..finding };
         }
         Failure::Impossible(what) => {
@@ -166,7 +166,7 @@ pub(super) fn dead(step: &Step, dead: &Dead) -> Finding {
         expected: "whoever the case talked to to be there still".into(),
         received: dead.to_string(),
         stage: Some(STILL_THERE.into()),
-        ..blank(step)
+        ..new_finding(step)
     }
 }
 
@@ -179,9 +179,9 @@ pub(super) fn is_dead(finding: &Finding) -> bool {
 const STILL_THERE: &str = "asking whether the grid is still there";
 
 /// A finding of a step with nothing said yet.
-pub(super) fn blank(step: &Step) -> Finding {
+pub(super) fn new_finding(step: &Step) -> Finding {
     Finding {
-        kind: FindingKind::Footing,
+        kind: FindingKind::Precondition,
         requirement: None,
         also: Vec::new(),
         level: None,

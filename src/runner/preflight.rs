@@ -246,7 +246,7 @@ impl Scout {
     /// Where the avatar stands.
     async fn place(&self, asked: Option<&str>) -> Option<EnteredRegion> {
         let session: &Session = self.viewer.session()?;
-        let handshake = self.viewer.hear(ROOT, "RegionHandshake", Duration::ZERO).await;
+        let handshake = self.viewer.wait_for(ROOT, "RegionHandshake", Duration::ZERO).await;
         let name = handshake.and_then(|m| m.text("RegionInfo", "SimName"));
         // A region that does not say its name is taken at its word for the one asked for.
         let name = name.filter(|name| !name.is_empty()).or(asked.map(str::to_owned));
@@ -261,7 +261,7 @@ impl Scout {
 
     /// What the region calls its software.
     async fn version(&self) -> Option<String> {
-        let told = self.viewer.hear(ROOT, "AgentMovementComplete", Duration::ZERO).await?;
+        let told = self.viewer.wait_for(ROOT, "AgentMovementComplete", Duration::ZERO).await?;
         let text = told.text("SimData", "ChannelVersion")?;
         let text: String = text.trim().chars().filter(|c| !c.is_control()).take(80).collect();
         (!text.is_empty()).then_some(text)

@@ -46,9 +46,9 @@ pub(super) fn exit(cases: &[CaseRecord], sum: Sum<'_>) -> u8 {
 
 /// Whether a login was what blocked a case.
 fn is_barred(case: &CaseRecord) -> bool {
-    let footing = first_of(&case.findings, FindingKind::Footing);
+    let precondition = first_of(&case.findings, FindingKind::Precondition);
     let login = |step: &str| step.starts_with("login.") || step == "session.enter";
-    case.outcome == Outcome::Blocked && footing.is_some_and(|finding| login(&finding.step))
+    case.outcome == Outcome::Blocked && precondition.is_some_and(|finding| login(&finding.step))
 }
 
 /// The first finding of a kind.
@@ -64,7 +64,7 @@ fn unexplained(cases: &[CaseRecord]) -> bool {
         .flat_map(|c| c.findings.iter().filter_map(|f| f.stage.as_ref()))
         .collect();
     cases.iter().filter(|c| c.outcome == Outcome::Blocked).any(|c| {
-        let stage = first_of(&c.findings, FindingKind::Footing).and_then(|f| f.stage.as_ref());
+        let stage = first_of(&c.findings, FindingKind::Precondition).and_then(|f| f.stage.as_ref());
         stage.is_none_or(|stage| !stages.contains(&stage))
     })
 }

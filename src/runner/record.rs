@@ -101,7 +101,8 @@ pub enum FindingKind {
     /// A requirement was broken.
     Broken,
     /// The case's own footing gave way.
-    Footing,
+    #[serde(rename = "footing")]
+    Precondition,
     /// A need is not met.
     Need,
     /// The harness or the suite is at fault.

@@ -13,7 +13,7 @@ pub(super) fn settle(mut record: CaseRecord, attempt: Attempt, profile: &Profile
     let open = unjudged.iter().min_by_key(|(_, level)| **level);
     let open = open.map(|(id, level)| format!("{level} {id} was not judged"));
     record.reason = match record.outcome {
-        Outcome::Blocked => first_of(&findings, FindingKind::Footing).map(because).or(open),
+        Outcome::Blocked => first_of(&findings, FindingKind::Precondition).map(because).or(open),
         Outcome::Impossible => first_of(&findings, FindingKind::Need).map(|f| f.received.clone()),
         Outcome::Error => first_of(&findings, FindingKind::Harness).map(|f| f.received.clone()),
         Outcome::Warn if findings.is_empty() => open,

@@ -63,11 +63,13 @@ pub(super) static STEP: StepDef = StepDef {
                     let expected = format!("no {name} within {}", time_text(call.within));
                     Err(Failure::missing(format!("watching for {name}"), expected, "one came"))
                 }
-                (None, false) if heard::trouble(call.viewer).is_some() => Err(Failure::Footing {
-                    stage: "polling the event queue".into(),
-                    expected: "answers of 200 with events, or 502".into(),
-                    received: heard::trouble(call.viewer).unwrap_or_default(),
-                }),
+                (None, false) if heard::trouble(call.viewer).is_some() => {
+                    Err(Failure::Precondition {
+                        stage: "polling the event queue".into(),
+                        expected: "answers of 200 with events, or 502".into(),
+                        received: heard::trouble(call.viewer).unwrap_or_default(),
+                    })
+                }
                 (None, false) => {
                     let names = heard::events(call.viewer);
                     let received = match names.is_empty() {

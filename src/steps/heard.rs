@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::client::{Observed, Source, Viewer, What};
-use crate::net::udp::Seen;
+use crate::net::udp::CircuitEvent;
 use crate::proto::id::Sequence;
 use crate::proto::message::{Flags, Header, Message};
 use crate::value::{Path, Segment, Value, message_value};
@@ -66,7 +66,7 @@ fn holds(value: &Value, path: &Path, want: &Value) -> bool {
 
 /// The names of all events heard.
 pub(super) fn events(viewer: &Viewer) -> Vec<String> {
-    viewer.mailbox.look(|heard| event_names(heard).map(str::to_owned).collect())
+    viewer.mailbox.with(|heard| event_names(heard).map(str::to_owned).collect())
 }
 
 /// The names of the events among what was heard.
@@ -95,7 +95,7 @@ pub(super) fn message<'a>(observed: &'a Observed, circuit: &str) -> Option<Heard
         return None;
     }
     match &**seen {
-        Seen::Message { message, header, size, duplicate, body, extra, empty_run } => {
+        CircuitEvent::Message { message, header, size, duplicate, body, extra, empty_run } => {
             let (header, size, duplicate) = (*header, *size, *duplicate);
             let (extra, empty_run) = (*extra, *empty_run);
             Some(Heard { message, header, size, duplicate, body, extra, empty_run })
@@ -124,7 +124,7 @@ pub(super) fn hint(viewer: &Viewer, circuit: &str) -> Option<String> {
     if viewer.mailbox.has_overflowed() {
         return Some("perhaps drowned: more came than is kept, and its beginning is gone".into());
     }
-    let numbers: BTreeSet<Sequence> = viewer.mailbox.look(|heard| {
+    let numbers: BTreeSet<Sequence> = viewer.mailbox.with(|heard| {
         heard.iter().filter_map(|o| message(o, circuit)).map(|m| m.header.sequence).collect()
     });
     let (first, last) = (numbers.first()?, numbers.last()?);
@@ -150,7 +150,7 @@ pub(super) fn hint(viewer: &Viewer, circuit: &str) -> Option<String> {
 /// Whoever says that something did not come must have kept everything that came.
 pub(super) fn kept(viewer: &Viewer, stage: &str) -> Result<(), Failure> {
     match viewer.mailbox.has_overflowed() {
-        true => Err(Failure::Footing {
+        true => Err(Failure::Precondition {
             stage: stage.to_owned(),
             expected: "no more than can be kept".into(),
             received: "so much that its beginning is gone".into(),
@@ -162,7 +162,7 @@ pub(super) fn kept(viewer: &Viewer, stage: &str) -> Result<(), Failure> {
 /// What came on a circuit, counted by name.
 pub(super) fn summary(viewer: &Viewer, circuit: &str) -> String {
     let mut counts: Vec<(String, u32)> = Vec::new();
-    viewer.mailbox.look(|heard| {
+    viewer.mailbox.with(|heard| {
         for name in heard.iter().filter_map(|o| message(o, circuit)).map(|m| m.message.name()) {
             match counts.iter_mut().find(|(n, _)| n == name) {
                 Some((_, count)) => *count += 1,
@@ -182,7 +182,7 @@ pub(super) fn summary(viewer: &Viewer, circuit: &str) -> String {
 
 /// What is wrong with the event queue, if anything is.
 pub(super) fn trouble(viewer: &Viewer) -> Option<String> {
-    viewer.mailbox.look(|heard| {
+    viewer.mailbox.with(|heard| {
         heard.iter().find_map(|observed| match &observed.what {
             What::Trouble(what) => Some(what.clone()),
             _ => None,

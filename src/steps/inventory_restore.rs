@@ -66,7 +66,7 @@ pub(super) static STEP: StepDef = StepDef {
                 orders.push(remove.with("FolderData", "FolderID", Field::Uuid(folder.id)));
             }
             for order in &orders {
-                viewer.tell(&viewer.root, order.clone(), true).await;
+                viewer.send(&viewer.root, order.clone(), true).await;
             }
             Ok(Value::map([("removed", Value::integer(removed))]))
         })

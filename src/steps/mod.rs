@@ -308,7 +308,7 @@ pub enum Failure {
         hint: Option<String>,
     },
     /// The ground it stands on is not there: the case is blocked, whatever the step would prove.
-    Footing {
+    Precondition {
         /// What should have been there.
         expected: String,
         /// What was.
@@ -327,7 +327,7 @@ impl Failure {
     /// checked before anything runs.
     fn unfit(received: impl Into<String>) -> Self {
         let (stage, expected) = ("using what the grid gave".into(), "a value that fits".into());
-        Self::Footing { stage, expected, received: received.into() }
+        Self::Precondition { stage, expected, received: received.into() }
     }
 
     fn missing(

@@ -35,7 +35,7 @@ pub(super) static STEP: StepDef = StepDef {
             for (member, message) in
                 [("handshake", "RegionHandshake"), ("movement", "AgentMovementComplete")]
             {
-                if let Some(message) = viewer.hear(ROOT, message, now).await {
+                if let Some(message) = viewer.wait_for(ROOT, message, now).await {
                     members.push((member.into(), message_value(&message)));
                 }
             }

@@ -4,7 +4,7 @@ use super::{
     Call, Failure, Kind, Observes, Repeat, Returns, StepDef, args, heard, key, need, time_text,
 };
 use crate::client::{Source, What};
-use crate::net::udp::Seen;
+use crate::net::udp::CircuitEvent;
 use crate::proto::id::Sequence;
 use crate::value::Value;
 use std::time::Duration;
@@ -52,7 +52,7 @@ async fn run(call: &Call<'_>) -> Result<Value, Failure> {
             Err(Failure::missing(format!("watching for an ack of {named}"), expected, "an ack"))
         }
         (false, false) => {
-            let left = call.viewer.mailbox.look(unacked);
+            let left = call.viewer.mailbox.with(unacked);
             let left: Vec<String> = left.iter().take(8).map(|n| format!("#{n}")).collect();
             let expected = match times {
                 1 => format!("acks of {named} within {}", time_text(call.within)),
@@ -66,7 +66,7 @@ async fn run(call: &Call<'_>) -> Result<Value, Failure> {
             Err(Failure::missing(format!("waiting for acks of {named}"), expected, received))
         }
         _ => {
-            let packets = call.viewer.mailbox.look(|heard| {
+            let packets = call.viewer.mailbox.with(|heard| {
                 let messages = heard.iter().filter_map(|o| heard::message(o, &circuit));
                 messages.filter(|m| m.message.name() == "PacketAck").count()
             });
@@ -78,7 +78,7 @@ async fn run(call: &Call<'_>) -> Result<Value, Failure> {
 fn acks<'a>(observed: &'a crate::client::Observed, circuit: &str) -> &'a [Sequence] {
     match (&observed.source, &observed.what) {
         (Source::Circuit(name), What::Udp(seen)) if name == circuit => match &**seen {
-            Seen::Acks(acks) => acks,
+            CircuitEvent::Acks(acks) => acks,
             _ => &[],
         },
         _ => &[],

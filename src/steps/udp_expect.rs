@@ -168,7 +168,7 @@ async fn watch(call: &Call<'_>, count: usize) -> Result<Value, Failure> {
     });
     let too_many = too_many.await;
     let mut found = Vec::new();
-    call.viewer.mailbox.look(|heard| {
+    call.viewer.mailbox.with(|heard| {
         let start = wanted.start(heard);
         for observed in &mut heard[start..] {
             if let Some(value) = wanted.find(observed) {

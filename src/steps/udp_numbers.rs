@@ -29,7 +29,7 @@ pub(super) static STEP: StepDef = StepDef {
     run: |call| {
         Box::pin(async move {
             let circuit = call.circuit();
-            Ok(call.viewer.mailbox.look(|all| {
+            Ok(call.viewer.mailbox.with(|all| {
                 let mut numbers = BTreeSet::new();
                 let (mut count, mut repeated, mut reserved, mut largest) = (0, 0, 0, 0);
                 let (mut extra, mut empty_runs) = (0, 0);

@@ -36,7 +36,7 @@ pub(super) static STEP: StepDef = StepDef {
                 firsts
             });
             let Some(all) = all.await else {
-                let found = call.viewer.mailbox.look(firsts);
+                let found = call.viewer.mailbox.with(firsts);
                 let missing = names.iter().zip(found).filter(|(_, n)| n.is_none());
                 let missing: Vec<&str> = missing.map(|(name, _)| name.as_str()).collect();
                 let received = format!("no {}", missing.join(", no "));

@@ -124,7 +124,7 @@ async fn what_was_acknowledged_is_there_after_a_hundred_kills() {
         let enough = rand::random_range(0..8);
         for _ in 0..enough {
             let id = Uuid::new_v4();
-            let sent = jane.tell("root", make_by_udp(&jane, id, root), true).await;
+            let sent = jane.send("root", make_by_udp(&jane, id, root), true).await;
             if jane.acked("root", sent, WITHIN).await {
                 acknowledged.lock().unwrap().insert(id);
             }
@@ -168,7 +168,7 @@ async fn the_older_way_to_tell_of_a_teleport_is_followed_too() {
     let request = agent_message(&jane.common.template, "TeleportLocationRequest", &session)
         .with("Info", "RegionHandle", Field::U64(gamma))
         .with("Info", "Position", Field::Vector3([10.0, 20.0, 30.0]));
-    jane.tell("root", request, true).await;
+    jane.send("root", request, true).await;
     let deadline = tokio::time::Instant::now() + WITHIN;
     let events = jane.mailbox.wait(deadline, |heard| {
         let events: Vec<_> = heard
@@ -231,7 +231,7 @@ async fn two_ways_into_one_folder_lose_nothing_of_each_other() {
         }
     });
     for _ in 0..EACH {
-        let sent = jane.tell("root", make_by_udp(&jane, Uuid::new_v4(), root), true).await;
+        let sent = jane.send("root", make_by_udp(&jane, Uuid::new_v4(), root), true).await;
         assert!(jane.acked("root", sent, WITHIN).await);
     }
     by_http.await.unwrap();

@@ -43,7 +43,7 @@ fn a_handler_that_panics_is_told_and_its_region_lives() {
         let grid = Grid::start(config).await.unwrap();
         let target = reference_target(&grid);
         let mut jane = entered(&target, 0).await;
-        jane.tell(ROOT, chat(&jane), true).await;
+        jane.send(ROOT, chat(&jane), true).await;
         assert_eq!(jane.circuit_lives(ROOT).await, Ok(true));
         let mut john = entered(&target, 1).await;
         assert!(jane.log_out().await && john.log_out().await);
@@ -76,7 +76,7 @@ async fn serve_says_once_what_it_does_not_serve() {
     let session = jane.session().cloned().unwrap();
     for _ in 0..3 {
         let ask = agent_message(Template::shipped(), "MuteListRequest", &session);
-        jane.tell(ROOT, ask, true).await;
+        jane.send(ROOT, ask, true).await;
         jane.ask_seed(&["NoSuchThing", "EventQueueGet"], WITHIN).await.unwrap();
     }
     assert!(jane.circuit_lives(ROOT).await.unwrap());

@@ -83,7 +83,7 @@ async fn a_stale_presence_is_ended_and_the_login_tried_once_more() {
     let mut second = viewer_at(&grid, "Jane", timeline.tap());
     first.enter("last", WITHIN).await.unwrap();
     second.enter("last", WITHIN).await.unwrap();
-    assert!(first.hear("root", "KickUser", WITHIN).await.is_some());
+    assert!(first.wait_for("root", "KickUser", WITHIN).await.is_some());
     let rows = timeline.rows();
     assert!(rows.iter().any(|row| row.text.contains("stale session")));
     assert_eq!(grid.population(), 1);

@@ -106,7 +106,7 @@ impl Core {
         if self.breaks(Own::GrantsEmpty) {
             granted.extend(unknown.map(|name| (name.clone(), String::new())));
         }
-        if self.world.open_world(agent, region) {
+        if self.world.start_scene(agent, region) {
             self.happened(&Happened::SceneOpen(agent, region));
         }
         Reply::new(Channel::Seed, "", Body::Llsd(seed::reply(granted)))
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(bench.answer(held).unwrap().0, 502);
         // Whoever gives up takes nothing along.
         let given_up = poll(&mut bench);
-        bench.give_up(given_up);
+        bench.abort_transfer(given_up);
         let agent = bench.viewers[jane].agent;
         let event = crate::proto::event_queue::Event {
             message: "EnableSimulator".into(),

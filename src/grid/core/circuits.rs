@@ -21,7 +21,7 @@ use std::time::Duration;
 
 /// The messages of a client that may be sent again and again without harm: one of them goes
 /// unacknowledged where acks are withheld.
-const HARMLESS: [&str; 8] = [
+const IDEMPOTENT_MESSAGES: [&str; 8] = [
     "AgentUpdate",
     "AgentThrottle",
     "AgentHeightWidth",
@@ -260,8 +260,8 @@ impl Circuits {
         let processed = handled == Handled::Deliver
             || (handled == Handled::Duplicate && self.faults.has(Own::ProcessesDuplicates));
         let new = processed && !client.closing;
-        let harmless =
-            packet.header.flags.has(Flags::RELIABLE) && HARMLESS.contains(&packet.name());
+        let harmless = packet.header.flags.has(Flags::RELIABLE)
+            && IDEMPOTENT_MESSAGES.contains(&packet.name());
         if harmless && client.withheld.is_empty() && self.faults.breaks(Own::WithholdsAck) {
             client.withheld.insert(number);
         }
@@ -277,7 +277,7 @@ impl Circuits {
     }
 
     /// Answers no pings any more, from the second time on.
-    pub(crate) fn choke(&mut self, from: SocketAddr) {
+    pub(crate) fn throttle(&mut self, from: SocketAddr) {
         if let Some(client) = self.touch(from) {
             let again = std::mem::replace(&mut client.throttled, true);
             client.circuit.config_mut().pongs = !again;
@@ -363,7 +363,7 @@ impl Circuits {
         let factor = self.factor;
         if let Some(client) = self.touch(from) {
             let limit = Duration::from_secs(seconds) / factor;
-            client.circuit.config_mut().silence_limit = Some(limit);
+            client.circuit.config_mut().idle_timeout = Some(limit);
             if seconds <= 60 {
                 client.circuit.ping(now);
             }
@@ -428,11 +428,11 @@ impl Circuits {
                 }
             }
             while let Some(event) = client.circuit.poll_event() {
-                if event == Event::Silent && !client.closing {
+                if event == Event::TimedOut && !client.closing {
                     self.lost.push((client.agent, client.session));
                     // The circuit is closed; this goes past it, once.
                     let disable = Message::named(&self.template, "DisableSimulator");
-                    if let Ok(bytes) = client.circuit.last_word(&disable) {
+                    if let Ok(bytes) = client.circuit.encode_after_close(&disable) {
                         out.push((*to, bytes));
                     }
                 }
@@ -482,7 +482,7 @@ fn figures(faults: &Faults, config: Config) -> Config {
         resend_tries: if faults.has(Own::NeverResends) { 0 } else { config.resend_tries },
         pongs: !faults.has(Own::NeverPongs),
         pings: !faults.has(Own::NeverPings),
-        silence_limit: config.silence_limit.filter(|_| !faults.has(Own::NeverTimesOut)),
+        idle_timeout: config.idle_timeout.filter(|_| !faults.has(Own::NeverTimesOut)),
         first_sequence: match faults.has(Own::CountsFromAHundred) {
             true => Sequence(100),
             false => config.first_sequence,

@@ -98,7 +98,7 @@ impl World {
 
     /// Begins a journey: an agent is made at the destination and the viewer told of it. Its
     /// number; none for somebody who is not there or under way already.
-    pub(crate) fn depart(
+    pub(crate) fn begin_transfer(
         &mut self,
         agent: AgentId,
         target: Target,
@@ -132,7 +132,7 @@ impl World {
             }
         };
         if announced {
-            self.introduce(agent, root, target.region);
+            self.announce_region(agent, root, target.region);
         }
         self.tell(agent, root, event);
         self.journeys += 1;
@@ -144,7 +144,11 @@ impl World {
     }
 
     /// The avatar has arrived in a region it was on its way to.
-    pub(crate) fn land(&mut self, agent: AgentId, region: RegionIndex) -> Option<Landing> {
+    pub(crate) fn complete_transfer(
+        &mut self,
+        agent: AgentId,
+        region: RegionIndex,
+    ) -> Option<Landing> {
         let astray = self.faults.breaks(Own::LandsElsewhere);
         let presence = self.presence_mut(agent)?;
         let transit = presence.transit.take_if(|transit| transit.to == region)?;
@@ -176,7 +180,7 @@ impl World {
 
     /// Gives a journey up: the region where the avatar stays, and the agent that is to be closed,
     /// if one was made for the journey alone.
-    pub(crate) fn give_up(
+    pub(crate) fn abort_transfer(
         &mut self,
         agent: AgentId,
         number: u64,
@@ -192,7 +196,7 @@ impl World {
     }
 
     /// Takes a teleport back that its viewer has not been told of yet: its number.
-    pub(crate) fn recall(&mut self, agent: AgentId) -> Option<u64> {
+    pub(crate) fn cancel_transfer(&mut self, agent: AgentId) -> Option<u64> {
         let presence = self.presence_mut(agent)?;
         let number = presence.transit.as_ref().filter(|t| !t.walking)?.number;
         let owner = Owner::AgentIn(agent, presence.root?);
@@ -201,7 +205,7 @@ impl World {
 
     /// The region next to the one an avatar stands in, at a position beyond the border; and that
     /// position there. None where there is no region, or none that its viewer knows.
-    pub(crate) fn beyond(
+    pub(crate) fn region_across_border(
         &self,
         agent: AgentId,
         position: [f32; 3],
@@ -222,7 +226,7 @@ impl World {
 impl Core {
     /// Starts an avatar on its way; false for somebody who is not there or under way already. A
     /// viewer that never arrives stays where it was; what it is told then, if anything.
-    pub(crate) fn depart(
+    pub(crate) fn begin_transfer(
         &mut self,
         agent: AgentId,
         target: Target,
@@ -231,11 +235,11 @@ impl Core {
     ) -> bool {
         const LIMIT: Duration = Duration::from_secs(50);
         let announced = self.config.announces_destinations && !walking;
-        let Some(number) = self.world.depart(agent, target, walking, announced) else {
+        let Some(number) = self.world.begin_transfer(agent, target, walking, announced) else {
             return false;
         };
         self.after(LIMIT, "a landing", move |core| {
-            let Some((root, closed)) = core.world.give_up(agent, number) else { return };
+            let Some((root, closed)) = core.world.abort_transfer(agent, number) else { return };
             if let Some(closed) = closed {
                 core.close(closed, agent);
             }
@@ -302,17 +306,17 @@ mod tests {
     #[test]
     fn an_avatar_is_in_one_region_before_and_after_a_teleport() {
         let (mut world, agent) = world();
-        let number = world.depart(agent, to(RegionIndex(2)), false, false).unwrap();
-        assert_eq!(world.depart(agent, to(RegionIndex(1)), false, false), None);
+        let number = world.begin_transfer(agent, to(RegionIndex(2)), false, false).unwrap();
+        assert_eq!(world.begin_transfer(agent, to(RegionIndex(1)), false, false), None);
         assert_eq!(world.presence(agent).unwrap().root, Some(RegionIndex(0)));
         assert_eq!(told(&mut world, agent, RegionIndex(0)), ["TeleportFinish"]);
-        assert_eq!(world.land(agent, RegionIndex(1)), None);
+        assert_eq!(world.complete_transfer(agent, RegionIndex(1)), None);
         assert_eq!(
-            world.land(agent, RegionIndex(2)),
+            world.complete_transfer(agent, RegionIndex(2)),
             Some(Landing { left: RegionIndex(0), closed: vec![RegionIndex(0)] })
         );
         assert_eq!(world.presence(agent).unwrap().root, Some(RegionIndex(2)));
-        assert_eq!(world.give_up(agent, number), None);
+        assert_eq!(world.abort_transfer(agent, number), None);
         let left = |region| world.caps.of(Owner::AgentIn(agent, region)).count();
         assert_eq!([left(RegionIndex(0)), left(RegionIndex(1)), left(RegionIndex(2))], [0, 0, 1]);
     }
@@ -320,13 +324,13 @@ mod tests {
     #[test]
     fn a_neighbour_stays_in_view_and_is_not_forgotten_with_the_journey() {
         let (mut world, agent) = world();
-        let number = world.depart(agent, to(RegionIndex(1)), false, true).unwrap();
+        let number = world.begin_transfer(agent, to(RegionIndex(1)), false, true).unwrap();
         let names = ["EnableSimulator", "EstablishAgentCommunication", "TeleportFinish"];
         assert_eq!(told(&mut world, agent, RegionIndex(0)), names);
-        assert_eq!(world.give_up(agent, number), Some((RegionIndex(0), None)));
-        world.depart(agent, to(RegionIndex(1)), false, false).unwrap();
+        assert_eq!(world.abort_transfer(agent, number), Some((RegionIndex(0), None)));
+        world.begin_transfer(agent, to(RegionIndex(1)), false, false).unwrap();
         assert_eq!(
-            world.land(agent, RegionIndex(1)),
+            world.complete_transfer(agent, RegionIndex(1)),
             Some(Landing { left: RegionIndex(0), closed: vec![] })
         );
     }
@@ -334,12 +338,15 @@ mod tests {
     #[test]
     fn what_the_viewer_has_not_heard_of_can_be_recalled() {
         let (mut world, agent) = world();
-        let number = world.depart(agent, to(RegionIndex(2)), false, false).unwrap();
-        assert_eq!(world.recall(agent), Some(number));
-        assert_eq!(world.give_up(agent, number), Some((RegionIndex(0), Some(RegionIndex(2)))));
+        let number = world.begin_transfer(agent, to(RegionIndex(2)), false, false).unwrap();
+        assert_eq!(world.cancel_transfer(agent), Some(number));
+        assert_eq!(
+            world.abort_transfer(agent, number),
+            Some((RegionIndex(0), Some(RegionIndex(2))))
+        );
         assert_eq!(told(&mut world, agent, RegionIndex(0)), [""; 0]);
-        world.depart(agent, to(RegionIndex(2)), false, false).unwrap();
+        world.begin_transfer(agent, to(RegionIndex(2)), false, false).unwrap();
         told(&mut world, agent, RegionIndex(0));
-        assert_eq!(world.recall(agent), None);
+        assert_eq!(world.cancel_transfer(agent), None);
     }
 }

@@ -375,7 +375,7 @@ impl World {
     }
 
     /// Whether the gate of an agent has just opened; from its root the neighbours are announced.
-    pub(crate) fn open_world(&mut self, agent: AgentId, region: RegionIndex) -> bool {
+    pub(crate) fn start_scene(&mut self, agent: AgentId, region: RegionIndex) -> bool {
         let Some(presence) = self.presences.get_mut(&agent) else { return false };
         let ready = presence.root != Some(region) || presence.arrived;
         let Some(here) = presence.agents.get_mut(&region) else { return false };
@@ -397,7 +397,7 @@ impl World {
         }
         let place = self.places[region.0].clone();
         for neighbour in self.beside(&place) {
-            self.introduce(agent, region, neighbour);
+            self.announce_region(agent, region, neighbour);
         }
     }
 
@@ -409,7 +409,7 @@ impl World {
 
     /// Makes an agent in a region, if there is none, and tells the viewer on another region's
     /// queue where it is and how to talk to it.
-    pub(in crate::grid) fn introduce(
+    pub(in crate::grid) fn announce_region(
         &mut self,
         agent: AgentId,
         teller: RegionIndex,
@@ -464,7 +464,7 @@ impl World {
         if self.begin(other, "home").is_ok() {
             let first = self.places[0].clone();
             for neighbour in self.beside(&first) {
-                self.introduce(other, RegionIndex(0), neighbour);
+                self.announce_region(other, RegionIndex(0), neighbour);
             }
         }
         other
@@ -546,12 +546,12 @@ mod tests {
         let agent = world.authenticate("Test", "One", "pw").unwrap();
         world.begin(agent, "home").unwrap();
         world.grant(agent, RegionIndex(0), &["EventQueueGet"]);
-        assert!(!world.open_world(agent, RegionIndex(0)));
+        assert!(!world.start_scene(agent, RegionIndex(0)));
         let presence = world.presence_mut(agent).unwrap();
         presence.arrived = true;
         presence.agents.get_mut(&RegionIndex(0)).unwrap().handshake_replied = true;
-        assert!(world.open_world(agent, RegionIndex(0)));
-        assert!(!world.open_world(agent, RegionIndex(0)));
+        assert!(world.start_scene(agent, RegionIndex(0)));
+        assert!(!world.start_scene(agent, RegionIndex(0)));
         let events = world.queues.take(Owner::AgentIn(agent, RegionIndex(0))).unwrap().0.events;
         let names: Vec<&str> = events.iter().map(|e| e.message.as_str()).collect();
         assert_eq!(names, ["EnableSimulator", "EstablishAgentCommunication"]);

@@ -10,7 +10,7 @@ mod store;
 
 pub(super) use assets::MOST_BYTES;
 pub(super) use library::LIBRARY_OWNER;
-pub(super) use model::{Contents, Inventory, Refusal};
+pub(super) use model::{FolderContents, Inventory, Refusal};
 pub use store::StoreError;
 pub(super) use store::{Batch, Store};
 
@@ -145,9 +145,9 @@ impl Inventories {
         let inventory = self.of.get_mut(&agent).ok_or(Refusal::Storage)?;
         inventory.time = self.time;
         let result = change(inventory)?;
-        let touched = inventory.take_touched();
+        let changes = inventory.take_changes();
         if self.store.is_some() {
-            self.batch.add(inventory, &touched);
+            self.batch.add(inventory, &changes);
         }
         Ok(result)
     }
@@ -176,7 +176,11 @@ impl Inventories {
     }
 
     /// A folder with its contents, as an agent may read it: whose it is, and what.
-    pub(super) fn contents(&mut self, agent: AgentId, folder: Uuid) -> Option<(Uuid, Contents)> {
+    pub(super) fn contents(
+        &mut self,
+        agent: AgentId,
+        folder: Uuid,
+    ) -> Option<(Uuid, FolderContents)> {
         let follows = self.faults.breaks(Own::FollowsLinks);
         let invents = self.faults.breaks(Own::InventsFolders);
         if self.faults.breaks(Own::NullIsRoot) && folder.is_nil() {
@@ -190,7 +194,8 @@ impl Inventories {
             let items = vec![Item { id: self.new_id(), ..item }];
             let folder = Folder { id: folder, ..Folder::default() };
             let (folders, targets) = (Vec::new(), Vec::new());
-            return invents.then_some((agent.0, Contents { folder, folders, items, targets }));
+            return invents
+                .then_some((agent.0, FolderContents { folder, folders, items, targets }));
         };
         let mut contents = tree.contents(folder)?;
         if follows {
@@ -286,7 +291,7 @@ impl Inventories {
             Llsd::Array(vec![Llsd::map([(name, Llsd::String(id.to_string()))])])
         };
         let skeleton =
-            |tree: &Inventory| Llsd::Array(tree.skeleton().iter().map(skeletal).collect());
+            |tree: &Inventory| Llsd::Array(tree.skeleton().iter().map(skeleton_entry).collect());
         if self.faults.breaks(Own::ForgetsInventory) {
             self.of.remove(&agent);
         }
@@ -320,7 +325,7 @@ pub(super) fn own_item(agent: AgentId, folder: Uuid, kind: i8, inv_kind: i8, nam
 }
 
 /// A folder as a login tells it: ids are text there.
-fn skeletal(folder: &Folder) -> Llsd {
+fn skeleton_entry(folder: &Folder) -> Llsd {
     Llsd::map([
         ("name", Llsd::string(&folder.name)),
         ("folder_id", Llsd::String(folder.id.to_string())),

@@ -52,21 +52,21 @@ const OUTFIT: i8 = 47;
 
 /// What lies directly in a folder, oldest first.
 #[derive(Clone, Debug, Default)]
-struct Within {
+struct Children {
     folders: Vec<Uuid>,
     items: Vec<Uuid>,
 }
 
 /// What a change has touched: to be kept before it is acknowledged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Touched {
+pub(super) struct ChangeSet {
     pub folders: BTreeSet<Uuid>,
     pub items: BTreeSet<Uuid>,
 }
 
 /// A folder with what lies directly in it.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::grid) struct Contents {
+pub(in crate::grid) struct FolderContents {
     pub folder: Folder,
     pub folders: Vec<Folder>,
     pub items: Vec<Item>,
@@ -74,7 +74,7 @@ pub(in crate::grid) struct Contents {
     pub targets: Vec<Item>,
 }
 
-impl Contents {
+impl FolderContents {
     /// Orders the entries by name, or by when they were made; folders have only names.
     pub(crate) fn sort(&mut self, by_date: bool) {
         self.folders.sort_by_cached_key(|folder| folder.name.to_lowercase());
@@ -97,8 +97,8 @@ pub(in crate::grid) struct Inventory {
     pub root: Uuid,
     folders: BTreeMap<Uuid, Folder>,
     items: BTreeMap<Uuid, Item>,
-    within: BTreeMap<Uuid, Within>,
-    touched: Touched,
+    within: BTreeMap<Uuid, Children>,
+    changes: ChangeSet,
     faults: Faults,
     chance: Chance,
     /// What time it is.
@@ -115,7 +115,7 @@ impl Inventory {
         chance: Chance,
     ) -> Self {
         let root = folders.iter().find(|f| f.parent.is_nil()).map_or(Uuid::nil(), |f| f.id);
-        let mut within: BTreeMap<Uuid, Within> = BTreeMap::new();
+        let mut within: BTreeMap<Uuid, Children> = BTreeMap::new();
         for folder in &folders {
             within.entry(folder.id).or_default();
             within.entry(folder.parent).or_default().folders.push(folder.id);
@@ -129,7 +129,7 @@ impl Inventory {
             folders: folders.into_iter().map(|f| (f.id, f)).collect(),
             items: items.into_iter().map(|i| (i.id, i)).collect(),
             within,
-            touched: Touched::default(),
+            changes: ChangeSet::default(),
             faults,
             chance,
             time: jiff::Timestamp::default(),
@@ -155,7 +155,7 @@ impl Inventory {
         found.iter().filter_map(|id| self.folders.get(id)).cloned().collect()
     }
 
-    pub(crate) fn contents(&self, id: Uuid) -> Option<Contents> {
+    pub(crate) fn contents(&self, id: Uuid) -> Option<FolderContents> {
         let folder = self.folders.get(&id)?.clone();
         let within = self.within.get(&id).cloned().unwrap_or_default();
         let items: Vec<Item> =
@@ -165,7 +165,7 @@ impl Inventory {
         let targets = targets.filter_map(|link| self.items.get(&link.asset));
         let hidden = self.faults.breaks(Own::HidesTargets);
         let targets = targets.filter(|target| !target.is_link() && target.folder != id && !hidden);
-        Some(Contents {
+        Some(FolderContents {
             targets: targets.cloned().collect(),
             folders: within.folders.iter().filter_map(|id| self.folders.get(id)).cloned().collect(),
             folder,
@@ -180,14 +180,14 @@ impl Inventory {
     }
 
     /// Everything there is, as if all of it had just been made.
-    pub(super) fn all(&self) -> Touched {
+    pub(super) fn all(&self) -> ChangeSet {
         let (folders, items) = (self.folders.keys(), self.items.keys());
-        Touched { folders: folders.copied().collect(), items: items.copied().collect() }
+        ChangeSet { folders: folders.copied().collect(), items: items.copied().collect() }
     }
 
     /// What was touched since it was last asked.
-    pub(super) fn take_touched(&mut self) -> Touched {
-        std::mem::take(&mut self.touched)
+    pub(super) fn take_changes(&mut self) -> ChangeSet {
+        std::mem::take(&mut self.changes)
     }
 
     /// A folder's version grows: it, or what is directly in it, has changed.
@@ -199,7 +199,7 @@ impl Inventory {
         };
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.version += by;
-            self.touched.folders.insert(id);
+            self.changes.folders.insert(id);
         }
     }
 
@@ -252,7 +252,7 @@ impl Inventory {
         self.folders.insert(id, folder.clone());
         self.within.entry(id).or_default();
         self.within.entry(parent).or_default().folders.push(id);
-        self.touched.folders.insert(id);
+        self.changes.folders.insert(id);
         self.bump(parent);
         Ok(folder)
     }
@@ -312,7 +312,7 @@ impl Inventory {
         self.within.entry(parent).or_default().folders.push(id);
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.parent = parent;
-            self.touched.folders.insert(id);
+            self.changes.folders.insert(id);
         }
         self.bump(from);
         self.bump(parent);
@@ -357,7 +357,7 @@ impl Inventory {
         item.created = self.time.as_second() as i32;
         self.within.entry(item.folder).or_default().items.push(item.id);
         self.items.insert(item.id, item.clone());
-        self.touched.items.insert(item.id);
+        self.changes.items.insert(item.id);
         self.bump(item.folder);
         Ok(item)
     }
@@ -396,7 +396,7 @@ impl Inventory {
         }
         let folder = item.folder;
         self.items.insert(id, item.clone());
-        self.touched.items.insert(id);
+        self.changes.items.insert(id);
         self.bump(folder);
         Ok(item)
     }
@@ -425,7 +425,7 @@ impl Inventory {
             within.items.retain(|item| *item != id);
         }
         self.within.entry(folder).or_default().items.push(id);
-        self.touched.items.insert(id);
+        self.changes.items.insert(id);
         self.bump(from);
         if from != folder {
             self.bump(folder);

@@ -1,7 +1,7 @@
 //! Inventories and assets on disk: what was acknowledged is there after a crash.
 
 use super::assets::Asset;
-use super::model::{Inventory, Touched};
+use super::model::{ChangeSet, Inventory};
 use crate::proto::id::AgentId;
 use crate::proto::inventory::{Folder, Item};
 use redb::{Database, ReadableDatabase, Table, TableDefinition};
@@ -51,11 +51,11 @@ impl Batch {
     }
 
     /// Adds what a change has touched, as it is now.
-    pub(super) fn add(&mut self, inventory: &Inventory, touched: &Touched) {
-        for id in &touched.folders {
+    pub(super) fn add(&mut self, inventory: &Inventory, changes: &ChangeSet) {
+        for id in &changes.folders {
             self.folders.insert((AgentId(inventory.owner), *id), inventory.folder(*id).cloned());
         }
-        for id in &touched.items {
+        for id in &changes.items {
             self.items.insert((AgentId(inventory.owner), *id), inventory.item(*id).cloned());
         }
     }

@@ -46,7 +46,7 @@ fn happened(core: &mut Core, what: &Happened) {
     match child {
         true if core.breaks(Own::IgnoresChildren) => {}
         true => {
-            greet(core, from);
+            send_region_handshake(core, from);
             if core.breaks(Own::ArrivesAsChild) {
                 arrive(core, from);
             }
@@ -69,7 +69,7 @@ fn asked_to_arrive(core: &mut Core, from: &Sender, message: &Message) {
         return;
     }
     match core.breaks(Own::NeedsHandshakeReply) {
-        true => greet(core, from),
+        true => send_region_handshake(core, from),
         false => arrive(core, from),
     }
 }
@@ -80,7 +80,7 @@ fn handshake_reply(core: &mut Core, from: &Sender, _: &Message) {
     }
     let here = core.world.presence_mut(from.agent).and_then(|p| p.agents.get_mut(&from.region));
     let first = here.is_some_and(|h| !std::mem::replace(&mut h.handshake_replied, true));
-    let opened = core.world.open_world(from.agent, from.region);
+    let opened = core.world.start_scene(from.agent, from.region);
     if first {
         settled(core, from);
     }
@@ -90,7 +90,7 @@ fn handshake_reply(core: &mut Core, from: &Sender, _: &Message) {
 }
 
 /// Says who the region is.
-fn greet(core: &mut Core, to: &Sender) {
+fn send_region_handshake(core: &mut Core, to: &Sender) {
     let handshake = messages::region_handshake(&core.template, &core.world.places[to.region.0]);
     core.reply(to, &handshake);
 }
@@ -99,7 +99,7 @@ fn greet(core: &mut Core, to: &Sender) {
 fn arrive(core: &mut Core, from: &Sender) {
     let (agent, region, time) = (from.agent, from.region, core.time());
     let place = core.world.places[region.0].clone();
-    let landing = core.world.land(agent, region);
+    let landing = core.world.complete_transfer(agent, region);
     let Some(presence) = core.world.presence_mut(agent) else { return };
     let here = std::mem::replace(&mut presence.arrived, true);
     let barred = match presence.root == Some(region) {
@@ -115,7 +115,7 @@ fn arrive(core: &mut Core, from: &Sender) {
         messages::avatar(&core.template, presence, &place),
         messages::agent_data(&core.template, presence),
     ];
-    let opened = core.world.open_world(agent, region);
+    let opened = core.world.start_scene(agent, region);
     if core.breaks(Own::FatDatagrams) {
         let novel = FieldValue::text(&"x".repeat(2000));
         arrival[1] = arrival[1].clone().with("SimData", "ChannelVersion", novel);

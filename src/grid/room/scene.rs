@@ -93,7 +93,7 @@ fn expect_survey(core: &mut Core, region: RegionIndex) {
             return;
         }
         expect_survey(core, region);
-        tell_where(core, region);
+        send_coarse_locations(core, region);
     });
 }
 
@@ -145,7 +145,7 @@ fn places(core: &Core, region: RegionIndex) -> Vec<(AgentId, [f32; 3])> {
 }
 
 /// Tells everybody here who is where.
-fn tell_where(core: &mut Core, region: RegionIndex) {
+fn send_coarse_locations(core: &mut Core, region: RegionIndex) {
     let all = places(core, region);
     let (named, unnamed): (Vec<AgentId>, Vec<AgentId>) = core.circuits[region.0]
         .agents()

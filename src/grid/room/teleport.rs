@@ -173,7 +173,7 @@ fn go(core: &mut Core, from: &Sender, target: Target) -> Result<(), &'static str
     }
     core.reply(from, &start);
     let failed = messages::teleport_failed(&core.template, from.agent, reason::NO_ARRIVAL);
-    match core.depart(from.agent, target, false, Some(failed)) {
+    match core.begin_transfer(from.agent, target, false, Some(failed)) {
         true => Ok(()),
         false => Err(reason::IN_TRANSIT),
     }
@@ -187,8 +187,8 @@ fn cancel(core: &mut Core, from: &Sender) {
         presence.transit = None;
         return;
     }
-    let recalled = core.world.recall(from.agent);
-    let given_up = recalled.and_then(|number| core.world.give_up(from.agent, number));
+    let recalled = core.world.cancel_transfer(from.agent);
+    let given_up = recalled.and_then(|number| core.world.abort_transfer(from.agent, number));
     let Some((_, closed)) = given_up else { return };
     if let Some(closed) = closed {
         core.close(closed, from.agent);

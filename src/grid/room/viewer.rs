@@ -23,7 +23,7 @@ pub(super) const ROOM: RoomDef = RoomDef {
 fn throttle(core: &mut Core, from: &Sender, message: &Message) {
     let circuits = &mut core.circuits[from.region.0];
     if core.faults.breaks(Own::ChokesOnThrottle) {
-        circuits.choke(from.address);
+        circuits.throttle(from.address);
     } else if is_short(message) && core.faults.breaks(Own::ThrottleHarmsOthers) {
         circuits.choke_others(from.address);
     }

@@ -6,7 +6,7 @@ mod web;
 use super::core::{Core, Input, Output};
 use super::inventory::{Batch, Store};
 use crate::net::Clock;
-use crate::net::port::Port;
+use crate::net::port::Socket;
 use crate::net::server::{self, Answer, Listener};
 use crate::net::tap::RegionIndex;
 use std::collections::BTreeMap;
@@ -42,14 +42,14 @@ enum Message {
 /// Starts everything that a grid does until `stop` says so.
 pub(super) fn start(
     shared: &Shared,
-    ports: Vec<Port>,
+    ports: Vec<Socket>,
     listener: Listener,
     store: Option<Store>,
     stop: &watch::Receiver<bool>,
 ) -> Vec<JoinHandle<()>> {
     let (inputs, taken) = mpsc::channel(ROOM);
     let (batches, to_keep) = mpsc::unbounded_channel();
-    let ports: Vec<Arc<Port>> = ports.into_iter().map(Arc::new).collect();
+    let ports: Vec<Arc<Socket>> = ports.into_iter().map(Arc::new).collect();
     let mut tasks: Vec<JoinHandle<()>> = Vec::new();
     for (region, port) in ports.iter().cloned().enumerate() {
         tasks.push(tokio::spawn(read(RegionIndex(region), port, inputs.clone(), stop.clone())));
@@ -67,7 +67,7 @@ pub(super) fn start(
 /// Reads datagrams from a region's port.
 async fn read(
     region: RegionIndex,
-    port: Arc<Port>,
+    port: Arc<Socket>,
     inputs: mpsc::Sender<Message>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -107,7 +107,7 @@ async fn keep(
 /// The task that the core runs in.
 struct Shell {
     shared: Shared,
-    ports: Vec<Arc<Port>>,
+    ports: Vec<Arc<Socket>>,
     batches: mpsc::UnboundedSender<(u64, Batch)>,
     /// Who waits for which answer.
     asking: BTreeMap<u64, oneshot::Sender<Answer>>,

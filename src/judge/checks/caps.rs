@@ -1,7 +1,7 @@
 //! How a client uses the seed and the event queue.
 
 use super::Check;
-use crate::judge::ruling::{Ruling, Seen, never, rule, within};
+use crate::judge::check_result::{CheckResult, Checked, never, rule, within};
 use crate::judge::visit::Visit;
 use crate::net::tap::RegionIndex;
 use crate::net::tap::{Passed, UNKNOWN_EVENT, is_odd};
@@ -101,7 +101,7 @@ impl<'v> Polls<'v> {
     }
 
     /// Another poll follows an answer in time.
-    fn go_on(&self, poll: &Poll<'_>, answer: &Answer<'_>, limit: Duration) -> Seen {
+    fn go_on(&self, poll: &Poll<'_>, answer: &Answer<'_>, limit: Duration) -> Checked {
         let following = self.next(poll, answer).map(|poll| poll.at);
         within(limit, answer.at, following, self.watched(poll), answer.index, "the next poll")
     }
@@ -146,34 +146,34 @@ fn seeds(visit: &Visit) -> impl Iterator<Item = Seed<'_>> {
 const NO_SEED: &str = "it asked no seed capability";
 const NO_POLL: &str = "it did not poll its event queue so";
 
-fn asks_the_seed(visit: &Visit) -> Ruling {
+fn asks_the_seed(visit: &Visit) -> CheckResult {
     let arrival = visit.arrived().map(|at| {
         let asked = seeds(visit).next().map(|seed| seed.at.max(at));
         let index = visit.events.iter().position(|heard| heard.at >= at).unwrap_or(0);
         let limit = Duration::from_secs(30);
         within(limit, at, asked, visit.seen(), index, "a request to the seed capability")
     });
-    Ruling::of("it did not come so far", arrival)
+    CheckResult::of("it did not come so far", arrival)
 }
 
-fn seed_type(visit: &Visit) -> Ruling {
+fn seed_type(visit: &Visit) -> CheckResult {
     let seen = seeds(visit).map(|seed| {
         let received = || seed.kind.unwrap_or("no content type").to_owned();
         let expected = || format!("content type {CONTENT_TYPE}");
         rule(seed.kind == Some(CONTENT_TYPE), seed.index, expected, received)
     });
-    Ruling::of(NO_SEED, seen)
+    CheckResult::of(NO_SEED, seen)
 }
 
-fn seed_body(visit: &Visit) -> Ruling {
+fn seed_body(visit: &Visit) -> CheckResult {
     let seen = seeds(visit).map(|seed| {
         let expected = || "an LLSD array of names".into();
         rule(seed.names.is_some(), seed.index, expected, || "another body".into())
     });
-    Ruling::of(NO_SEED, seen)
+    CheckResult::of(NO_SEED, seen)
 }
 
-fn uses_the_seed(visit: &Visit) -> Ruling {
+fn uses_the_seed(visit: &Visit) -> CheckResult {
     // Neighbours' seeds need not be used.
     let seen = seeds(visit).take(1).map(|seed| {
         let used = visit.events.iter().find(|heard| {
@@ -184,19 +184,19 @@ fn uses_the_seed(visit: &Visit) -> Ruling {
         let what = "use of a capability that it was granted";
         within(limit, seed.at, used, visit.seen(), seed.index, what)
     });
-    Ruling::of(NO_SEED, seen)
+    CheckResult::of(NO_SEED, seen)
 }
 
-fn poll_body(visit: &Visit) -> Ruling {
+fn poll_body(visit: &Visit) -> CheckResult {
     let polls = Polls::of(visit);
     let seen = polls.all.iter().map(|poll| {
         let expected = || "an LLSD map of `ack` and `done`".into();
         rule(poll.said.is_some(), poll.index, expected, || "another body".into())
     });
-    Ruling::of(NO_POLL, seen)
+    CheckResult::of(NO_POLL, seen)
 }
 
-fn first_poll(visit: &Visit, holds: fn(&PollRequest) -> bool, what: &'static str) -> Ruling {
+fn first_poll(visit: &Visit, holds: fn(&PollRequest) -> bool, what: &'static str) -> CheckResult {
     let polls = Polls::of(visit);
     let mut queues = HashSet::new();
     let seen = polls.all.iter().filter(|poll| queues.insert(poll.queue)).map(|poll| {
@@ -207,11 +207,11 @@ fn first_poll(visit: &Visit, holds: fn(&PollRequest) -> bool, what: &'static str
         };
         rule(holds(said), poll.index, || format!("{what} in the first poll"), received)
     });
-    Ruling::of(NO_POLL, seen)
+    CheckResult::of(NO_POLL, seen)
 }
 
 /// The poll after a reply of some kind names its id; where it `must` come, it does.
-fn echoes(visit: &Visit, must: bool, kind: fn(&Llsd) -> bool) -> Ruling {
+fn echoes(visit: &Visit, must: bool, kind: fn(&Llsd) -> bool) -> CheckResult {
     let polls = Polls::of(visit);
     let seen = polls.answered(200).map(|(poll, answer)| {
         let id = answer.body.filter(|body| kind(body)).and_then(id_of)?;
@@ -225,10 +225,10 @@ fn echoes(visit: &Visit, must: bool, kind: fn(&Llsd) -> bool) -> Ruling {
         let expected = || format!("`ack` {id}, the id of the reply before");
         rule(said.ack == Some(id), following.index, expected, received)
     });
-    Ruling::of("it got no reply of that kind", seen)
+    CheckResult::of("it got no reply of that kind", seen)
 }
 
-fn heeds_the_others(visit: &Visit) -> Ruling {
+fn heeds_the_others(visit: &Visit) -> CheckResult {
     let odd = |index: usize| match visit.events.get(index).map(|heard| &heard.what) {
         Some(Passed::PollAnswered(_, _, Some(body))) => has_unknown(body),
         _ => false,
@@ -246,20 +246,20 @@ fn heeds_the_others(visit: &Visit) -> Ruling {
             "the move that an event beside it tells",
         )
     });
-    Ruling::of("no teleport of it was told beside an unknown event", seen)
+    CheckResult::of("no teleport of it was told beside an unknown event", seen)
 }
 
-fn polls_again(visit: &Visit) -> Ruling {
+fn polls_again(visit: &Visit) -> CheckResult {
     let polls = Polls::of(visit);
     let held = |(poll, answer): &(&Poll<'_>, &Answer<'_>)| {
         answer.at.saturating_sub(poll.at) >= Duration::from_secs(10)
     };
     let answered = polls.answered(502).filter(held);
     let seen = answered.map(|(poll, answer)| polls.go_on(poll, answer, Duration::from_secs(2)));
-    Ruling::of("no poll of it ended without events after 10 s or more", seen)
+    CheckResult::of("no poll of it ended without events after 10 s or more", seen)
 }
 
-fn backs_off(visit: &Visit) -> Ruling {
+fn backs_off(visit: &Visit) -> CheckResult {
     const PAUSE: Duration = Duration::from_secs(15);
     let polls = Polls::of(visit);
     let hasty = |(poll, answer): &(&Poll<'_>, &Answer<'_>)| {
@@ -270,30 +270,30 @@ fn backs_off(visit: &Visit) -> Ruling {
         let early = early.map(|next| (answer.index, next.at));
         never(PAUSE, answer.at, early, polls.present, "poll for 15 s")
     });
-    Ruling::of("no poll of it was answered 502 at once", seen)
+    CheckResult::of("no poll of it was answered 502 at once", seen)
 }
 
-fn stops(visit: &Visit) -> Ruling {
+fn stops(visit: &Visit) -> CheckResult {
     let polls = Polls::of(visit);
     let seen = polls.answered(404).map(|(poll, answer)| {
         let more = polls.next(poll, answer).map(|poll| (poll.index, poll.at));
         let what = "poll of a queue that is gone";
         never(Duration::from_secs(20), answer.at, more, visit.until, what)
     });
-    Ruling::of("no poll of it was answered 404 while it was watched", seen)
+    CheckResult::of("no poll of it was answered 404 while it was watched", seen)
 }
 
-fn polls_on(visit: &Visit) -> Ruling {
+fn polls_on(visit: &Visit) -> CheckResult {
     let polls = Polls::of(visit);
     let nameless = |(_, answer): &(&Poll<'_>, &Answer<'_>)| {
         answer.body.is_some_and(|body| body.get("id").is_none())
     };
     let answered = polls.answered(200).filter(nameless);
     let seen = answered.map(|(poll, answer)| polls.go_on(poll, answer, Duration::from_secs(30)));
-    Ruling::of("it got no reply without `id`", seen)
+    CheckResult::of("it got no reply without `id`", seen)
 }
 
-fn fetches_by_udp(visit: &Visit) -> Ruling {
+fn fetches_by_udp(visit: &Visit) -> CheckResult {
     const LIMIT: Duration = Duration::from_secs(30);
     // Who asks for no such capability may want no inventory.
     let wants = |seed: &Seed<'_>| {
@@ -305,5 +305,5 @@ fn fetches_by_udp(visit: &Visit) -> Ruling {
         let what = "FetchInventoryDescendents by UDP";
         within(LIMIT, seed.at, fetch, visit.seen(), seed.index, what)
     });
-    Ruling::of("it wanted no inventory, or did not stay for half a minute", seen)
+    CheckResult::of("it wanted no inventory, or did not stay for half a minute", seen)
 }

@@ -1,7 +1,7 @@
 //! What a client does on its circuits: numbers, acks, pings, resends.
 
 use super::Check;
-use crate::judge::ruling::{Break, Ruling, Seen, never, rule, seconds, within};
+use crate::judge::check_result::{CheckResult, Checked, Violation, never, rule, seconds, within};
 use crate::judge::visit::{Came, Visit, Wire};
 use crate::proto::id::Sequence;
 use crate::proto::message::Flags;
@@ -33,21 +33,25 @@ pub(super) const CHECKS: &[Check] = &[
     ("CIR-CLIENT-TRUST-1", only_what_clients_send),
 ];
 
-fn decodes(visit: &Visit) -> Ruling {
-    Ruling::of(
+fn decodes(visit: &Visit) -> CheckResult {
+    CheckResult::of(
         "no datagram came",
         visit.came().map(|came| match &came.received.message {
             Ok(_) => Some(Ok(())),
             Err(error) => {
                 let expected = "a message as the template lays it out";
-                Some(Err(Break::new(came.index, expected, format!("#{}: {error}", came.number()))))
+                Some(Err(Violation::new(
+                    came.index,
+                    expected,
+                    format!("#{}: {error}", came.number()),
+                )))
             }
         }),
     )
 }
 
-fn trailing(visit: &Visit) -> Ruling {
-    Ruling::of(
+fn trailing(visit: &Visit) -> CheckResult {
+    CheckResult::of(
         "no datagram came",
         visit.messages().map(|(came, message)| {
             let trailing = came.received.trailing;
@@ -59,7 +63,11 @@ fn trailing(visit: &Visit) -> Ruling {
 
 /// Holds the number of each new datagram against the greatest before it. What a network swaps or
 /// doubles is no fault of a client's.
-fn numbers(visit: &Visit, follows: fn(Sequence, Sequence) -> bool, wanted: &'static str) -> Ruling {
+fn numbers(
+    visit: &Visit,
+    follows: fn(Sequence, Sequence) -> bool,
+    wanted: &'static str,
+) -> CheckResult {
     const SWAPPED: Duration = Duration::from_secs(1);
     // Behind its farewell a client may number as it likes.
     let present = visit.present();
@@ -88,7 +96,7 @@ fn numbers(visit: &Visit, follows: fn(Sequence, Sequence) -> bool, wanted: &'sta
             }
         }
     }
-    Ruling::of("no two datagrams came", seen)
+    CheckResult::of("no two datagrams came", seen)
 }
 
 /// A datagram by its number and name.
@@ -97,14 +105,14 @@ fn named(came: &Came<'_>) -> String {
     format!("#{} {name}", came.number())
 }
 
-fn first_number(visit: &Visit) -> Ruling {
+fn first_number(visit: &Visit) -> CheckResult {
     let wires = visit.wires();
     let firsts = wires.iter().filter_map(|wire| wire.came.first());
     let seen = firsts.map(|came| {
         let expected = || "0 or 1 as the first number".into();
         rule(came.number() <= Sequence(1), came.index, expected, || named(came))
     });
-    Ruling::of("no circuit was opened", seen)
+    CheckResult::of("no circuit was opened", seen)
 }
 
 /// When each number was acknowledged.
@@ -119,7 +127,7 @@ fn acks_of(wire: &Wire<'_>) -> HashMap<Sequence, Vec<Duration>> {
 }
 
 /// Holds what was sent reliably, new or again, against the acks that came for it.
-fn acks_come(visit: &Visit, limit: Duration, resent: bool, unseen: &'static str) -> Ruling {
+fn acks_come(visit: &Visit, limit: Duration, resent: bool, unseen: &'static str) -> CheckResult {
     let mut seen = Vec::new();
     for wire in visit.wires() {
         let acks = acks_of(&wire);
@@ -132,19 +140,19 @@ fn acks_come(visit: &Visit, limit: Duration, resent: bool, unseen: &'static str)
             within(limit, went.at, came.copied(), wire.watched, went.index, &what)
         }));
     }
-    Ruling::of(unseen, seen)
+    CheckResult::of(unseen, seen)
 }
 
-fn acked(visit: &Visit, limit: Duration) -> Ruling {
+fn acked(visit: &Visit, limit: Duration) -> CheckResult {
     acks_come(visit, limit, false, "nothing reliable was sent to it for long enough")
 }
 
-fn acked_again(visit: &Visit) -> Ruling {
+fn acked_again(visit: &Visit) -> CheckResult {
     acks_come(visit, Duration::from_secs(10), true, "nothing had to be sent to it again")
 }
 
-fn acks_are_unreliable(visit: &Visit) -> Ruling {
-    Ruling::of(
+fn acks_are_unreliable(visit: &Visit) -> CheckResult {
+    CheckResult::of(
         "it sent no PacketAck",
         visit.said("PacketAck").map(|came| {
             let reliable = came.has(Flags::RELIABLE);
@@ -180,7 +188,7 @@ fn copies<'v>(wire: &Wire<'v>) -> BTreeMap<Sequence, (Came<'v>, Vec<Came<'v>>)> 
 
 /// Whether what was acknowledged comes again. One ack may get lost, and then the packet comes again
 /// and is acknowledged again; after that there is no excuse.
-fn resent_after_ack(visit: &Visit, of_many: bool) -> Vec<Seen> {
+fn resent_after_ack(visit: &Visit, of_many: bool) -> Vec<Checked> {
     const GRACE: Duration = Duration::from_secs(2);
     let mut seen = Vec::new();
     for wire in visit.wires() {
@@ -207,15 +215,15 @@ fn resent_after_ack(visit: &Visit, of_many: bool) -> Vec<Seen> {
     seen
 }
 
-fn many_acks(visit: &Visit) -> Ruling {
-    Ruling::of("no ack of 255 numbers reached it in time", resent_after_ack(visit, true))
+fn many_acks(visit: &Visit) -> CheckResult {
+    CheckResult::of("no ack of 255 numbers reached it in time", resent_after_ack(visit, true))
 }
 
-fn resent_no_more(visit: &Visit) -> Ruling {
-    Ruling::of("nothing of it was acknowledged in time", resent_after_ack(visit, false))
+fn resent_no_more(visit: &Visit) -> CheckResult {
+    CheckResult::of("nothing of it was acknowledged in time", resent_after_ack(visit, false))
 }
 
-fn answered_pings(visit: &Visit, limit: Duration) -> Ruling {
+fn answered_pings(visit: &Visit, limit: Duration) -> CheckResult {
     let mut seen = Vec::new();
     for wire in visit.wires() {
         let mut answers: HashMap<u32, Vec<Duration>> = HashMap::new();
@@ -232,10 +240,10 @@ fn answered_pings(visit: &Visit, limit: Duration) -> Ruling {
             seen.push(within(limit, ping.at, answer, wire.watched, ping.index, &what));
         }
     }
-    Ruling::of("it was not pinged, or not for long enough", seen)
+    CheckResult::of("it was not pinged, or not for long enough", seen)
 }
 
-fn oldest_unacked(visit: &Visit) -> Ruling {
+fn oldest_unacked(visit: &Visit) -> CheckResult {
     let mut seen = Vec::new();
     for wire in visit.wires() {
         for ping in wire.came.iter().filter(|came| came.is("StartPingCheck")) {
@@ -245,10 +253,10 @@ fn oldest_unacked(visit: &Visit) -> Ruling {
             seen.push(rule(oldest <= number.0, ping.index, expected, || oldest.to_string()));
         }
     }
-    Ruling::of("it did not ping", seen)
+    CheckResult::of("it did not ping", seen)
 }
 
-fn resent_as_it_was(visit: &Visit) -> Ruling {
+fn resent_as_it_was(visit: &Visit) -> CheckResult {
     let mut seen = Vec::new();
     for wire in visit.wires() {
         for (first, again) in copies(&wire).into_values() {
@@ -265,7 +273,7 @@ fn resent_as_it_was(visit: &Visit) -> Ruling {
             }));
         }
     }
-    Ruling::of("it sent nothing again", seen)
+    CheckResult::of("it sent nothing again", seen)
 }
 
 /// Reliable packets that were never acknowledged, and their copies.
@@ -280,7 +288,7 @@ fn unacknowledged<'v>(wire: &Wire<'v>) -> impl Iterator<Item = (Came<'v>, Vec<Ca
 const NO_LOSS: &str =
     "it sent nothing that could go unacknowledged, or left before it was sent again";
 
-fn resent_in_time(visit: &Visit) -> Ruling {
+fn resent_in_time(visit: &Visit) -> CheckResult {
     const LIMIT: Duration = Duration::from_secs(10);
     // Short of a second by what the clocks of two programs differ.
     const HASTE: Duration = Duration::from_millis(900);
@@ -292,15 +300,15 @@ fn resent_in_time(visit: &Visit) -> Ruling {
             if let Some(at) = again.filter(|at| *at < first.at + HASTE) {
                 let received = format!("after {}", seconds(at - first.at));
                 let expected = format!("{what} after 1 s or more");
-                return Some(Err(Break::new(first.index, expected, received)));
+                return Some(Err(Violation::new(first.index, expected, received)));
             }
             within(LIMIT, first.at, again, wire.watched, first.index, &what)
         }));
     }
-    Ruling::of(NO_LOSS, seen)
+    CheckResult::of(NO_LOSS, seen)
 }
 
-fn gives_up(visit: &Visit) -> Ruling {
+fn gives_up(visit: &Visit) -> CheckResult {
     const PATIENCE: Duration = Duration::from_secs(60);
     let mut seen = Vec::new();
     for wire in visit.wires() {
@@ -314,11 +322,11 @@ fn gives_up(visit: &Visit) -> Ruling {
             rule((3..=10).contains(&n), first.index, expected, || format!("{n} times"))
         }));
     }
-    Ruling::of("it did not stay for the minute behind the last resend", seen)
+    CheckResult::of("it did not stay for the minute behind the last resend", seen)
 }
 
-fn only_what_clients_send(visit: &Visit) -> Ruling {
-    Ruling::of(
+fn only_what_clients_send(visit: &Visit) -> CheckResult {
+    CheckResult::of(
         "no datagram came",
         visit.messages().map(|(came, message)| {
             let expected = || "a message that clients may send".into();

@@ -1,8 +1,8 @@
 //! How a client arrives, stays and leaves.
 
 use super::Check;
+use crate::judge::check_result::{CheckResult, Violation, never, rule, within};
 use crate::judge::journey::Closed;
-use crate::judge::ruling::{Break, Ruling, never, rule, within};
 use crate::judge::visit::{Came, Visit};
 use crate::net::tap::Passed;
 use crate::net::tap::RegionIndex;
@@ -33,7 +33,7 @@ pub(super) const CHECKS: &[Check] = &[
 
 const NOT_HERE: &str = "it did not come so far";
 
-fn code_first(visit: &Visit) -> Ruling {
+fn code_first(visit: &Visit) -> CheckResult {
     let codes: Vec<Came<'_>> = visit.said("UseCircuitCode").collect();
     let mut regions: Vec<RegionIndex> = codes.iter().map(|code| code.region).collect();
     regions.sort_unstable();
@@ -44,7 +44,7 @@ fn code_first(visit: &Visit) -> Ruling {
         let expected = || "UseCircuitCode before anything else".into();
         rule(first.is("UseCircuitCode"), first.index, expected, name)
     });
-    Ruling::of("it opened no circuit", seen)
+    CheckResult::of("it opened no circuit", seen)
 }
 
 /// What is wrong with a session id and an agent id that a visitor sends; nothing if they are its
@@ -62,8 +62,8 @@ fn ids_fault(visit: &Visit, session: SessionId, agent: AgentId) -> &'static str 
     }
 }
 
-fn code_ids(visit: &Visit) -> Ruling {
-    let Some((_, code)) = visit.session else { return Ruling::Unseen(NOT_HERE) };
+fn code_ids(visit: &Visit) -> CheckResult {
+    let Some((_, code)) = visit.session else { return CheckResult::NotObserved(NOT_HERE) };
     let seen = visit.came().filter(|came| came.is("UseCircuitCode")).map(|came| {
         let message = came.message()?;
         let id = |field| message.uuid("CircuitCode", field).unwrap_or_default();
@@ -75,11 +75,11 @@ fn code_ids(visit: &Visit) -> Ruling {
         let expected = || "the code, session id and agent id of the login".into();
         rule(fault.is_empty(), came.index, expected, || fault.into())
     });
-    Ruling::of("it opened no circuit", seen)
+    CheckResult::of("it opened no circuit", seen)
 }
 
-fn reliable(visit: &Visit, name: &'static str) -> Ruling {
-    Ruling::of(
+fn reliable(visit: &Visit, name: &'static str) -> CheckResult {
+    CheckResult::of(
         NOT_HERE,
         visit.said(name).map(|came| {
             let received = || format!("an unreliable {name}");
@@ -88,18 +88,18 @@ fn reliable(visit: &Visit, name: &'static str) -> Ruling {
     )
 }
 
-fn movement_code(visit: &Visit) -> Ruling {
-    let Some((_, code)) = visit.session else { return Ruling::Unseen(NOT_HERE) };
+fn movement_code(visit: &Visit) -> CheckResult {
+    let Some((_, code)) = visit.session else { return CheckResult::NotObserved(NOT_HERE) };
     let seen = visit.said("CompleteAgentMovement").map(|came| {
         let said = came.message()?.u32("AgentData", "CircuitCode");
         let expected = || "the circuit code of the login".into();
         rule(said == Some(code.0), came.index, expected, || "another code".into())
     });
-    Ruling::of(NOT_HERE, seen)
+    CheckResult::of(NOT_HERE, seen)
 }
 
 /// The regions an avatar may arrive in: the first that it entered, and those it was sent to.
-fn no_movement_as_child(visit: &Visit) -> Ruling {
+fn no_movement_as_child(visit: &Visit) -> CheckResult {
     let first = visit.said("UseCircuitCode").next().map(|came| came.region);
     let sent = visit.destinations();
     let seen = visit.said("CompleteAgentMovement").map(|came| {
@@ -111,11 +111,11 @@ fn no_movement_as_child(visit: &Visit) -> Ruling {
         };
         rule(told || first == Some(came.region), came.index, expected, received)
     });
-    Ruling::of(NOT_HERE, seen)
+    CheckResult::of(NOT_HERE, seen)
 }
 
-fn own_ids(visit: &Visit) -> Ruling {
-    let Some((session, _)) = visit.session else { return Ruling::Unseen(NOT_HERE) };
+fn own_ids(visit: &Visit) -> CheckResult {
+    let Some((session, _)) = visit.session else { return CheckResult::NotObserved(NOT_HERE) };
     let seen = visit.messages().map(|(came, message)| {
         let agent = message.uuid("AgentData", "AgentID")?;
         let said = message.uuid("AgentData", "SessionID").unwrap_or(session.0);
@@ -124,12 +124,12 @@ fn own_ids(visit: &Visit) -> Ruling {
         let received = || format!("{} with {fault}", message.name());
         rule(fault.is_empty(), came.index, expected, received)
     });
-    Ruling::of("it sent nothing with its ids", seen)
+    CheckResult::of("it sent nothing with its ids", seen)
 }
 
-fn updates(visit: &Visit) -> Ruling {
+fn updates(visit: &Visit) -> CheckResult {
     const MOST: Duration = Duration::from_secs(3);
-    let Some(arrived) = visit.arrived() else { return Ruling::Unseen(NOT_HERE) };
+    let Some(arrived) = visit.arrived() else { return CheckResult::NotObserved(NOT_HERE) };
     let (end, pauses) = (visit.seen(), pauses(visit));
     let first = visit.events.iter().position(|heard| heard.at >= arrived).unwrap_or(0);
     let came = visit.came().filter(|came| came.is("AgentUpdate") && came.at >= arrived);
@@ -141,7 +141,7 @@ fn updates(visit: &Visit) -> Ruling {
         let paused = pauses.iter().any(|(from, to)| *from <= until && *to >= *since);
         (!paused).then(|| within(MOST, *since, next, end, *index, "an AgentUpdate"))?
     });
-    Ruling::of("it did not stay for long enough", seen)
+    CheckResult::of("it did not stay for long enough", seen)
 }
 
 /// While a teleport is under way, and a little longer, and while it said it would pause, a viewer
@@ -169,26 +169,28 @@ fn pauses(visit: &Visit) -> Vec<(Duration, Duration)> {
     pauses
 }
 
-fn logs_out(visit: &Visit) -> Ruling {
+fn logs_out(visit: &Visit) -> CheckResult {
     let silent = visit.events.iter().position(|heard| matches!(heard.what, Passed::Silent));
     match (visit.said("LogoutRequest").next(), silent) {
-        (Some(_), _) => Ruling::Held,
-        (None, Some(at)) => Ruling::Broken(Break::new(at, "LogoutRequest", "silence for a minute")),
-        (None, None) => Ruling::Unseen("it has not gone"),
+        (Some(_), _) => CheckResult::Held,
+        (None, Some(at)) => {
+            CheckResult::Broken(Violation::new(at, "LogoutRequest", "silence for a minute"))
+        }
+        (None, None) => CheckResult::NotObserved("it has not gone"),
     }
 }
 
-fn silent_after_logout(visit: &Visit) -> Ruling {
+fn silent_after_logout(visit: &Visit) -> CheckResult {
     let seen = visit.sent("LogoutReply").map(|went| {
         let grace = Duration::from_secs(2);
         let more = visit.came().find(|came| came.at > went.at + grace && came.speaks());
         let more = more.map(|came| (came.index, came.at));
         never(grace, went.at, more, visit.until, "message of its own")
     });
-    Ruling::of("it was not watched after a logout", seen)
+    CheckResult::of("it was not watched after a logout", seen)
 }
 
-fn replies_each_time(visit: &Visit) -> Ruling {
+fn replies_each_time(visit: &Visit) -> CheckResult {
     let wires = visit.wires();
     let seen = wires.iter().map(|wire| {
         let greetings: Vec<_> = wire.sent("RegionHandshake").collect();
@@ -198,10 +200,10 @@ fn replies_each_time(visit: &Visit) -> Ruling {
         let what = format!("a reply to each of {} RegionHandshakes", greetings.len());
         within(limit, last.at, enough, wire.watched, last.index, &what)
     });
-    Ruling::of("it did not get two in one region and stay", seen)
+    CheckResult::of("it did not get two in one region and stay", seen)
 }
 
-fn no_restart(visit: &Visit) -> Ruling {
+fn no_restart(visit: &Visit) -> CheckResult {
     let (called, wires) = (visit.called(), visit.wires());
     let seen = wires.iter().map(|wire| {
         let second = wire.sent("RegionHandshake").nth(1)?;
@@ -217,10 +219,10 @@ fn no_restart(visit: &Visit) -> Ruling {
         let what = "new beginning after a second RegionHandshake";
         never(Duration::from_secs(2), second.at, anew, wire.watched, what)
     });
-    Ruling::of("it did not get two in one region and stay", seen)
+    CheckResult::of("it did not get two in one region and stay", seen)
 }
 
-fn goes_on(visit: &Visit) -> Ruling {
+fn goes_on(visit: &Visit) -> CheckResult {
     let seen = visit.sent("AgentMovementComplete").map(|went| {
         let on = visit
             .came()
@@ -228,10 +230,10 @@ fn goes_on(visit: &Visit) -> Ruling {
         let on = on.map(|came| came.at);
         within(Duration::from_secs(10), went.at, on, visit.present(), went.index, "more of it")
     });
-    Ruling::of(NOT_HERE, seen)
+    CheckResult::of(NOT_HERE, seen)
 }
 
-fn drops_neighbour(visit: &Visit) -> Ruling {
+fn drops_neighbour(visit: &Visit) -> CheckResult {
     let grace = Duration::from_secs(3);
     let called = visit.called();
     let seen = visit.closed(false).into_iter().map(|Closed { index, at, region }| {
@@ -243,10 +245,10 @@ fn drops_neighbour(visit: &Visit) -> Ruling {
         let more = more.map(|came| (came.index, came.at));
         never(2 * grace, at, more, visit.present(), "message to a region that closed its circuit")
     });
-    Ruling::of("no neighbour closed its circuit while it stayed", seen)
+    CheckResult::of("no neighbour closed its circuit while it stayed", seen)
 }
 
-fn keeps_the_others(visit: &Visit) -> Ruling {
+fn keeps_the_others(visit: &Visit) -> CheckResult {
     let seen = visit.closed(false).into_iter().map(|Closed { index, at, region }| {
         let on = visit
             .came()
@@ -255,15 +257,15 @@ fn keeps_the_others(visit: &Visit) -> Ruling {
         let what = "more on the circuit of its own region";
         within(Duration::from_secs(20), at, on, visit.present(), index, what)
     });
-    Ruling::of("no neighbour closed its circuit while it stayed", seen)
+    CheckResult::of("no neighbour closed its circuit while it stayed", seen)
 }
 
-fn disconnects(visit: &Visit) -> Ruling {
+fn disconnects(visit: &Visit) -> CheckResult {
     let grace = Duration::from_secs(5);
     let seen = visit.closed(true).into_iter().map(|Closed { at, .. }| {
         let more = visit.came().find(|came| came.at > at + grace && came.speaks());
         let more = more.map(|came| (came.index, came.at));
         never(2 * grace, at, more, visit.until, "message after its region closed the circuit")
     });
-    Ruling::of("its region did not close its circuit", seen)
+    CheckResult::of("its region did not close its circuit", seen)
 }

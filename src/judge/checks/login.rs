@@ -1,7 +1,7 @@
 //! How a client logs in.
 
 use super::Check;
-use crate::judge::ruling::{Ruling, never, rule, within};
+use crate::judge::check_result::{CheckResult, never, rule, within};
 use crate::judge::visit::Visit;
 use crate::net::tap::Passed;
 use crate::proto::login::{Request, Start};
@@ -27,7 +27,7 @@ fn calls(visit: &Visit) -> impl Iterator<Item = (usize, Duration, &str, &Request
     })
 }
 
-fn password(visit: &Visit) -> Ruling {
+fn password(visit: &Visit) -> CheckResult {
     let hash = |text: &str| {
         let hash = text.strip_prefix("$1$").unwrap_or_default();
         hash.len() == 32 && hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
@@ -37,26 +37,26 @@ fn password(visit: &Visit) -> Ruling {
         let expected = || "`$1$` and 32 lower-case hexadecimal digits".into();
         rule(hash(passwd), index, expected, || format!("a text of {} bytes", passwd.len()))
     });
-    Ruling::of("it logged in without `passwd`", seen)
+    CheckResult::of("it logged in without `passwd`", seen)
 }
 
-fn start(visit: &Visit) -> Ruling {
+fn start(visit: &Visit) -> CheckResult {
     let seen = calls(visit).map(|(index, _, _, call)| {
         let start = call.text("start").unwrap_or_default();
         let expected = || "`home`, `last` or `uri:REGION&X&Y&Z`".into();
         rule(Start::parse(start).is_some(), index, expected, || format!("{start:?}"))
     });
-    Ruling::of("it made no login call", seen)
+    CheckResult::of("it made no login call", seen)
 }
 
-fn texts(visit: &Visit, names: &'static [&'static str]) -> Ruling {
+fn texts(visit: &Visit, names: &'static [&'static str]) -> CheckResult {
     let seen = calls(visit).map(|(index, _, _, call)| {
         let missing = |name: &&&str| call.text(name).unwrap_or_default().is_empty();
         let missing: Vec<&str> = names.iter().filter(missing).copied().collect();
         let expected = || format!("the texts {}", names.join(", "));
         rule(missing.is_empty(), index, expected, || format!("no {}", missing.join(", no ")))
     });
-    Ruling::of("it made no login call", seen)
+    CheckResult::of("it made no login call", seen)
 }
 
 /// Logins that were to go on elsewhere.
@@ -67,16 +67,16 @@ fn undecided(visit: &Visit) -> impl Iterator<Item = (usize, Duration)> {
     })
 }
 
-fn follows(visit: &Visit) -> Ruling {
+fn follows(visit: &Visit) -> CheckResult {
     let seen = undecided(visit).map(|(index, at)| {
         let mut next = calls(visit).filter(|(later, _, path, _)| *later > index && *path != "/");
         let came = next.next().map(|(_, at, ..)| at);
         within(Duration::from_secs(20), at, came, visit.until, index, "a call to `next_url`")
     });
-    Ruling::of("no login of it was answered `indeterminate`", seen)
+    CheckResult::of("no login of it was answered `indeterminate`", seen)
 }
 
-fn follows_as_itself(visit: &Visit) -> Ruling {
+fn follows_as_itself(visit: &Visit) -> CheckResult {
     let who = |call: &Request| {
         ["first", "last", "passwd"].map(|name| call.text(name).unwrap_or_default().to_owned())
     };
@@ -86,7 +86,7 @@ fn follows_as_itself(visit: &Visit) -> Ruling {
         let same = before.is_some_and(|(_, _, _, before)| who(before) == who(call));
         rule(same, *index, || "the credentials of the call before".into(), || "others".into())
     });
-    Ruling::of("it called no `next_url`", seen)
+    CheckResult::of("it called no `next_url`", seen)
 }
 
 fn logged_in(visit: &Visit) -> impl Iterator<Item = (usize, Duration)> {
@@ -95,27 +95,27 @@ fn logged_in(visit: &Visit) -> impl Iterator<Item = (usize, Duration)> {
     begun.map(|(index, heard)| (index, heard.at))
 }
 
-fn needs_inventory_root(visit: &Visit) -> Ruling {
+fn needs_inventory_root(visit: &Visit) -> CheckResult {
     let code = visit.said("UseCircuitCode").next().map(|came| (came.index, came.at));
     let seen = logged_in(visit).map(|(_, at)| {
         never(Duration::from_secs(10), at, code, visit.until, "circuit without an inventory root")
     });
-    Ruling::of("it was not watched for 10 s after its login", seen)
+    CheckResult::of("it was not watched for 10 s after its login", seen)
 }
 
-fn goes_on(visit: &Visit) -> Ruling {
+fn goes_on(visit: &Visit) -> CheckResult {
     let code = visit.said("UseCircuitCode").next().map(|came| came.at);
     let seen = logged_in(visit).map(|(index, at)| {
         within(Duration::from_secs(30), at, code, visit.present(), index, "UseCircuitCode")
     });
-    Ruling::of("it did not log in", seen)
+    CheckResult::of("it did not log in", seen)
 }
 
-fn gives_up(visit: &Visit) -> Ruling {
+fn gives_up(visit: &Visit) -> CheckResult {
     let left = visit.events.iter().find(|heard| matches!(heard.what, Passed::LoginLeft));
     let left = left.map(|heard| heard.at);
     let seen = calls(visit).take(1).map(|(index, at, ..)| {
         within(Duration::from_secs(180), at, left, visit.until, index, "giving the login up")
     });
-    Ruling::of("it was not watched for as long as a login may take", seen)
+    CheckResult::of("it was not watched for as long as a login may take", seen)
 }

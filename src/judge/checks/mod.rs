@@ -6,14 +6,14 @@ mod handshake;
 mod login;
 mod teleport;
 
-use super::ruling::Ruling;
+use super::check_result::CheckResult;
 use super::visit::Visit;
 
 /// A requirement, and what is said of it by a visit.
-pub(super) type Check = (&'static str, fn(&Visit) -> Ruling);
+pub(super) type Check = (&'static str, fn(&Visit) -> CheckResult);
 
 /// The check of a requirement.
-pub(super) fn of(requirement: &str) -> Option<fn(&Visit) -> Ruling> {
+pub(super) fn of(requirement: &str) -> Option<fn(&Visit) -> CheckResult> {
     all().find(|(id, _)| *id == requirement).map(|(_, check)| *check)
 }
 

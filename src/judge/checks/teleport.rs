@@ -1,8 +1,8 @@
 //! How a client goes from region to region.
 
 use super::Check;
+use crate::judge::check_result::{CheckResult, never, rule, within};
 use crate::judge::journey::Sent;
-use crate::judge::ruling::{Ruling, never, rule, within};
 use crate::judge::visit::Visit;
 use crate::net::tap::Passed;
 use crate::net::tap::RegionIndex;
@@ -28,7 +28,7 @@ pub(super) const CHECKS: &[Check] = &[
 const LIMIT: Duration = Duration::from_secs(20);
 const NO_TELEPORT: &str = "it did not teleport so to another region";
 
-fn arrives(visit: &Visit, kind: fn(&Sent) -> bool) -> Ruling {
+fn arrives(visit: &Visit, kind: fn(&Sent) -> bool) -> CheckResult {
     let sent = visit.sent_by("TeleportFinish", true);
     let seen = sent.iter().filter(|to| kind(to)).map(|to| {
         let code = visit.said("UseCircuitCode").find(|came| came.region == to.region);
@@ -36,10 +36,10 @@ fn arrives(visit: &Visit, kind: fn(&Sent) -> bool) -> Ruling {
         let what = "UseCircuitCode and CompleteAgentMovement there";
         within(LIMIT, to.at, came, visit.present(), to.index, what)
     });
-    Ruling::of(NO_TELEPORT, seen)
+    CheckResult::of(NO_TELEPORT, seen)
 }
 
-fn without_enable(visit: &Visit) -> Ruling {
+fn without_enable(visit: &Visit) -> CheckResult {
     let enabled = visit.enabled();
     let sent = visit.sent_by("TeleportFinish", true);
     let unheard = sent.iter().filter(|to| {
@@ -49,10 +49,10 @@ fn without_enable(visit: &Visit) -> Ruling {
         let came = visit.moved(to);
         within(LIMIT, to.at, came, visit.present(), to.index, "CompleteAgentMovement there")
     });
-    Ruling::of("it did not teleport to a region that it had not heard of", seen)
+    CheckResult::of("it did not teleport to a region that it had not heard of", seen)
 }
 
-fn asks_the_seed(visit: &Visit) -> Ruling {
+fn asks_the_seed(visit: &Visit) -> CheckResult {
     let sent = visit.sent_by("TeleportFinish", true);
     let seen = sent.iter().map(|to| {
         // A neighbour whose circuit was open all the time has told its seed before.
@@ -70,7 +70,7 @@ fn asks_the_seed(visit: &Visit) -> Ruling {
         let asked = asked.map(|(_, heard)| heard.at.max(to.at));
         within(LIMIT, to.at, asked, visit.present(), to.index, "a request to the seed there")
     });
-    Ruling::of(NO_TELEPORT, seen)
+    CheckResult::of(NO_TELEPORT, seen)
 }
 
 /// A way into a region that the visitor had no reason to take.
@@ -85,16 +85,16 @@ fn entered(visit: &Visit, region: RegionIndex, since: usize) -> Option<(usize, D
     came.map(|came| (came.index, came.at))
 }
 
-fn passes_over(visit: &Visit, name: &'static str) -> Ruling {
+fn passes_over(visit: &Visit, name: &'static str) -> CheckResult {
     let seen = visit.sent_by(name, false).into_iter().map(|to| {
         let came = entered(visit, to.region, to.index);
         let what = format!("circuit after a {name} for another agent");
         never(Duration::from_secs(10), to.at, came, visit.until, &what)
     });
-    Ruling::of("it was told of no other agent's way, or not watched for 10 s", seen)
+    CheckResult::of("it was told of no other agent's way, or not watched for 10 s", seen)
 }
 
-fn not_by_udp(visit: &Visit, name: &'static str, block: &str, port: &str) -> Ruling {
+fn not_by_udp(visit: &Visit, name: &'static str, block: &str, port: &str) -> CheckResult {
     let seen = visit.sent(name).map(|went| {
         let port = went.datagram.message.u32(block, port)?;
         let region = visit.region(u16::try_from(port).ok()?)?;
@@ -102,10 +102,10 @@ fn not_by_udp(visit: &Visit, name: &'static str, block: &str, port: &str) -> Rul
         let what = format!("circuit after a {name} by UDP");
         never(Duration::from_secs(10), went.at, came, visit.until, &what)
     });
-    Ruling::of("it got none, or was not watched for 10 s", seen)
+    CheckResult::of("it got none, or was not watched for 10 s", seen)
 }
 
-fn greeted_late(visit: &Visit) -> Ruling {
+fn greeted_late(visit: &Visit) -> CheckResult {
     let wires = visit.wires();
     let seen = wires.iter().map(|wire| {
         let arrival = wire.sent("AgentMovementComplete").next()?;
@@ -117,10 +117,10 @@ fn greeted_late(visit: &Visit) -> Ruling {
         let (limit, reply) = (Duration::from_secs(5), reply.map(|came| came.at));
         within(limit, greeting.at, reply, wire.watched, greeting.index, "RegionHandshakeReply")
     });
-    Ruling::of("AgentMovementComplete never came first", seen)
+    CheckResult::of("AgentMovementComplete never came first", seen)
 }
 
-fn stays(visit: &Visit) -> Ruling {
+fn stays(visit: &Visit) -> CheckResult {
     let seen = visit.sent("TeleportFailed").map(|went| {
         let on = visit.came().find(|came| {
             came.region == went.region
@@ -130,10 +130,10 @@ fn stays(visit: &Visit) -> Ruling {
         let on = on.map(|came| came.at);
         within(LIMIT, went.at, on, visit.present(), went.index, "more of it in the region it is in")
     });
-    Ruling::of("no teleport of it failed while it stayed", seen)
+    CheckResult::of("no teleport of it failed while it stayed", seen)
 }
 
-fn crosses_without_code(visit: &Visit) -> Ruling {
+fn crosses_without_code(visit: &Visit) -> CheckResult {
     let sent = visit.destinations();
     let seen = sent.iter().filter(|to| to.walks).map(|to| {
         let arrived = visit.moved(to)?;
@@ -144,5 +144,5 @@ fn crosses_without_code(visit: &Visit) -> Ruling {
         let expected = || "CompleteAgentMovement on the circuit there was".into();
         rule(code.is_none(), index, expected, || "UseCircuitCode again".into())
     });
-    Ruling::of("it crossed no border on foot", seen)
+    CheckResult::of("it crossed no border on foot", seen)
 }

@@ -6,12 +6,12 @@ use std::collections::{HashSet, VecDeque};
 
 /// Numbers to acknowledge.
 #[derive(Debug, Default)]
-pub(super) struct Owed {
+pub(super) struct PendingAcks {
     numbers: VecDeque<Sequence>,
     since: Option<Instant>,
 }
 
-impl Owed {
+impl PendingAcks {
     pub(super) fn push(&mut self, sequence: Sequence, now: Instant) {
         self.numbers.push_back(sequence);
         self.since.get_or_insert(now);
@@ -43,15 +43,15 @@ impl Owed {
 
 /// The reliable numbers received last.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct DuplicateFilter {
     order: VecDeque<Sequence>,
     set: HashSet<Sequence>,
-    memory: usize,
+    dedup_window: usize,
 }
 
-impl Seen {
-    pub(super) fn new(memory: usize) -> Self {
-        Self { order: VecDeque::new(), set: HashSet::new(), memory }
+impl DuplicateFilter {
+    pub(super) fn new(dedup_window: usize) -> Self {
+        Self { order: VecDeque::new(), set: HashSet::new(), dedup_window }
     }
 
     pub(super) fn has(&self, sequence: Sequence) -> bool {
@@ -64,7 +64,7 @@ impl Seen {
             return false;
         }
         self.order.push_back(sequence);
-        if self.order.len() > self.memory
+        if self.order.len() > self.dedup_window
             && let Some(oldest) = self.order.pop_front()
         {
             self.set.remove(&oldest);

@@ -21,9 +21,9 @@ pub struct Config {
     /// The time between pings.
     pub ping_interval: Duration,
     /// A peer silent for this long is gone.
-    pub silence_limit: Option<Duration>,
+    pub idle_timeout: Option<Duration>,
     /// How many reliable numbers are remembered to tell duplicates.
-    pub memory: usize,
+    pub dedup_window: usize,
     /// Acks are appended only while a datagram stays below this many bytes.
     pub datagram_target: usize,
     /// Whether reliable packets are acknowledged at all.
@@ -45,8 +45,8 @@ impl Config {
             resend_first: Duration::from_secs(1),
             resend_tries: 5,
             ping_interval: Duration::from_secs(5),
-            silence_limit: Some(Duration::from_secs(60)),
-            memory: 1024,
+            idle_timeout: Some(Duration::from_secs(60)),
+            dedup_window: 1024,
             datagram_target: 1200,
             acks: true,
             pongs: true,
@@ -56,7 +56,7 @@ impl Config {
 
     /// A viewer's end.
     pub fn viewer() -> Self {
-        Self { silence_limit: Some(Duration::from_secs(100)), ..Self::simulator() }
+        Self { idle_timeout: Some(Duration::from_secs(100)), ..Self::simulator() }
     }
 
     /// The same figures with every time divided by `factor`.
@@ -66,7 +66,7 @@ impl Config {
             ack_delay: self.ack_delay / factor,
             resend_first: self.resend_first / factor,
             ping_interval: self.ping_interval / factor,
-            silence_limit: self.silence_limit.map(|limit| limit / factor),
+            idle_timeout: self.idle_timeout.map(|limit| limit / factor),
             ..self
         }
     }

@@ -12,7 +12,7 @@ pub use config::Config;
 use super::message::{EncodeError, Encoder, Field, Flags, Header, MIN_DATAGRAM, Message, Packet};
 use super::template::Template;
 use crate::proto::id::Sequence;
-use ack::{Owed, Seen};
+use ack::{DuplicateFilter, PendingAcks};
 use resend::Unacked;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -59,9 +59,9 @@ pub enum Event {
     /// A reliable packet was acknowledged, after this time and this many resends.
     Acked(Sequence, Duration, u32),
     /// A reliable packet was never acknowledged; it will not be sent again.
-    GaveUp(Sequence),
+    ResendsExhausted(Sequence),
     /// The peer was silent for too long; the circuit is closed.
-    Silent,
+    TimedOut,
 }
 
 /// A datagram to put on the wire.
@@ -100,8 +100,8 @@ pub struct Circuit {
     next: Sequence,
     last_sent: Sequence,
     unacked: Unacked,
-    owed: Owed,
-    seen: Seen,
+    owed: PendingAcks,
+    seen: DuplicateFilter,
     ping_due: Instant,
     ping_id: u8,
     pings: VecDeque<(u8, Instant)>,
@@ -119,8 +119,8 @@ impl Circuit {
             next: config.first_sequence,
             last_sent: Sequence(0),
             unacked: Unacked::default(),
-            owed: Owed::default(),
-            seen: Seen::new(config.memory),
+            owed: PendingAcks::default(),
+            seen: DuplicateFilter::new(config.dedup_window),
             ping_due: now + config.ping_interval,
             ping_id: 0,
             pings: VecDeque::new(),
@@ -227,13 +227,13 @@ impl Circuit {
         }
         if self.due(Timer::Silence).is_some_and(|due| due <= now) {
             self.close();
-            self.events.push_back(Event::Silent);
+            self.events.push_back(Event::TimedOut);
             return;
         }
         while let Some((sequence, next)) = self.unacked.due(now, &self.config) {
             match next {
                 Some(bytes) => self.transmit(bytes, sequence, true),
-                None => self.events.push_back(Event::GaveUp(sequence)),
+                None => self.events.push_back(Event::ResendsExhausted(sequence)),
             }
         }
         if self.due(Timer::Ping).is_some_and(|due| due <= now) {
@@ -299,7 +299,7 @@ impl Circuit {
     ///
     /// # Errors
     /// The message cannot be written.
-    pub fn last_word(&mut self, message: &Message) -> Result<Vec<u8>, EncodeError> {
+    pub fn encode_after_close(&mut self, message: &Message) -> Result<Vec<u8>, EncodeError> {
         let header = Header { flags: Flags::default(), sequence: self.next };
         self.advance();
         Ok(message.encode(&mut self.encoder, header, &[], true)?.to_vec())
@@ -355,7 +355,7 @@ impl Circuit {
             Timer::Ack => self.owed.since().map(|since| since + self.config.ack_delay),
             Timer::Resend => self.unacked.next_due(),
             Timer::Ping => self.config.pings.then_some(self.ping_due),
-            Timer::Silence => self.config.silence_limit.map(|limit| self.heard + limit),
+            Timer::Silence => self.config.idle_timeout.map(|limit| self.heard + limit),
         }
     }
 

@@ -71,7 +71,7 @@ fn converse(
                 wire.put(now, 1 - me, &transmit.bytes);
             }
             while let Some(event) = end.poll_event() {
-                if let Event::GaveUp(sequence) = event {
+                if let Event::ResendsExhausted(sequence) = event {
                     given_up[me].push(sequence);
                 }
             }
@@ -147,10 +147,10 @@ fn a_resend_keeps_its_number_and_says_so_at_one_two_and_four_seconds() {
         let resent = Flags::RELIABLE.with(Flags::RESENT);
         assert_eq!(sent, [("AgentPause".to_owned(), resent, Sequence(1))]);
     }
-    end.config_mut().silence_limit = None;
+    end.config_mut().idle_timeout = None;
     end.handle_timeout(Duration::from_secs(63));
     assert!(take(&mut end).is_empty());
-    assert_eq!(end.poll_event(), Some(Event::GaveUp(Sequence(1))));
+    assert_eq!(end.poll_event(), Some(Event::ResendsExhausted(Sequence(1))));
     assert_eq!(end.poll_timeout(), None);
 }
 

@@ -11,7 +11,7 @@ impl Inventory {
         if let Some(within) = self.within.get_mut(&folder.parent) {
             within.folders.retain(|folder| *folder != id);
         }
-        self.touched.folders.insert(id);
+        self.changes.folders.insert(id);
         Ok(())
     }
 
@@ -48,7 +48,7 @@ impl Inventory {
         }
         self.within.remove(&id);
         self.folders.remove(&id);
-        self.touched.folders.insert(id);
+        self.changes.folders.insert(id);
         self.bump(parent);
         gone.push(id);
         Ok(gone)
@@ -76,13 +76,13 @@ impl Inventory {
             let within = self.within.get_mut(&id).map(std::mem::take).unwrap_or_default();
             for item in within.items {
                 self.items.remove(&item);
-                self.touched.items.insert(item);
+                self.changes.items.insert(item);
                 gone.push(item);
             }
             for folder in within.folders {
                 waiting.push(folder);
                 self.folders.remove(&folder);
-                self.touched.folders.insert(folder);
+                self.changes.folders.insert(folder);
                 gone.push(folder);
             }
         }
@@ -100,7 +100,7 @@ impl Inventory {
         if let Some(within) = self.within.get_mut(&item.folder) {
             within.items.retain(|item| *item != id);
         }
-        self.touched.items.insert(id);
+        self.changes.items.insert(id);
         self.bump(item.folder);
         Ok(())
     }

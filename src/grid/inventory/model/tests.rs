@@ -34,7 +34,7 @@ fn version(inventory: &Inventory, n: u128) -> i32 {
 #[test]
 fn what_is_refused_changes_nothing() {
     let mut all = inventory();
-    let before = format!("{:?}", (all.skeleton(), &all.touched));
+    let before = format!("{:?}", (all.skeleton(), &all.changes));
     assert_eq!(all.create_folder(id(0), id(1), -1, "x").unwrap_err(), Refusal::Null);
     assert_eq!(all.create_folder(id(4), id(1), -1, "x").unwrap_err(), Refusal::Exists);
     assert_eq!(all.create_folder(id(7), id(77), -1, "x").unwrap_err(), Refusal::NoSuchFolder);
@@ -50,7 +50,7 @@ fn what_is_refused_changes_nothing() {
     assert_eq!(all.create_item(item(77)).unwrap_err(), Refusal::NoSuchFolder);
     assert_eq!(all.remove_item(id(5)), Err(Refusal::NoSuchItem));
     assert_eq!(all.move_item(id(5), id(1), "").unwrap_err(), Refusal::NoSuchItem);
-    assert_eq!(format!("{:?}", (all.skeleton(), &all.touched)), before);
+    assert_eq!(format!("{:?}", (all.skeleton(), &all.changes)), before);
 }
 
 #[test]
@@ -102,8 +102,8 @@ fn a_folder_goes_from_the_trash_with_all_it_holds() {
     assert_eq!(gone, BTreeSet::from([id(3), id(4), deep.id]));
     assert_eq!(all.skeleton().len(), 2);
     assert!(all.item(deep.id).is_none());
-    let touched = all.take_touched();
-    assert!(touched.items.contains(&deep.id) && touched.folders.contains(&id(4)));
+    let changes = all.take_changes();
+    assert!(changes.items.contains(&deep.id) && changes.folders.contains(&id(4)));
 }
 
 #[test]

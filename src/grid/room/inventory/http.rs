@@ -2,7 +2,7 @@
 
 use super::Own;
 use crate::grid::core::{Asked, Body, Core};
-use crate::grid::inventory::{Contents, LIBRARY_OWNER, Refusal};
+use crate::grid::inventory::{FolderContents, LIBRARY_OWNER, Refusal};
 use crate::proto::id::AgentId;
 use crate::proto::inventory::Item;
 use crate::proto::llsd::{Llsd, from_xml};
@@ -49,7 +49,7 @@ fn fetch(
     asked: &Llsd,
     agent: AgentId,
     whole: bool,
-    mut read: impl FnMut(Uuid) -> Option<(Uuid, Contents)>,
+    mut read: impl FnMut(Uuid) -> Option<(Uuid, FolderContents)>,
 ) -> Result<Llsd, u16> {
     let asked = asked.get("folders").and_then(Llsd::as_array).ok_or(400u16)?;
     if asked.len() > MOST {
@@ -86,7 +86,7 @@ fn fetch(
 }
 
 fn described(
-    contents: &Contents,
+    contents: &FolderContents,
     owner: Uuid,
     agent: AgentId,
     wants: impl Fn(&str) -> bool,

@@ -3,7 +3,7 @@
 use super::Own;
 use super::transaction::Waiting;
 use crate::grid::core::{Core, OnMessage, Sender};
-use crate::grid::inventory::{Contents, Inventories, Inventory, Refusal, own_item};
+use crate::grid::inventory::{FolderContents, Inventories, Inventory, Refusal, own_item};
 use crate::proto::id::AgentId;
 use crate::proto::inventory::{BODY_PART, CLOTHING, FOLDER_LINK, Folder, Item, LANDMARK, LINK};
 use crate::proto::message::{Field, Message, Row};
@@ -340,7 +340,7 @@ struct Packets<'t> {
 
 impl Packets<'_> {
     /// Folders first, then items, the targets of links before the links; one packet at least.
-    fn of(&self, contents: &Contents, folders: bool, items: bool) -> Vec<Message> {
+    fn of(&self, contents: &FolderContents, folders: bool, items: bool) -> Vec<Message> {
         if self.one {
             return vec![self.told(contents, &contents.folders, &contents.items)];
         }
@@ -361,14 +361,14 @@ impl Packets<'_> {
     }
 
     /// One message with these entries.
-    fn told(&self, contents: &Contents, folders: &[Folder], items: &[Item]) -> Message {
+    fn told(&self, contents: &FolderContents, folders: &[Folder], items: &[Item]) -> Message {
         let add_folder = |message, folder: &Folder| folder.to_block(message, "FolderData");
         let add_item = |message, item: &Item| item.to_block(message, "ItemData");
         let message = folders.iter().fold(self.empty(contents), add_folder);
         with_null_blocks(items.iter().fold(message, add_item))
     }
 
-    fn empty(&self, contents: &Contents) -> Message {
+    fn empty(&self, contents: &FolderContents) -> Message {
         Message::named(self.template, "InventoryDescendents")
             .with("AgentData", "AgentID", Field::Uuid(self.agent.0))
             .with("AgentData", "FolderID", Field::Uuid(contents.folder.id))

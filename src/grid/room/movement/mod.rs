@@ -30,7 +30,7 @@ fn update(core: &mut Core, from: &Sender, message: &Message) {
     if newer || core.faults.breaks(Own::HeedsLateUpdates) {
         client.last_update = Some(from.sequence);
         sit_or_stand(core, from, message);
-        walking::heed(core, from, message);
+        walking::on_agent_update(core, from, message);
     }
 }
 

@@ -25,7 +25,7 @@ mod keys {
 }
 
 /// Heeds the keys of an AgentUpdate that make an avatar walk, stop or fly.
-pub(super) fn heed(core: &mut Core, from: &Sender, update: &Message) {
+pub(super) fn on_agent_update(core: &mut Core, from: &Sender, update: &Message) {
     let held = update.u32("AgentData", "ControlFlags").unwrap_or_default();
     let rotation = match update.field("AgentData", "BodyRotation") {
         Some(Field::Quaternion(q)) => *q,
@@ -91,7 +91,7 @@ fn walk(core: &mut Core, region: RegionIndex, agent: AgentId) {
         let moved = messages::terse(&core.template, presence, &place);
         return core.send_others(region, AgentId::NIL, &moved);
     }
-    let Some((to, position)) = core.world.beyond(agent, next) else {
+    let Some((to, position)) = core.world.region_across_border(agent, next) else {
         return stop(&mut core.world, agent);
     };
     if core.world.is_closed(to) {
@@ -99,7 +99,7 @@ fn walk(core: &mut Core, region: RegionIndex, agent: AgentId) {
         let alert = messages::alert(&core.template, "Access denied");
         return core.send_to(region, agent, &alert);
     }
-    core.depart(agent, Target { region: to, position, look_at, flags: 0 }, true, None);
+    core.begin_transfer(agent, Target { region: to, position, look_at, flags: 0 }, true, None);
 }
 
 /// There is nothing beyond the border: the avatar stops before it.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// One message that a fault has met.
 #[derive(Clone, Debug)]
-pub struct Mended {
+pub struct Impairment {
     /// The message.
     pub message: String,
     /// Which way it went.
@@ -25,7 +25,7 @@ pub struct Mended {
     sequence: Sequence,
 }
 
-impl Display for Mended {
+impl Display for Impairment {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         let sender = match self.direction {
             Direction::Out => "the viewer",
@@ -45,13 +45,13 @@ impl Display for Mended {
 
 /// All of a viewer's, in the order they were met; clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Mending(Arc<Mutex<Vec<Mended>>>);
+pub struct Impairments(Arc<Mutex<Vec<Impairment>>>);
 
 /// A case has a few; this many are a flood's.
 const MOST: usize = 100;
 
-impl Mending {
-    fn change<T>(&self, change: impl FnOnce(&mut Vec<Mended>) -> T) -> T {
+impl Impairments {
+    fn change<T>(&self, change: impl FnOnce(&mut Vec<Impairment>) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -75,7 +75,7 @@ impl Mending {
         self.change(|all| {
             if all.len() < MOST {
                 let (after, resent) = (None, false);
-                all.push(Mended { message, direction, fate, after, resent, at, sequence });
+                all.push(Impairment { message, direction, fate, after, resent, at, sequence });
             }
         });
     }
@@ -89,7 +89,7 @@ impl Mending {
         now: Duration,
     ) {
         self.change(|all| {
-            let waits = |m: &&mut Mended| {
+            let waits = |m: &&mut Impairment| {
                 m.after.is_none() && m.sequence == sequence && m.direction == direction
             };
             if let Some(mended) = all.iter_mut().find(waits) {
@@ -101,6 +101,6 @@ impl Mending {
 
     /// All of them, as sentences.
     pub fn told(&self) -> Vec<String> {
-        self.change(|all| all.iter().map(Mended::to_string).collect())
+        self.change(|all| all.iter().map(Impairment::to_string).collect())
     }
 }

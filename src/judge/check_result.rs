@@ -4,44 +4,44 @@ use std::time::Duration;
 
 /// What a check says of a visit.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Ruling {
+pub(super) enum CheckResult {
     /// The visit had no occasion for it, or was too short.
-    Unseen(&'static str),
+    NotObserved(&'static str),
     /// It was seen to hold.
     Held,
     /// It was broken.
-    Broken(Break),
+    Broken(Violation),
 }
 
 /// How a requirement was broken.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Break {
+pub(super) struct Violation {
     /// Where in the visit.
     pub at: usize,
     pub expected: String,
     pub received: String,
 }
 
-impl Break {
+impl Violation {
     pub(super) fn new(at: usize, expected: impl Into<String>, received: impl Into<String>) -> Self {
         Self { at, expected: expected.into(), received: received.into() }
     }
 }
 
 /// What one occasion shows: that it holds, how it is broken, or nothing.
-pub(super) type Seen = Option<Result<(), Break>>;
+pub(super) type Checked = Option<Result<(), Violation>>;
 
-impl Ruling {
+impl CheckResult {
     /// Broken by the first that is broken, held if any was seen to hold; none says nothing.
-    pub(super) fn of(unseen: &'static str, seen: impl IntoIterator<Item = Seen>) -> Self {
-        let mut ruling = Self::Unseen(unseen);
+    pub(super) fn of(unseen: &'static str, seen: impl IntoIterator<Item = Checked>) -> Self {
+        let mut check_result = Self::NotObserved(unseen);
         for one in seen.into_iter().flatten() {
             match one {
-                Ok(()) => ruling = Self::Held,
+                Ok(()) => check_result = Self::Held,
                 Err(broken) => return Self::Broken(broken),
             }
         }
-        ruling
+        check_result
     }
 }
 
@@ -51,8 +51,8 @@ pub(super) fn rule(
     at: usize,
     expected: impl FnOnce() -> String,
     received: impl FnOnce() -> String,
-) -> Seen {
-    Some(if holds { Ok(()) } else { Err(Break::new(at, expected(), received())) })
+) -> Checked {
+    Some(if holds { Ok(()) } else { Err(Violation::new(at, expected(), received())) })
 }
 
 /// What was awaited from `since` on: it came at `came`, or there was time for it until `watched`.
@@ -64,16 +64,16 @@ pub(super) fn within(
     watched: Duration,
     at: usize,
     what: &str,
-) -> Seen {
+) -> Checked {
     let expected = || format!("{what} within {}", seconds(limit));
     match came {
         Some(came) if came <= since + limit => Some(Ok(())),
         Some(came) => {
-            Some(Err(Break::new(at, expected(), format!("after {}", seconds(came - since)))))
+            Some(Err(Violation::new(at, expected(), format!("after {}", seconds(came - since)))))
         }
         None if watched >= since + limit => {
             let received = format!("nothing in {}", seconds(watched - since));
-            Some(Err(Break::new(at, expected(), received)))
+            Some(Err(Violation::new(at, expected(), received)))
         }
         None => None,
     }
@@ -86,11 +86,11 @@ pub(super) fn never(
     came: Option<(usize, Duration)>,
     watched: Duration,
     what: &str,
-) -> Seen {
+) -> Checked {
     match came {
         Some((at, came)) => {
             let after = format!("one after {}", seconds(came.saturating_sub(since)));
-            Some(Err(Break::new(at, format!("no {what}"), after)))
+            Some(Err(Violation::new(at, format!("no {what}"), after)))
         }
         None if watched >= since + limit => Some(Ok(())),
         None => None,

@@ -10,54 +10,59 @@ use std::sync::Arc;
 
 /// One look: at what, where in it, and which requirements are judged by it.
 #[derive(Clone, Debug)]
-struct Look {
+struct ObservationPoint {
     said: Said,
     requirements: Vec<String>,
 }
 
 /// A case that looks at something.
 #[derive(Clone, Debug)]
-pub(super) struct Onlooker {
+pub(super) struct Observer {
     /// The case.
     pub case: Arc<Case>,
     /// How close it looks: 0 at another part of the same message.
-    pub closeness: usize,
+    pub specificity: usize,
     /// The requirements it judges by that.
     pub requirements: Vec<String>,
 }
 
 /// What every case looks at.
 #[derive(Debug)]
-pub(super) struct Looks {
-    cases: Vec<(Arc<Case>, Vec<Look>)>,
+pub(super) struct ObservationPoints {
+    cases: Vec<(Arc<Case>, Vec<ObservationPoint>)>,
 }
 
-impl Looks {
+impl ObservationPoints {
     /// Reads the cases of a library.
     pub(super) fn of(library: &Library) -> Self {
         let cases = library.cases().map(|case| {
-            let mut looks = Vec::new();
+            let mut observation_points = Vec::new();
             let mut names = BTreeMap::new();
             let mut all = case.steps.iter().chain(&case.always);
-            steps(library, &mut all, &mut names, &mut looks);
-            (case.clone(), looks)
+            steps(library, &mut all, &mut names, &mut observation_points);
+            (case.clone(), observation_points)
         });
         Self { cases: cases.collect() }
     }
 
     /// The cases that look at a member or field, those that look closest first. An empty field is
     /// the message as a whole.
-    pub(super) fn at(&self, channel: Channel, message: &str, field: &Path) -> Vec<Onlooker> {
-        let mut found: Vec<Onlooker> = Vec::new();
-        for (case, looks) in &self.cases {
-            let of = |look: &&Look| look.said.channel == channel && look.said.message == message;
-            let looks = looks.iter().filter(of).map(|look| (closeness(look, field), look));
-            let Some(closeness) = looks.clone().map(|(close, _)| close).max() else { continue };
-            let closest = looks.filter(|(close, _)| *close == closeness);
+    pub(super) fn at(&self, channel: Channel, message: &str, field: &Path) -> Vec<Observer> {
+        let mut found: Vec<Observer> = Vec::new();
+        for (case, observation_points) in &self.cases {
+            let of = |look: &&ObservationPoint| {
+                look.said.channel == channel && look.said.message == message
+            };
+            let observation_points =
+                observation_points.iter().filter(of).map(|look| (specificity(look, field), look));
+            let Some(specificity) = observation_points.clone().map(|(close, _)| close).max() else {
+                continue;
+            };
+            let closest = observation_points.filter(|(close, _)| *close == specificity);
             let requirements = closest.flat_map(|(_, look)| look.requirements.clone()).collect();
-            found.push(Onlooker { case: case.clone(), closeness, requirements });
+            found.push(Observer { case: case.clone(), specificity, requirements });
         }
-        found.sort_by_key(|onlooker| std::cmp::Reverse(onlooker.closeness));
+        found.sort_by_key(|onlooker| std::cmp::Reverse(onlooker.specificity));
         found
     }
 }
@@ -65,7 +70,7 @@ impl Looks {
 /// How close a look comes to a field: 0 for another part of the same message, more for each member
 /// of the way they share, a little more for the very same place, and where a requirement is judged
 /// there.
-fn closeness(look: &Look, field: &Path) -> usize {
+fn specificity(look: &ObservationPoint, field: &Path) -> usize {
     let [seen, meant] = [&look.said.path, field].map(|path| path.keys().collect::<Vec<_>>());
     let shared = seen.iter().zip(&meant).take_while(|(a, b)| a == b).count();
     // A look at the message as a whole comes close only to the whole message.
@@ -87,7 +92,7 @@ fn steps(
     library: &Library,
     all: &mut dyn Iterator<Item = &Step>,
     names: &mut Names,
-    looks: &mut Vec<Look>,
+    observation_points: &mut Vec<ObservationPoint>,
 ) {
     for step in all {
         let def = match &step.action {
@@ -95,7 +100,7 @@ fn steps(
             Action::Call(name) => {
                 let called = library.procedures.get(name);
                 let mut own = called.into_iter().flat_map(|procedure| &procedure.steps);
-                steps(library, &mut own, &mut Names::new(), looks);
+                steps(library, &mut own, &mut Names::new(), observation_points);
                 // What a procedure returns, it has from the login.
                 let path = Path::default();
                 let login = Said { channel: Channel::Login, message: String::new(), path };
@@ -105,22 +110,25 @@ fn steps(
                 continue;
             }
         };
-        references(step, def, names, looks);
+        references(step, def, names, observation_points);
         let Some(whole) = (def.observes.whole)(&Args(step.args.value())) else { continue };
         let member = def.observes.member;
         names.extend(step.id.iter().map(|id| (id.clone(), (whole.clone(), member))));
         let look = |path: Path| {
             let said = Said { path, ..whole.clone() };
-            Look { said, requirements: step.requirements.clone() }
+            ObservationPoint { said, requirements: step.requirements.clone() }
         };
-        looks.push(look(Path::default()));
+        observation_points.push(look(Path::default()));
         let filters = ["where", "without"].into_iter().filter_map(|key| step.args.get(key));
         for (path, _, _) in filters.flat_map(Node::members) {
-            looks.push(look(Path::parse(path).unwrap_or_default()));
+            observation_points.push(look(Path::parse(path).unwrap_or_default()));
         }
         for expectation in &step.expect {
             for said in paths(expectation).iter().flat_map(|path| member(&whole, path)) {
-                looks.push(Look { said, requirements: expectation.requirements.clone() });
+                observation_points.push(ObservationPoint {
+                    said,
+                    requirements: expectation.requirements.clone(),
+                });
             }
         }
     }
@@ -137,7 +145,12 @@ fn paths(expectation: &Expectation) -> Vec<Path> {
     alternatives.chain(each).chain([expectation.path.clone()]).collect()
 }
 
-fn references(step: &Step, def: &StepDef, names: &Names, looks: &mut Vec<Look>) {
+fn references(
+    step: &Step,
+    def: &StepDef,
+    names: &Names,
+    observation_points: &mut Vec<ObservationPoint>,
+) {
     let cited = step.expect.iter().flat_map(|expectation| &expectation.requirements);
     let cited = cited.chain(&step.requirements).filter(|_| def.observes.given);
     let cited: Vec<String> = cited.cloned().collect();
@@ -147,7 +160,8 @@ fn references(step: &Step, def: &StepDef, names: &Names, looks: &mut Vec<Look>) 
                 && let Some((whole, member)) = names.get(name)
             {
                 let all = member(whole, &path).into_iter();
-                looks.extend(all.map(|said| Look { said, requirements: cited.clone() }));
+                observation_points
+                    .extend(all.map(|said| ObservationPoint { said, requirements: cited.clone() }));
             }
         }
     });
