@@ -2,13 +2,15 @@
 
 use gridproof::client::{Common, Credentials, Form, Viewer};
 use gridproof::grid::{Account, Grid, GridConfig};
-use gridproof::net::tap::Tap;
-use gridproof::net::{Timeline, http};
+use gridproof::net::tap::{Fact, Passed, Tap};
+use gridproof::net::{Path, Timeline, http};
 use gridproof::proto::id::Sequence;
 use gridproof::proto::llsd::Llsd;
 use gridproof::proto::login::{METHOD, Reply, Request, Session, hash_password};
 use gridproof::proto::message::{Datagram, Field, Flags, Header, Message};
 use gridproof::proto::template::Template;
+use gridproof::runner::{on_simulated_grid, reference_config};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::UdpSocket;
 
@@ -163,4 +165,32 @@ async fn a_port_may_have_a_new_owner_before_the_old_one_is_forgotten() {
         heard(&socket, "LogoutReply", session.agent_id.0).await;
     }
     grid.shutdown().await;
+}
+
+/// Some grids keep a session until they know that its LogoutReply was read.
+#[test]
+fn the_last_packet_is_acknowledged_before_the_socket_closes() {
+    let facts = Arc::new(Mutex::new(Vec::new()));
+    let heard = facts.clone();
+    let tap = Tap::of(Arc::new(move |fact: Fact| heard.lock().unwrap().push(fact.what)));
+    let config = GridConfig { tap, ..reference_config(1) };
+    let left = on_simulated_grid(1, Path::default(), config, async |target| {
+        let common = target.common(Template::shipped().clone());
+        let account = target.accounts[0].clone();
+        let mut viewer = Viewer::new("first", account, common, Tap::default());
+        viewer.enter("last", WITHIN).await.unwrap();
+        let left = viewer.log_out().await;
+        // What was sent last is still on its way.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        left
+    });
+    assert!(left.unwrap());
+    let facts = facts.lock().unwrap();
+    let reply = facts.iter().find_map(|what| match what {
+        Passed::Sent(_, sent) if sent.message.name() == "LogoutReply" => Some(sent.header.sequence),
+        _ => None,
+    });
+    let reply = reply.expect("the grid replied");
+    let acked = |what: &Passed| matches!(what, Passed::Received(r) if r.acks.contains(&reply));
+    assert!(facts.iter().any(acked), "LogoutReply #{reply} was never acknowledged");
 }

@@ -69,14 +69,20 @@ pub(in crate::grid) struct Client {
     pub(super) withheld: BTreeSet<Sequence>,
     /// What is wrong with its wire.
     pub(super) wire: Option<Tamper>,
-    /// Nothing is taken any more; what was sent may still be acknowledged.
-    closing: bool,
+    /// When it ended: nothing is taken any more; what was sent may still be acknowledged.
+    left: Option<Duration>,
     /// The batch that is to be on the disk before it is told anything more.
     batch: u64,
     /// What waits for that, and for which batch.
     waiting: VecDeque<(u64, Vec<u8>)>,
     /// When its circuit is due next, as the table of timers has it.
     due: Option<Duration>,
+}
+
+impl Client {
+    fn is_closing(&self) -> bool {
+        self.left.is_some()
+    }
 }
 
 /// All circuits of a region.
@@ -134,7 +140,14 @@ impl Circuits {
 
     /// Whether a circuit has ended but for the acks it waits for.
     pub(crate) fn is_closing(&self, from: SocketAddr) -> bool {
-        self.clients.get(&from).is_some_and(|client| client.closing)
+        self.clients.get(&from).is_some_and(Client::is_closing)
+    }
+
+    /// Whether a circuit of an agent has ended, no longer ago than some time, but for the acks it
+    /// waits for.
+    pub(crate) fn is_leaving(&self, agent: AgentId, now: Duration, within: Duration) -> bool {
+        let waits = |left: Duration| now < left + within;
+        self.clients.values().any(|client| client.agent == agent && client.left.is_some_and(waits))
     }
 
     /// Opens a circuit; one of the same agent from elsewhere is disabled.
@@ -165,7 +178,7 @@ impl Circuits {
             wire,
             throttled: false,
             withheld: BTreeSet::new(),
-            closing: false,
+            left: None,
             batch: 0,
             waiting: VecDeque::new(),
             due: None,
@@ -259,7 +272,7 @@ impl Circuits {
         };
         let processed = handled == Handled::Deliver
             || (handled == Handled::Duplicate && self.faults.has(Own::ProcessesDuplicates));
-        let new = processed && !client.closing;
+        let new = processed && !client.is_closing();
         let harmless = packet.header.flags.has(Flags::RELIABLE)
             && IDEMPOTENT_MESSAGES.contains(&packet.name());
         if harmless && client.withheld.is_empty() && self.faults.breaks(Own::WithholdsAck) {
@@ -344,7 +357,7 @@ impl Circuits {
         client.circuit.flush_acks(now);
         let config = client.circuit.config_mut();
         (config.acks, config.pings, config.pongs) = (false, false, false);
-        client.closing = true;
+        client.left = Some(now);
         let agent = client.agent;
         if self.by_agent.get(&agent) == Some(&from) {
             self.by_agent.remove(&agent);
@@ -401,7 +414,7 @@ impl Circuits {
             return;
         }
         let unpinged =
-            self.clients.iter().filter(|(_, c)| !c.closing && c.circuit.unanswered_pings() > 8);
+            self.clients.iter().filter(|(_, c)| !c.is_closing() && c.circuit.unanswered_pings() > 8);
         let unpinged: Vec<SocketAddr> = unpinged.map(|(from, _)| *from).collect();
         for from in unpinged {
             if let Some(client) = self.clients.get(&from) {
@@ -428,7 +441,7 @@ impl Circuits {
                 }
             }
             while let Some(event) = client.circuit.poll_event() {
-                if event == Event::TimedOut && !client.closing {
+                if event == Event::TimedOut && !client.is_closing() {
                     self.lost.push((client.agent, client.session));
                     // The circuit is closed; this goes past it, once.
                     let disable = Message::named(&self.template, "DisableSimulator");
@@ -454,7 +467,7 @@ impl Circuits {
     /// Forgets a circuit that has nothing left to say, and notes when another is due.
     fn settle(&mut self, from: SocketAddr) {
         let Some(client) = self.clients.get_mut(&from) else { return };
-        let over = client.circuit.is_closed() || (client.closing && client.circuit.is_settled());
+        let over = client.circuit.is_closed() || (client.is_closing() && client.circuit.is_settled());
         let gone = over && client.waiting.is_empty();
         let due = client.circuit.poll_timeout().filter(|_| !gone);
         if let Some(due) = std::mem::replace(&mut client.due, due).filter(|old| due != Some(*old)) {

@@ -292,7 +292,7 @@ impl Core {
     }
 
     /// A time of the protocol's figures, as fast as this grid's time runs.
-    pub(super) fn faster(&self, time: Duration) -> Duration {
+    pub(crate) fn faster(&self, time: Duration) -> Duration {
         time / self.config.time_factor.max(1)
     }
 

@@ -20,6 +20,8 @@ misbehaviours! {
     NeverKicks "never-kicks" "A second login ends nothing.",
     IgnoresOptions "ignores-options" "Login tells all it has, asked or not.",
     Undecided "undecided" "A login is answered that it goes on elsewhere.",
+    WaitsForTheLastAck "waits-for-the-last-ack"
+        "A session counts until its LogoutReply is acknowledged, and bars the next login.",
 }
 
 pub(super) const ROOM: RoomDef = RoomDef {
@@ -30,6 +32,9 @@ pub(super) const ROOM: RoomDef = RoomDef {
 
 /// The path where a login goes on that was not decided at `/`.
 const NEXT: &str = "/next";
+
+/// So long the last ack is waited for, where it is.
+const LAST_ACK: Duration = Duration::from_secs(10);
 
 /// A session that opens no circuit for so long is ended.
 const ARRIVAL_LIMIT: Duration = Duration::from_secs(60);
@@ -151,6 +156,11 @@ fn decide(core: &mut Core, request: &Request) -> Llsd {
     if core.config.require_tos && !agrees(request) {
         let message = "Please read the terms of service of this grid and agree to them.";
         return refusal("tos", message);
+    }
+    let (now, limit) = (core.now, core.faster(LAST_ACK));
+    let leaving = || core.circuits.iter().any(|all| all.is_leaving(agent, now, limit));
+    if core.breaks(Own::WaitsForTheLastAck) && leaving() {
+        return refusal("presence", "The last session has not ended yet; please try again.");
     }
     let start = request.text("start").unwrap_or_default();
     match core.world.begin(agent, start) {
