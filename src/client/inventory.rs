@@ -4,7 +4,7 @@ use super::{Observed, Source, Viewer, What, agent_message};
 use crate::net::http::{HttpError, Request};
 use crate::net::udp::CircuitEvent;
 use crate::proto::inventory::{Folder, Item};
-use crate::proto::llsd::{Llsd, from_xml, to_xml};
+use crate::proto::llsd::{Llsd, from_xml_as_viewers, to_xml};
 use crate::proto::message::{Field, Message};
 use crate::proto::seed::CONTENT_TYPE;
 use std::collections::BTreeSet;
@@ -188,7 +188,7 @@ impl Viewer {
             404 | 410 => return Err(FetchError::Bad),
             status => return Err(FetchError::Answer(format!("status {status}"))),
         }
-        let told = from_xml(&reply.body)
+        let (told, _) = from_xml_as_viewers(&reply.body)
             .map_err(|error| FetchError::Answer(format!("the body is no LLSD: {error}")))?;
         Ok(read_resource(&told, wanted))
     }
@@ -214,7 +214,7 @@ impl Viewer {
         if reply.status != 200 {
             return Err(FetchError::Answer(format!("status {}", reply.status)));
         }
-        let told = from_xml(&reply.body)
+        let (told, _) = from_xml_as_viewers(&reply.body)
             .map_err(|error| FetchError::Answer(format!("the body is no LLSD: {error}")))?;
         wanted.iter().map(|wanted| read_folder(&told, *wanted)).collect()
     }
@@ -396,7 +396,7 @@ mod tests {
     use super::*;
 
     fn read(xml: &str) -> Result<Fetched, FetchError> {
-        let llsd = from_xml(format!("<llsd>{xml}</llsd>").as_bytes()).unwrap();
+        let llsd = crate::proto::llsd::from_xml(format!("<llsd>{xml}</llsd>").as_bytes()).unwrap();
         read_folder(&llsd, Wanted::own(Uuid::from_u128(1)))
     }
 

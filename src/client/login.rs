@@ -271,7 +271,11 @@ async fn read(form: Form, http: HttpReply) -> Exchange {
             Ok(Document::Call { .. }) => exchange.problem = Some("an XML-RPC call".into()),
             Err(error) => exchange.problem = Some(error.to_string()),
         },
-        Form::Llsd => match exchange.http.read(llsd::from_xml).await {
+        Form::Llsd => match exchange
+            .http
+            .read(|body: &[u8]| llsd::from_xml_as_viewers(body).map(|(value, _)| value))
+            .await
+        {
             Ok(members) => exchange.members = Some(members),
             Err(error) => exchange.problem = Some(format!("not LLSD: {error}")),
         },

@@ -1,6 +1,6 @@
 //! The event queue: a long poll that carries messages from the simulator to the viewer.
 
-use super::llsd::{Llsd, LlsdError, from_xml, to_xml};
+use super::llsd::{Llsd, LlsdError, from_xml, from_xml_as_viewers, to_xml};
 use crate::proto::id::AgentId;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -69,7 +69,7 @@ impl PollReply {
     /// # Errors
     /// Not LLSD, or not of this form.
     pub fn parse(body: &[u8]) -> Result<Self, LlsdError> {
-        let map = from_xml(body)?;
+        let (map, _) = from_xml_as_viewers(body)?;
         let id = map.get("id").and_then(Llsd::as_i32).ok_or_else(|| bad("the reply has no id"))?;
         let events = match map.get("events") {
             Some(Llsd::Array(events)) => events.as_slice(),

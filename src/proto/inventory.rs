@@ -165,7 +165,10 @@ impl Folder {
         Some(Self {
             id,
             parent: id_at(map, "parent_id"),
-            kind: number_at(map, "type_default") as i8,
+            kind: number_at(
+                map,
+                if map.get("type_default").is_some() { "type_default" } else { "type" },
+            ) as i8,
             name: text_at(map, "name"),
             version: number_at(map, "version"),
         })

@@ -1,6 +1,6 @@
 //! The seed capability: a list of names out, a map of names to URLs back.
 
-use super::llsd::{Llsd, LlsdError, from_xml, to_xml};
+use super::llsd::{Llsd, LlsdError, from_xml, from_xml_as_viewers, to_xml};
 
 /// The content type a seed request must carry, to the letter.
 pub const CONTENT_TYPE: &str = super::llsd::CONTENT_TYPE;
@@ -33,7 +33,7 @@ pub fn reply(granted: impl IntoIterator<Item = (String, String)>) -> Llsd {
 /// # Errors
 /// Not a map of texts.
 pub fn parse_reply(body: &[u8]) -> Result<Vec<(String, String)>, LlsdError> {
-    match from_xml(body)? {
+    match from_xml_as_viewers(body)?.0 {
         Llsd::Map(members) => Ok(members
             .into_iter()
             .filter_map(|(name, url)| url.as_str().map(|u| (name, u.to_owned())))

@@ -4,7 +4,7 @@ use super::{
     Kind, Observes, Repeat, Returns, StepDef, args, caps_get::granted, http_result, key, need,
 };
 use crate::net::http::Request;
-use crate::proto::llsd::{Llsd, from_xml, to_xml};
+use crate::proto::llsd::{Llsd, from_xml_as_viewers, to_xml};
 use crate::proto::seed::CONTENT_TYPE;
 use crate::value::Value;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub(super) static STEP: StepDef = StepDef {
             let request = Request::post(url, CONTENT_TYPE, body);
             let begun = call.viewer.ask(&name, request, call.within).await;
             let begun = begun.map_err(|error| http_result::unanswered(&name, error))?;
-            let uploader = from_xml(&begun.body).ok();
+            let uploader = from_xml_as_viewers(&begun.body).ok().map(|(value, _)| value);
             let uploader = uploader.as_ref().and_then(|map| map.get("uploader")?.as_str());
             let mut done = Value::Undef;
             if let Some(url) = uploader.filter(|url| url.starts_with("http")) {

@@ -12,6 +12,7 @@ pub(super) const MEMBERS: &[(&str, &str)] = &[
     ("content_type", "the content type as sent, or undef"),
     ("headers", "the headers, names in lower case"),
     ("body", "the body: LLSD or XML-RPC where it is that, else undef"),
+    ("passed_over", "what of an LLSD body viewers pass over, since it does not belong there"),
     ("text", "the body as text, cut at 4096 characters"),
     ("size", "the body's size in bytes"),
     ("ms", "from sending to the last byte, in milliseconds"),
@@ -34,30 +35,35 @@ pub(super) async fn asked(
 /// A reply as a value.
 pub(super) async fn value(reply: &Reply) -> Value {
     let headers = reply.headers.iter().map(|(k, v)| (k.clone(), Value::string(v)));
+    let (body, passed_over) = reply.read(body).await;
     let text: String = String::from_utf8_lossy(&reply.body).chars().take(4096).collect();
     Value::map([
         ("status", Value::integer(reply.status)),
         ("content_type", reply.header("content-type").map_or(Value::Undef, Value::string)),
         ("headers", Value::map(headers.collect::<Vec<_>>())),
-        ("body", reply.read(body).await),
+        ("body", body),
+        ("passed_over", Value::Array(passed_over)),
         ("text", Value::String(text)),
         ("size", Value::integer(reply.body.len() as i64)),
         ("ms", Value::Real(reply.elapsed.as_secs_f64() * 1e3)),
     ])
 }
 
-fn body(bytes: &[u8]) -> Value {
-    if let Ok(value) = llsd::from_xml(bytes) {
-        return Value::from(&value);
+/// A body as viewers read it, and what of it they pass over.
+fn body(bytes: &[u8]) -> (Value, Vec<Value>) {
+    if let Ok((value, odd)) = llsd::from_xml_as_viewers(bytes) {
+        let odd = odd.iter().map(|odd| Value::String(odd.to_string())).collect();
+        return (Value::from(&value), odd);
     }
-    match xmlrpc::parse(bytes) {
+    let rpc = match xmlrpc::parse(bytes) {
         Ok(xmlrpc::Document::Response(value)) => Value::from(&value),
         Ok(xmlrpc::Document::Fault { code, message }) => {
             let code = ("code", Value::integer(code));
             Value::map([("fault", Value::map([code, ("message", Value::String(message))]))])
         }
         _ => Value::Undef,
-    }
+    };
+    (rpc, Vec::new())
 }
 
 /// No answer: what was awaited, and what came instead.

@@ -56,6 +56,15 @@ fn llsd_and_xmlrpc_go_through_decode_and_encode_unchanged() {
         assert_eq!((code, json.len()), (0, documents.len()), "{format}");
         let (code, again) = feed(&["encode", "--format", format], &(json.join("\n") + "\n"));
         assert_eq!(code, 0, "{format}");
+        // A boolean is written as viewers write it, whatever word the vector has for it.
+        let digits = |hex: &String| {
+            let word = |word: &str, digit: &str, hex: &str| {
+                let tag = |text: &str| hex::encode(format!("<boolean>{text}</boolean>"));
+                hex.replace(&tag(word), &tag(digit))
+            };
+            word("false", "0", &word("true", "1", hex))
+        };
+        let documents: Vec<String> = documents.iter().map(digits).collect();
         assert_eq!(again, documents, "{format}");
     }
     let documents: Vec<String> = vectors("xmlrpc.jsonl")

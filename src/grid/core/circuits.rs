@@ -413,8 +413,10 @@ impl Circuits {
         if !self.faults.breaks(Own::DiesUnpinged) {
             return;
         }
-        let unpinged =
-            self.clients.iter().filter(|(_, c)| !c.is_closing() && c.circuit.unanswered_pings() > 8);
+        let unpinged = self
+            .clients
+            .iter()
+            .filter(|(_, c)| !c.is_closing() && c.circuit.unanswered_pings() > 8);
         let unpinged: Vec<SocketAddr> = unpinged.map(|(from, _)| *from).collect();
         for from in unpinged {
             if let Some(client) = self.clients.get(&from) {
@@ -467,7 +469,8 @@ impl Circuits {
     /// Forgets a circuit that has nothing left to say, and notes when another is due.
     fn settle(&mut self, from: SocketAddr) {
         let Some(client) = self.clients.get_mut(&from) else { return };
-        let over = client.circuit.is_closed() || (client.is_closing() && client.circuit.is_settled());
+        let over =
+            client.circuit.is_closed() || (client.is_closing() && client.circuit.is_settled());
         let gone = over && client.waiting.is_empty();
         let due = client.circuit.poll_timeout().filter(|_| !gone);
         if let Some(due) = std::mem::replace(&mut client.due, due).filter(|old| due != Some(*old)) {

@@ -213,6 +213,9 @@ impl Core {
                 if reply.channel == Channel::Events && odd && self.breaks(Own::TerseXml) {
                     text = odd::terse(&text);
                 }
+                if reply.channel != Channel::Login && self.breaks(Own::Keyless) {
+                    text = text.replacen("<map>", "<map><array />", 1);
+                }
                 (llsd::CONTENT_TYPE, text.into_bytes())
             }
             Body::Rpc(members) => {

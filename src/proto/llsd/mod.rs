@@ -9,7 +9,7 @@ mod xml;
 
 pub use binary::{from_binary, to_binary};
 pub use notation::{from_notation, to_notation};
-pub use xml::{from_xml, to_xml};
+pub use xml::{from_xml, from_xml_as_viewers, to_xml};
 
 pub use super::xml::MAX_VALUES;
 use super::xml::XmlError;

@@ -33,6 +33,10 @@ fn ok(reply: Llsd) -> (u16, Body) {
 
 pub(super) fn folders(core: &mut Core, asked: &Asked<'_>) -> Answer {
     let whole = core.breaks(Own::IgnoresFlags);
+    let words = || String::from_utf8_lossy(&asked.request.body).contains("<boolean>true");
+    if core.breaks(Own::WantsDigits) && words() {
+        return Err(400);
+    }
     let read = |folder| core.inventories.contents(asked.agent, folder);
     fetch(&map_of(asked)?, asked.agent, whole, read).map(ok)
 }
