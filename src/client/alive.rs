@@ -1,15 +1,21 @@
 //! Asking whether whoever a viewer talks to is still there: what was not heard counts only then.
 
 use super::{Source, Viewer, What};
-use crate::net::http::Request;
+use crate::net::http::{HttpError, Request};
 use crate::net::udp::{CircuitEvent, CircuitHandle};
+use crate::proto::login::Session;
 use crate::proto::message::{Field, Message};
 use crate::proto::seed;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// After so many polls in a row that failed a viewer gives its queue up (secondlife/viewer 0420fdbd,
+/// indra/newview/lleventpoll.cpp, MAX_EVENT_POLL_HTTP_ERRORS).
+const FAILURES: u32 = 10;
 
 /// Who is not there any more.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,15 +85,38 @@ impl Viewer {
     /// The session is gone, or nobody answers: which.
     pub async fn session_stands(&self) -> Result<bool, Dead> {
         let Some(session) = self.session() else { return Ok(false) };
-        let request = Request::post(&session.seed, seed::CONTENT_TYPE, seed::request(&[]));
         let within = self.common.patience(Duration::from_secs(10));
-        match self.common.http.ask(request, within).await {
-            Ok(reply) if matches!(reply.status, 403 | 404 | 410) => {
-                Err(Dead::Session(format!("status {}", reply.status)))
-            }
+        match self.seed_gives(session, &[], within).await {
+            Ok(Some(false)) => Err(Dead::Session("its seed answers no more as one".into())),
             Ok(_) => Ok(true),
             Err(error) => Err(Dead::Session(error.to_string())),
         }
+    }
+
+    /// Whether a session's seed still answers as one: by a map, and where names are given that it
+    /// granted before, by a URL for one of them. Nothing where the server has a trouble of its own.
+    ///
+    /// # Errors
+    /// No answer came.
+    pub(super) async fn seed_gives(
+        &self,
+        session: &Session,
+        names: &[&str],
+        within: Duration,
+    ) -> Result<Option<bool>, HttpError> {
+        let request = Request::post(&session.seed, seed::CONTENT_TYPE, seed::request(names));
+        let reply = self.common.http.ask(request, within).await?;
+        if reply.status >= 500 {
+            return Ok(None);
+        }
+        let granted = match reply.status {
+            200 => reply.read(seed::parse_reply).await.ok(),
+            _ => None,
+        };
+        let given = |(name, url): &(String, String)| {
+            names.contains(&name.as_str()) && url.starts_with("http")
+        };
+        Ok(Some(granted.is_some_and(|granted| names.is_empty() || granted.iter().any(given))))
     }
 
     /// Whether the event queue is still polled: an event that does not come says nothing else.
@@ -95,9 +124,14 @@ impl Viewer {
     /// # Errors
     /// The poller has ended.
     pub fn queue_lives(&self) -> Result<bool, Dead> {
-        match self.places.get(&self.root).and_then(|place| place.poller.as_ref()) {
+        let Some(place) = self.places.get(&self.root) else { return Ok(false) };
+        let failed = place.failed_polls.load(Ordering::Relaxed);
+        match &place.poller {
             None => Ok(false),
             Some(poller) if poller.is_finished() => Err(Dead::Queue("it has ended".into())),
+            Some(_) if failed >= FAILURES => {
+                Err(Dead::Queue(format!("{failed} polls in a row have failed")))
+            }
             Some(_) => Ok(true),
         }
     }

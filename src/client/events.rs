@@ -1,4 +1,4 @@
-//! The event queue's poller: polls until it is stopped or the grid ends the queue.
+//! The event queue's poller: polls until it is stopped or the grid says that the queue is gone.
 
 use super::{Mailbox, Source, Viewer, What};
 use crate::net::http::{self, HttpError, Request};
@@ -6,13 +6,12 @@ use crate::net::tap::{Passed, Teller};
 use crate::proto::event_queue::{PollReply, PollRequest};
 use crate::proto::llsd::Llsd;
 use crate::proto::seed;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A grid may hold a poll for about a minute; longer than this is silence.
 const HOLD: Duration = Duration::from_secs(120);
-
-/// After this many failures in a row the queue counts as dead.
-const FAILURES: u32 = 10;
 
 /// Between polls that are answered at once and bring nothing; longer each time.
 const REST: Duration = Duration::from_millis(50);
@@ -29,6 +28,7 @@ struct Poller {
     mailbox: Mailbox,
     time_factor: u32,
     source: Source,
+    failed: Arc<AtomicU32>,
 }
 
 impl Viewer {
@@ -43,7 +43,9 @@ impl Viewer {
             mailbox: self.mailbox.clone(),
             time_factor: self.common.time_factor,
             source: Source::Events(self.root.clone()),
+            failed: self.here().failed_polls.clone(),
         };
+        poller.failed.store(0, Ordering::Relaxed);
         self.here().poller = Some(tokio::spawn(poller.run()));
         true
     }
@@ -71,7 +73,8 @@ impl Poller {
     async fn run(self) {
         let mut ack = None;
         let (mut failures, mut idle) = (0, 0);
-        while failures < FAILURES {
+        loop {
+            self.failed.store(failures, Ordering::Relaxed);
             let body = PollRequest { ack, done: false }.to_xml();
             let request = Request::post(&self.url, seed::CONTENT_TYPE, body);
             match self.http.ask(request, HOLD).await {
@@ -92,7 +95,7 @@ impl Poller {
                         self.recover(failures).await;
                     }
                 },
-                Ok(reply) if reply.status == 404 || reply.status == 410 => {
+                Ok(reply) if matches!(reply.status, 404 | 410) => {
                     return self.end(format!("status {}", reply.status));
                 }
                 // An empty 502 only means that nothing happened: poll again.
@@ -106,16 +109,24 @@ impl Poller {
                         self.recover(failures).await;
                     }
                 }
-                Ok(reply) => return self.end(format!("status {}", reply.status)),
+                // A refusal, and a connection that broke: viewers ask again.
+                Ok(reply) => {
+                    failures += 1;
+                    self.trouble(format!("status {}", reply.status));
+                    self.recover(failures).await;
+                }
                 Err(HttpError::Timeout(_)) => {}
-                Err(error) => return self.end(error.to_string()),
+                Err(error) => {
+                    failures += 1;
+                    self.trouble(error.to_string());
+                    self.recover(failures).await;
+                }
             }
         }
-        self.end(format!("{FAILURES} failures in a row"));
     }
 
     async fn recover(&self, failures: u32) {
-        let rest = (RECOVERY * 2u32.pow(failures.min(FAILURES))).min(LONGEST);
+        let rest = (RECOVERY * 2u32.pow(failures.min(6))).min(LONGEST);
         tokio::time::sleep(rest / self.time_factor.max(1)).await;
     }
 

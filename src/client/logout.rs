@@ -1,12 +1,10 @@
 //! Logging out, whatever state the session is in.
 
 use super::{ROOT, State, Viewer, agent_message};
-use crate::net::http::Request;
 use crate::net::udp::CircuitHandle;
 use crate::proto::circuit::Config;
 use crate::proto::id::Sequence;
 use crate::proto::login::Session;
-use crate::proto::seed;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -149,10 +147,14 @@ impl Viewer {
         }
     }
 
+    /// Whether the seed gives no more capabilities. By what status a grid says so is its own matter:
+    /// 404, or 200 with a web page or a refusal.
     async fn seed_is_gone(&self, session: &Session) -> bool {
-        let request = Request::post(&session.seed, seed::CONTENT_TYPE, seed::request(&[]));
-        let reply = self.common.http.ask(request, Duration::from_secs(5)).await;
-        reply.is_ok_and(|reply| matches!(reply.status, 403 | 404 | 410))
+        let caps = self.places.get(&self.root).map(|place| place.caps.as_slice());
+        let names = caps.unwrap_or_default().iter().take(3);
+        let names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
+        let gives = self.seed_gives(session, &names, Duration::from_secs(5)).await;
+        gives.is_ok_and(|gives| gives == Some(false))
     }
 
     /// Closes every circuit and waits until the last has stopped.

@@ -6,7 +6,7 @@ use crate::net::udp::{CircuitEvent, CircuitHandle};
 use crate::proto::id::SessionId;
 use crate::proto::login::Session;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tokio::task::JoinHandle;
 
 /// Messages by which a simulator ends a circuit.
@@ -21,6 +21,8 @@ pub struct Place {
     pub(super) caps: Vec<(String, String)>,
     /// Whoever polls its event queue.
     pub(super) poller: Option<JoinHandle<()>>,
+    /// How many polls have failed in a row.
+    pub(super) failed_polls: Arc<AtomicU32>,
     /// What its simulator was heard to say.
     pub(super) signs: Arc<Signs>,
     /// Its circuit need not be alive any more.

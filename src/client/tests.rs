@@ -1,6 +1,6 @@
 //! Conversations with a server of a few lines, on a simulated network: no port, no sleep.
 
-use super::{Common, Credentials, Form, LoginError, Source, State, Viewer, What};
+use super::{Common, Credentials, Dead, Form, LoginError, Source, State, Viewer, What};
 use crate::net::server::{self, Answer, Answering, Handler, Request};
 use crate::net::{Network, Path, Timeline, http, simulate};
 use crate::proto::event_queue::{Event, PollReply};
@@ -211,6 +211,76 @@ fn a_queue_that_fails_for_some_seconds_goes_on() {
     let pauses: Vec<Duration> = asked.windows(2).map(|two| two[1].0 - two[0].0).collect();
     assert!(pauses.windows(2).all(|two| two[0] <= two[1]), "{pauses:?}");
     assert!(asked[7].0 > Duration::from_secs(15), "{pauses:?}");
+}
+
+/// Whatever goes wrong, what is told afterwards is heard.
+#[test]
+fn a_queue_that_refuses_or_answers_nonsense_is_asked_again() {
+    let event = Event { message: "EnableSimulator".into(), body: Llsd::Undef };
+    let (told, asked) = poll(
+        move |n| match n {
+            0 => Answer::status(403),
+            1 => Answer::ok("text/html", "<html><body>not here</body></html>"),
+            2 => {
+                let reply = PollReply { id: 1, events: vec![event.clone()] };
+                Answer::ok(llsd::CONTENT_TYPE, llsd::to_xml(&reply.to_llsd()))
+            }
+            _ => Answer::status(404),
+        },
+        Duration::from_secs(60),
+    );
+    assert_eq!(asked.len(), 4);
+    assert_eq!(told[0], "status 403");
+    assert_eq!(told[2..], ["root EnableSimulator", "it ended: status 404"]);
+}
+
+#[test]
+fn a_queue_that_fails_ten_times_in_a_row_is_none() {
+    let (alive, asked) = converse(
+        |_, _| Answer::status(500),
+        async |viewer| {
+            let queue = ("EventQueueGet".to_owned(), "http://127.0.0.1:8002/queue".to_owned());
+            viewer.here().caps.push(queue);
+            viewer.start_events();
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            let early = viewer.queue_lives();
+            tokio::time::sleep(Duration::from_secs(300)).await;
+            (early, viewer.queue_lives())
+        },
+    );
+    assert_eq!(alive.0, Ok(true));
+    assert!(matches!(alive.1, Err(Dead::Queue(_))), "{alive:?}");
+    // A pause grows to ten seconds and no further.
+    assert!((30..60).contains(&asked.len()), "{} polls", asked.len());
+}
+
+/// A session has ended when its seed gives nothing more, whatever the status.
+#[test]
+fn gone_is_a_meaning_not_a_status() {
+    let gives = |answer: fn() -> Answer| {
+        converse(
+            move |request, _| match request.is_of_type("text/xml") {
+                true => rpc(&session()),
+                false => answer(),
+            },
+            async |viewer| {
+                viewer.log_in("last", WITHIN).await.unwrap();
+                let session = viewer.session().unwrap();
+                viewer.seed_gives(session, &["EventQueueGet"], WITHIN).await.unwrap()
+            },
+        )
+        .0
+    };
+    fn map(members: &[(&str, &str)]) -> Answer {
+        let members = members.iter().map(|(name, url)| (*name, Llsd::string(*url)));
+        Answer::ok(llsd::CONTENT_TYPE, llsd::to_xml(&Llsd::map(members)))
+    }
+    assert_eq!(gives(|| Answer::status(404)), Some(false));
+    assert_eq!(gives(|| Answer::ok("text/html", "<html>gone</html>")), Some(false));
+    assert_eq!(gives(|| Answer::status(500)), None);
+    assert_eq!(gives(|| map(&[("error", "no such session")])), Some(false));
+    assert_eq!(gives(|| map(&[])), Some(false));
+    assert_eq!(gives(|| map(&[("EventQueueGet", "http://127.0.0.1/q")])), Some(true));
 }
 
 #[test]

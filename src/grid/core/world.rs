@@ -356,7 +356,14 @@ impl World {
     ) -> Vec<(String, String)> {
         let Some(here) = self.presences.get_mut(&agent).and_then(|p| p.agents.get_mut(&region))
         else {
-            return Vec::new();
+            let outlive = self.faults.breaks(Own::CapsOutlive);
+            let names = names.iter().filter(|_| outlive);
+            let owner = Owner::AgentIn(agent, region);
+            let granted = names.map(|name| {
+                let id = self.grant_own(owner, name);
+                ((*name).to_owned(), self.url(&id))
+            });
+            return granted.collect();
         };
         here.seed_posted = true;
         if self.faults.breaks(Own::NewUrls) {
