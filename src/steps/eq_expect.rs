@@ -38,7 +38,8 @@ pub(super) static STEP: StepDef = StepDef {
             let after = call.args.text("after");
             let found = call.viewer.mailbox.wait(Instant::now() + wait, |heard| {
                 let mut in_order = after.is_none();
-                heard.iter_mut().filter(|o| matches!(o.source, Source::Events(_))).find_map(|o| {
+                let mut events = heard.iter_mut().filter(|o| matches!(o.source, Source::Events(_)));
+                let found = events.find_map(|o| {
                     let What::Event(event) = &o.what else { return None };
                     in_order |= Some(&event.message) == after.as_ref();
                     let body = Value::from(&event.body);
@@ -46,10 +47,18 @@ pub(super) static STEP: StepDef = StepDef {
                         return None;
                     }
                     o.taken = true;
-                    Some((in_order, body))
-                })
+                    Some(Ok((in_order, body)))
+                });
+                let refusal = || heard::refusal(heard, &name).filter(|_| !never);
+                found.or_else(|| refusal().map(Err))
             });
             let found = found.await;
+            let found = match found {
+                Some(Err(refusal)) => {
+                    return Err(Failure::missing(format!("waiting for {name}"), name, refusal));
+                }
+                found => found.and_then(Result::ok),
+            };
             match (found, never) {
                 (Some((false, _)), false) => {
                     let after = after.unwrap_or_default();

@@ -119,6 +119,46 @@ pub(super) fn value(heard: &Heard<'_>) -> Value {
     Value::Map(members)
 }
 
+/// What a simulator says of a teleport that goes on.
+const TELEPORTS: [&str; 4] = ["TeleportStart", "TeleportProgress", "TeleportFinish", "TeleportLocal"];
+
+/// How a grid has refused what somebody waits for: whoever waits for one of these messages has been
+/// answered by TeleportFailed, and nothing more will come. One that a step has taken is not meant.
+pub(super) fn refusal(heard: &[Observed], wanted: &str) -> Option<String> {
+    const REFUSAL: &str = "TeleportFailed";
+    if !TELEPORTS.contains(&wanted) {
+        return None;
+    }
+    let refused = heard.iter().rev().filter(|observed| !observed.taken);
+    refused.into_iter().find_map(|observed| match &observed.what {
+        What::Udp(seen) => match &**seen {
+            CircuitEvent::Message { message, .. } if message.name() == REFUSAL => {
+                let reason = message.text("Info", "Reason").unwrap_or_default();
+                Some(format!("{REFUSAL}, {reason:?}"))
+            }
+            _ => None,
+        },
+        What::Event(event) if event.message == REFUSAL => {
+            let info = event.body.get("Info").and_then(|info| info.as_array()?.first());
+            let reason = info.and_then(|info| info.get("Reason")?.as_str()).unwrap_or_default();
+            Some(format!("{REFUSAL}, {reason:?}"))
+        }
+        _ => None,
+    })
+}
+
+/// What the simulator told its user on a circuit, last: it may say why something did not come.
+pub(super) fn alert(viewer: &Viewer, circuit: &str) -> Option<String> {
+    viewer.mailbox.with(|heard| {
+        let messages = heard.iter().rev().filter_map(|observed| message(observed, circuit));
+        messages.into_iter().find_map(|heard| match heard.message.name() {
+            "AlertMessage" => heard.message.text("AlertData", "Message"),
+            "AgentAlertMessage" => heard.message.text("AlertData", "Message"),
+            _ => None,
+        })
+    })
+}
+
 /// What the sequence numbers say about a message that did not come.
 pub(super) fn hint(viewer: &Viewer, circuit: &str) -> Option<String> {
     if viewer.mailbox.has_overflowed() {
@@ -177,7 +217,8 @@ pub(super) fn summary(viewer: &Viewer, circuit: &str) -> String {
         .into_iter()
         .map(|(name, n)| if n == 1 { name } else { format!("{name} ×{n}") })
         .collect();
-    format!("only {}", crate::value::cut(&counts.join(", "), 300))
+    let alert = alert(viewer, circuit).map(|text| format!("; it alerts: {text:?}"));
+    format!("only {}{}", crate::value::cut(&counts.join(", "), 300), alert.unwrap_or_default())
 }
 
 /// What is wrong with the event queue, if anything is.

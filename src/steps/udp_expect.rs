@@ -140,14 +140,20 @@ async fn wait(call: &Call<'_>) -> Result<Value, Failure> {
     let wanted = Wanted::of(call);
     let found = call.viewer.mailbox.wait(Instant::now() + call.within, |heard| {
         let start = wanted.start(heard);
-        heard[start..].iter_mut().find_map(|observed| {
+        let found = heard[start..].iter_mut().find_map(|observed| {
             let value = wanted.find(observed)?;
             observed.taken = true;
-            Some(value)
-        })
+            Some(Ok(value))
+        });
+        found.or_else(|| heard::refusal(heard, &wanted.name).map(Err))
     });
     match found.await {
-        Some(value) => Ok(value),
+        Some(Ok(value)) => Ok(value),
+        Some(Err(refusal)) if !call.args.flag("optional").unwrap_or(false) => {
+            let stage = format!("waiting for {}", wanted.names());
+            Err(Failure::missing(stage, wanted.described(), refusal))
+        }
+        Some(Err(_)) => Ok(Value::Undef),
         None if call.args.flag("optional").unwrap_or(false) => Ok(Value::Undef),
         None => Err(Failure::Missing {
             stage: format!("waiting for {}", wanted.names()),

@@ -340,3 +340,26 @@ fn the_case_of_the_readme_passes_as_pasted() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
     assert!(text(&output.stdout).contains("1 pass"));
 }
+
+/// What was refused is not waited for: the refusal is the answer, in the grid's own words.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_teleport_ends_the_wait_with_its_reason() {
+    let case = r#"
+title = "Own"
+[[case]]
+id = "refused"
+title = "A teleport to nowhere arrives"
+step = [
+  { do = "session.enter", id = "enter" },
+  { do = "eq.listen" },
+  { do = "udp.send", message = "TeleportLocationRequest", reliable = true, blocks = { Info = { RegionHandle = 4222124650660096, Position = [1, 2, 3], LookAt = [1, 0, 0] } } },
+  { do = "eq.expect", message = "TeleportFinish", within = "600s", requirement = "TP-X-REGION-1", level = "must" },
+]
+"#;
+    let began = Instant::now();
+    let records = own(case, Faults::default()).await;
+    let finding = &records[0].findings[0];
+    assert_eq!(records[0].outcome, Outcome::Fail, "{records:#?}");
+    assert!(finding.received.starts_with("TeleportFailed, \""), "{finding:#?}");
+    assert!(began.elapsed() < Duration::from_secs(15), "it was waited for all the same");
+}
