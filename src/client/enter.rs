@@ -63,6 +63,7 @@ impl Viewer {
             impairments: self.impairments.clone(),
             handshake: ids.filter(|_| handshake),
             teller: self.teller.clone(),
+            name: name.into(),
         };
         let mailbox = self.mailbox.clone();
         let source = Source::Circuit(name.to_owned());

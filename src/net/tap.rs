@@ -146,10 +146,11 @@ pub enum Passed {
     Delivered(Vec<String>),
     /// A remark on the event queue.
     Queue(String),
-    /// A datagram was sent or came, as a header, a name and acks, or as why it cannot be read.
-    Datagram(Direction, Result<(Header, String, Vec<Sequence>), String>),
-    /// Bytes were sent past the circuit.
-    Raw(usize),
+    /// A datagram was sent or came on the circuit of this name, as a header, a name and acks, or as
+    /// why it cannot be read.
+    Datagram(Direction, Arc<str>, Result<(Header, String, Vec<Sequence>), String>),
+    /// So many bytes were sent past the circuit of this name.
+    Raw(usize, Arc<str>),
     /// A reliable packet was never acknowledged, and is given up.
     ResendsExhausted(Sequence),
     /// The simulator was silent for too long, and its circuit closed.

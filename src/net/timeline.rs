@@ -196,14 +196,16 @@ pub fn row(what: &Passed) -> (Channel, char, String) {
             (Channel::Events, '←', format!("{} events: {}", names.len(), names.join(", ")))
         }
         Passed::Queue(text) => (Channel::Events, '·', text.clone()),
-        Passed::Datagram(direction, read) => {
+        Passed::Datagram(direction, circuit, read) => {
             let text = match read {
                 Ok((header, name, acks)) => datagram_row(*header, name, acks.iter().copied()),
                 Err(why) => why.clone(),
             };
-            (Channel::Udp, direction.arrow(), text)
+            (Channel::Udp, direction.arrow(), text + &on(circuit))
         }
-        Passed::Raw(size) => (Channel::Udp, '→', format!("raw datagram of {size} bytes")),
+        Passed::Raw(size, circuit) => {
+            (Channel::Udp, '→', format!("raw datagram of {size} bytes{}", on(circuit)))
+        }
         Passed::ResendsExhausted(sequence) => {
             (Channel::Udp, '·', format!("gave up #{sequence}: never acked"))
         }
@@ -219,6 +221,11 @@ pub fn row(what: &Passed) -> (Channel, char, String) {
             (Channel::Udp, '·', "it was silent for too long; its session ended".into())
         }
     }
+}
+
+/// Which circuit it was, where it is not the one to the region of the login.
+fn on(circuit: &str) -> String {
+    if circuit == "root" { String::new() } else { format!(" on {circuit}") }
 }
 
 /// What a login call brought.

@@ -102,8 +102,10 @@ pub struct CircuitOptions {
     pub impairments: Impairments,
     /// Answer RegionHandshake by itself, as this agent in this session.
     pub handshake: Option<(AgentId, SessionId)>,
-    /// What passes is told by it.
+    /// What passes is told by it,
     pub teller: Teller,
+    /// as passing on the circuit of this name.
+    pub name: Arc<str>,
 }
 
 impl CircuitHandle {
@@ -302,7 +304,7 @@ impl Driver {
                 let _ = reply.send(sent.map_err(SendError::from));
             }
             Command::Raw(bytes) => {
-                self.options.teller.tell(|| Passed::Raw(bytes.len()));
+                self.options.teller.tell(|| Passed::Raw(bytes.len(), self.options.name.clone()));
                 self.port.send(&bytes, self.options.remote).await;
             }
             Command::NextSequence(set, reply) => {
@@ -459,7 +461,7 @@ impl Driver {
                 }
                 Err(error) => Err(format!("undecodable, {} bytes: {error}", bytes.len())),
             };
-            Passed::Datagram(direction, read)
+            Passed::Datagram(direction, options.name.clone(), read)
         });
     }
 }

@@ -17,6 +17,7 @@ pub(super) static STEP: StepDef = StepDef {
         key("where", Kind::Table, "only an event that has these values at these paths"),
         key("never", Kind::Flag, "it must not come"),
         key("after", Kind::Event, "an event of this name must have come before it"),
+        key("despite_refusal", Kind::Flag, "another teleport may be refused, and ends no wait"),
     ],
     returns: Returns::Open("the event's body"),
     within: Duration::from_secs(30),
@@ -36,6 +37,7 @@ pub(super) static STEP: StepDef = StepDef {
                 false => call.within,
             };
             let after = call.args.text("after");
+            let refusable = !never && !call.args.flag("despite_refusal").unwrap_or(false);
             let found = call.viewer.mailbox.wait(Instant::now() + wait, |heard| {
                 let mut in_order = after.is_none();
                 let mut events = heard.iter_mut().filter(|o| matches!(o.source, Source::Events(_)));
@@ -49,7 +51,7 @@ pub(super) static STEP: StepDef = StepDef {
                     o.taken = true;
                     Some(Ok((in_order, body)))
                 });
-                let refusal = || heard::refusal(heard, &name).filter(|_| !never);
+                let refusal = || heard::refusal(heard, &name).filter(|_| refusable);
                 found.or_else(|| refusal().map(Err))
             });
             let found = found.await;

@@ -120,7 +120,8 @@ pub(super) fn value(heard: &Heard<'_>) -> Value {
 }
 
 /// What a simulator says of a teleport that goes on.
-const TELEPORTS: [&str; 4] = ["TeleportStart", "TeleportProgress", "TeleportFinish", "TeleportLocal"];
+const TELEPORTS: [&str; 4] =
+    ["TeleportStart", "TeleportProgress", "TeleportFinish", "TeleportLocal"];
 
 /// How a grid has refused what somebody waits for: whoever waits for one of these messages has been
 /// answered by TeleportFailed, and nothing more will come. One that a step has taken is not meant.

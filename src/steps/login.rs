@@ -156,7 +156,7 @@ fn request(call: &Call<'_>) -> Result<Request, Failure> {
 /// What follows from a reply's members: the handle of its region, and its size in metres.
 pub(super) fn derived(members: &[(String, Value)]) -> Value {
     let metres = |name: &str| {
-        members.iter().find(|(n, _)| n == name).and_then(|(_, value)| value.as_int::<u32>())
+        members.iter().find(|(n, _)| n == name).and_then(|(_, value)| whole::<u32>(value))
     };
     let member = |name: &str| members.iter().find(|(n, _)| n == name).map(|(_, value)| value);
     let own = skeleton::derived(member("inventory-root"), member("inventory-skeleton"));
@@ -173,6 +173,11 @@ pub(super) fn derived(members: &[(String, Value)]) -> Value {
         derived.push(("size_y".into(), size("region_size_y")));
     }
     Value::Map(derived)
+}
+
+/// A whole number, also where it is told as text: viewers convert.
+pub(super) fn whole<T: TryFrom<i128> + std::str::FromStr>(value: &Value) -> Option<T> {
+    value.as_int().or_else(|| value.as_text()?.trim().parse().ok())
 }
 
 /// A seed capability's URL with another id in it: one that was never handed out. The id is the
@@ -199,7 +204,17 @@ fn hopeless(reply: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::stranger;
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_told_as_text_are_numbers() {
+        let text = |name: &str, text: &str| (name.to_owned(), Value::string(text));
+        let told = derived(&[text("region_x", "256000"), text("region_y", " 256256 ")]);
+        let handle = 256_000_u64 << 32 | 256_256;
+        assert_eq!(told.get("region_handle"), Some(&Value::integer(handle)));
+        assert_eq!(told.get("size_x"), Some(&Value::integer(256)));
+        assert_eq!(derived(&[text("region_x", "far"), text("region_y", "1")]).get("size_x"), None);
+    }
 
     #[test]
     fn a_stranger_differs_from_the_seed_in_its_id_only() {

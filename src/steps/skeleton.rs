@@ -1,5 +1,6 @@
 //! What follows from the inventory members of a login, for suites to look at.
 
+use super::login::whole;
 use crate::value::Value;
 use uuid::Uuid;
 
@@ -44,7 +45,7 @@ pub(super) fn derived(root: Option<&Value>, skeleton: Option<&Value>) -> Value {
         .map(|entry| Entry {
             id: id(entry.get("folder_id")),
             parent: id(entry.get("parent_id")),
-            kind: entry.get("type_default").and_then(Value::as_int).unwrap_or(-1),
+            kind: entry.get("type_default").and_then(whole).unwrap_or(-1),
             name: entry.get("name").cloned().unwrap_or_default(),
             version: entry.get("version").cloned().unwrap_or_default(),
         })

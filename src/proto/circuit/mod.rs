@@ -168,7 +168,7 @@ impl Circuit {
             self.advance();
         }
         self.last_sent = sequence;
-        if options.reliable && options.sequence.is_none() && !self.closed {
+        if options.reliable && !self.closed {
             self.unacked.insert(sequence, bytes.clone(), now, self.config.resend_first);
         }
         match options.acks.is_empty() {
