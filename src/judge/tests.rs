@@ -5,12 +5,9 @@ mod hand;
 
 use super::*;
 use crate::grid::Grid;
-use crate::net::tap::RegionIndex;
-use crate::net::tap::{Fact, Passed, Received, Side};
+use crate::net::tap::{Fact, Passed, Received, RegionIndex, Side};
 use crate::proto::event_queue::PollRequest;
-use crate::proto::id::CircuitCode;
-use crate::proto::id::Sequence;
-use crate::proto::id::SessionId;
+use crate::proto::id::{CircuitCode, Sequence, SessionId};
 use crate::proto::llsd::Llsd;
 use crate::proto::message::{DecodeError, Field, Flags, Message};
 use crate::proto::template::Template;

@@ -1,11 +1,7 @@
 //! A visit: everything that passed between one visitor and the grid, from a login on.
 
-use crate::net::tap::RegionIndex;
-use crate::net::tap::{Fact, Passed, Received, Region};
-use crate::proto::id::AgentId;
-use crate::proto::id::CircuitCode;
-use crate::proto::id::Sequence;
-use crate::proto::id::SessionId;
+use crate::net::tap::{Fact, Passed, Received, Region, RegionIndex};
+use crate::proto::id::{AgentId, CircuitCode, Sequence, SessionId};
 use crate::proto::llsd::Llsd;
 use crate::proto::message::{Datagram, Flags, Message};
 use std::collections::HashSet;

@@ -3,10 +3,7 @@
 
 use super::Clock;
 use crate::proto::event_queue::PollRequest;
-use crate::proto::id::AgentId;
-use crate::proto::id::CircuitCode;
-use crate::proto::id::Sequence;
-use crate::proto::id::SessionId;
+use crate::proto::id::{AgentId, CircuitCode, Sequence, SessionId};
 use crate::proto::llsd::Llsd;
 use crate::proto::login;
 use crate::proto::message::{

@@ -1,7 +1,6 @@
 //! The `blocks` of a message as suites write them: checked against the template, then built.
 
-use crate::proto::id::AgentId;
-use crate::proto::id::SessionId;
+use crate::proto::id::{AgentId, SessionId};
 use crate::proto::message::{Field, Message};
 use crate::proto::template::{MessageDef, Quantity};
 use crate::value::{Value, field_from_value, unknown};

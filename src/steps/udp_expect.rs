@@ -34,6 +34,7 @@ pub(super) static STEP: StepDef = StepDef {
         key("never", Kind::Flag, "it must not come"),
         key("count", Kind::Integer, "so many must come, no more and no fewer"),
         key("optional", Kind::Flag, "it may be missing; then nothing is expected of it"),
+        key("despite_refusal", Kind::Flag, "another teleport may be refused, and ends no wait"),
         key("raw", Kind::Flag, "texts are given as bytes, with the NUL that ends them"),
         key("duplicates", Kind::Flag, "count repetitions of the same number too"),
     ],
@@ -138,6 +139,7 @@ impl Wanted {
 
 async fn wait(call: &Call<'_>) -> Result<Value, Failure> {
     let wanted = Wanted::of(call);
+    let refusable = !call.args.flag("despite_refusal").unwrap_or(false);
     let found = call.viewer.mailbox.wait(Instant::now() + call.within, |heard| {
         let start = wanted.start(heard);
         let found = heard[start..].iter_mut().find_map(|observed| {
@@ -145,7 +147,8 @@ async fn wait(call: &Call<'_>) -> Result<Value, Failure> {
             observed.taken = true;
             Some(Ok(value))
         });
-        found.or_else(|| heard::refusal(heard, &wanted.name).map(Err))
+        let refusal = || heard::refusal(heard, &wanted.name).filter(|_| refusable);
+        found.or_else(|| refusal().map(Err))
     });
     match found.await {
         Some(Ok(value)) => Ok(value),

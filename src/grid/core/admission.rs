@@ -3,10 +3,7 @@
 use super::effect::{Happened, Sender};
 use super::{Core, Own};
 use crate::net::tap::RegionIndex;
-use crate::proto::id::AgentId;
-use crate::proto::id::CircuitCode;
-use crate::proto::id::Sequence;
-use crate::proto::id::SessionId;
+use crate::proto::id::{AgentId, CircuitCode, Sequence, SessionId};
 use crate::proto::message::{Field, Packet};
 use std::net::SocketAddr;
 

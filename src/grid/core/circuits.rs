@@ -2,15 +2,13 @@
 
 use super::Own;
 use super::effect::Sender;
+use super::figures::{OF_CIRCUITS, figures};
 use super::notices::Notices;
 use crate::grid::GridConfig;
 use crate::grid::fault::Faults;
-use crate::net::tap::RegionIndex;
-use crate::net::tap::{Tap, Visitor};
+use crate::net::tap::{RegionIndex, Tap, Visitor};
 use crate::proto::circuit::{Circuit, Config, Encoded, Event, Handled, SendOptions};
-use crate::proto::id::CircuitCode;
-use crate::proto::id::Sequence;
-use crate::proto::id::{AgentId, SessionId};
+use crate::proto::id::{AgentId, CircuitCode, Sequence, SessionId};
 use crate::proto::message::{Acks, Field, Flags, Message, Packet};
 use crate::proto::template::Template;
 use crate::tamper::Tamper;
@@ -30,21 +28,6 @@ const IDEMPOTENT_MESSAGES: [&str; 8] = [
     "SetAlwaysRun",
     "MuteListRequest",
     "MoneyBalanceRequest",
-];
-
-/// Misbehaviours that are figures of circuits.
-const OF_CIRCUITS: [Own; 11] = [
-    Own::NeverAcks,
-    Own::AcksOnce,
-    Own::AcksSingly,
-    Own::IgnoresAcks,
-    Own::ProcessesDuplicates,
-    Own::NeverResends,
-    Own::NeverPongs,
-    Own::NeverPings,
-    Own::NeverTimesOut,
-    Own::CountsFromAHundred,
-    Own::AcksByTheHundred,
 ];
 
 /// A client that owes this many acks is not told whole folders until it has caught up.
@@ -484,25 +467,5 @@ impl Circuits {
                 self.by_agent.remove(&agent);
             }
         }
-    }
-}
-
-/// The figures of a grid's circuits, with what is wrong with them.
-fn figures(faults: &Faults, config: Config) -> Config {
-    Config {
-        acks: !faults.has(Own::NeverAcks),
-        acks_per_packet: match faults.has(Own::AcksSingly) {
-            true => 1,
-            false => config.acks_per_packet,
-        },
-        resend_tries: if faults.has(Own::NeverResends) { 0 } else { config.resend_tries },
-        pongs: !faults.has(Own::NeverPongs),
-        pings: !faults.has(Own::NeverPings),
-        idle_timeout: config.idle_timeout.filter(|_| !faults.has(Own::NeverTimesOut)),
-        first_sequence: match faults.has(Own::CountsFromAHundred) {
-            true => Sequence(100),
-            false => config.first_sequence,
-        },
-        ..config
     }
 }

@@ -2,11 +2,9 @@
 //! each other has happened.
 
 use super::Core;
-use crate::net::tap::RegionIndex;
-use crate::net::tap::{Passed, Visitor};
+use crate::net::tap::{Passed, RegionIndex, Visitor};
 use crate::proto::event_queue::Event;
-use crate::proto::id::Sequence;
-use crate::proto::id::{AgentId, CircuitCode, SessionId};
+use crate::proto::id::{AgentId, CircuitCode, Sequence, SessionId};
 use crate::proto::message::Message;
 use std::net::SocketAddr;
 use std::sync::Arc;

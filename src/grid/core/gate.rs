@@ -7,12 +7,8 @@ use super::reply::{Body, Reply};
 use super::{Core, Output, Own, RequestId, odd};
 use crate::grid::fault::{self, Spoilt};
 use crate::net::server::Answer;
-use crate::net::tap::RegionIndex;
-use crate::net::tap::{self, Passed, Said, is_odd};
-use crate::proto::id::AgentId;
-use crate::proto::id::CircuitCode;
-use crate::proto::id::Sequence;
-use crate::proto::id::SessionId;
+use crate::net::tap::{self, Passed, RegionIndex, Said, is_odd};
+use crate::proto::id::{AgentId, CircuitCode, Sequence, SessionId};
 use crate::proto::llsd;
 use crate::proto::message::{
     Datagram, Decoder, Field, Flags, HEADER_LEN, MIN_DATAGRAM, Message, Packet,

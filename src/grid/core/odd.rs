@@ -1,11 +1,9 @@
 //! What a grid may do though few do it, and what none should: for trying how clients bear it.
 
 use super::{Core, Own, Place, World};
-use crate::net::tap::RegionIndex;
-use crate::net::tap::UNKNOWN_EVENT;
+use crate::net::tap::{RegionIndex, UNKNOWN_EVENT};
 use crate::proto::event_queue::Event;
-use crate::proto::id::AgentId;
-use crate::proto::id::SessionId;
+use crate::proto::id::{AgentId, SessionId};
 use crate::proto::llsd::Llsd;
 use crate::proto::teleport::{CrossedRegion, Destination, TeleportFinish, flags};
 

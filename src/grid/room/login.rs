@@ -3,10 +3,8 @@
 use crate::grid::core::{Body, Core, Place, Presence, Reply, RoomDef, World, messages};
 use crate::grid::misbehaviour::misbehaviours;
 use crate::net::server::Request as HttpRequest;
-use crate::net::tap::RegionIndex;
-use crate::net::tap::{Passed, Visitor};
-use crate::proto::id::CircuitCode;
-use crate::proto::id::{AgentId, SessionId};
+use crate::net::tap::{Passed, RegionIndex, Visitor};
+use crate::proto::id::{AgentId, CircuitCode, SessionId};
 use crate::proto::llsd::{self, Llsd};
 use crate::proto::login::{METHOD, Request, notation_reals};
 use crate::proto::xmlrpc::{self, Document, RpcValue};

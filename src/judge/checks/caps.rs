@@ -3,8 +3,7 @@
 use super::Check;
 use crate::judge::check_result::{CheckResult, Checked, never, rule, within};
 use crate::judge::visit::Visit;
-use crate::net::tap::RegionIndex;
-use crate::net::tap::{Passed, UNKNOWN_EVENT, is_odd};
+use crate::net::tap::{Passed, RegionIndex, UNKNOWN_EVENT, is_odd};
 use crate::proto::event_queue::PollRequest;
 use crate::proto::llsd::{CONTENT_TYPE, Llsd};
 use std::collections::{HashMap, HashSet};

@@ -4,8 +4,7 @@ use super::Check;
 use crate::judge::check_result::{CheckResult, never, rule, within};
 use crate::judge::journey::Sent;
 use crate::judge::visit::Visit;
-use crate::net::tap::Passed;
-use crate::net::tap::RegionIndex;
+use crate::net::tap::{Passed, RegionIndex};
 use crate::proto::teleport::flags;
 use std::time::Duration;
 

@@ -1,13 +1,9 @@
 //! Visits made by hand, for checks that our own viewer gives no occasion for.
 
 use super::super::visit::Visit;
-use crate::net::tap::RegionIndex;
-use crate::net::tap::{Fact, Passed, Received, Side};
+use crate::net::tap::{Fact, Passed, Received, RegionIndex, Side};
 use crate::proto::event_queue::PollRequest;
-use crate::proto::id::AgentId;
-use crate::proto::id::CircuitCode;
-use crate::proto::id::Sequence;
-use crate::proto::id::SessionId;
+use crate::proto::id::{AgentId, CircuitCode, Sequence, SessionId};
 use crate::proto::llsd::Llsd;
 use crate::proto::message::{Datagram, Flags, Header, Message};
 use crate::proto::template::Template;
