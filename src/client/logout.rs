@@ -2,7 +2,6 @@
 
 use super::{ROOT, State, Viewer, agent_message};
 use crate::net::http::Request;
-use crate::net::udp::CircuitHandle;
 use crate::proto::circuit::Config;
 use crate::proto::id::Sequence;
 use crate::proto::login::Session;
@@ -26,7 +25,7 @@ impl Viewer {
             let _ = tokio::time::timeout(Duration::from_secs(10), again).await;
         }
         let Some(session) = self.session().cloned() else {
-            self.forget_places();
+            self.silence().await;
             return true;
         };
         let patience = self.common.patience(Duration::from_secs(5));
@@ -51,7 +50,7 @@ impl Viewer {
         }
         self.state = State::LoggedOut;
         self.root = ROOT.to_owned();
-        self.forget_places();
+        self.silence().await;
         answered
     }
 
@@ -124,7 +123,8 @@ impl Viewer {
         if sign == Some("ack") {
             // The reply is on its way, and is acknowledged before the socket closes, as viewers do;
             // a grid that loses it costs a moment.
-            self.wait_for(circuit, "LogoutReply", look).await;
+            let moment = self.common.watch(Duration::from_millis(300));
+            self.wait_for(circuit, "LogoutReply", moment).await;
         }
         let text = match sign {
             Some(sign) => format!("logged out, as told by {sign}"),
@@ -165,20 +165,14 @@ impl Viewer {
         gives.is_ok_and(|gives| gives == Some(false))
     }
 
-    /// Closes every circuit and waits until the last has stopped.
+    /// Closes every circuit, waits until the last has stopped and has nothing more to acknowledge,
+    /// and forgets what they led to.
     async fn silence(&mut self) {
         for mut place in std::mem::take(&mut self.places).into_values() {
             if let Some(link) = place.link.take() {
                 link.close();
                 link.stopped().await;
             }
-        }
-    }
-
-    /// Closes every circuit, and forgets what it led to.
-    fn forget_places(&mut self) {
-        for mut place in std::mem::take(&mut self.places).into_values() {
-            place.link.take().iter().for_each(CircuitHandle::close);
         }
     }
 }
