@@ -86,15 +86,30 @@ impl Viewer {
     pub async fn session_stands(&self) -> Result<bool, Dead> {
         let Some(session) = self.session() else { return Ok(false) };
         let within = self.common.patience(Duration::from_secs(10));
-        match self.seed_gives(session, &[], within).await {
-            Ok(Some(false)) => Err(Dead::Session("its seed answers no more as one".into())),
-            Ok(_) => Ok(true),
+        match self.seed_says_gone(session, within).await {
+            Ok(true) => Err(Dead::Session("its seed is refused".into())),
+            Ok(false) => Ok(true),
             Err(error) => Err(Dead::Session(error.to_string())),
         }
     }
 
-    /// Whether a session's seed still answers as one: by a map, and where names are given that it
-    /// granted before, by a URL for one of them. Nothing where the server has a trouble of its own.
+    /// Whether a session's seed says outright that it is gone: for where its circuit lives, or where
+    /// it never gave anything that could be missed.
+    ///
+    /// # Errors
+    /// No answer came.
+    pub(super) async fn seed_says_gone(
+        &self,
+        session: &Session,
+        within: Duration,
+    ) -> Result<bool, HttpError> {
+        let request = Request::post(&session.seed, seed::CONTENT_TYPE, seed::request(&[]));
+        let reply = self.common.http.ask(request, within).await?;
+        Ok(matches!(reply.status, 403 | 404 | 410))
+    }
+
+    /// Whether a session's seed still gives one of the capabilities that it granted before, whatever
+    /// its status. Nothing where the server has a trouble of its own.
     ///
     /// # Errors
     /// No answer came.
@@ -116,7 +131,7 @@ impl Viewer {
         let given = |(name, url): &(String, String)| {
             names.contains(&name.as_str()) && url.starts_with("http")
         };
-        Ok(Some(granted.is_some_and(|granted| names.is_empty() || granted.iter().any(given))))
+        Ok(Some(granted.is_some_and(|granted| granted.iter().any(given))))
     }
 
     /// Whether the event queue is still polled: an event that does not come says nothing else.

@@ -1,11 +1,9 @@
 //! Logging out, whatever state the session is in.
 
 use super::{ROOT, State, Viewer, agent_message};
-use crate::net::http::Request;
 use crate::proto::circuit::Config;
 use crate::proto::id::Sequence;
 use crate::proto::login::Session;
-use crate::proto::seed;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -152,16 +150,15 @@ impl Viewer {
     /// Whether the seed gives no more capabilities. By what status a grid says so is its own matter:
     /// 404, or 200 with a web page or a refusal.
     async fn seed_is_gone(&self, session: &Session) -> bool {
+        let within = Duration::from_secs(5);
         let caps = self.places.get(&self.root).map(|place| place.caps.as_slice());
         let names = caps.unwrap_or_default().iter().take(3);
         let names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
         if names.is_empty() {
             // A seed that never gave anything shows nothing by giving nothing: only by saying so.
-            let request = Request::post(&session.seed, seed::CONTENT_TYPE, seed::request(&[]));
-            let reply = self.common.http.ask(request, Duration::from_secs(5)).await;
-            return reply.is_ok_and(|reply| matches!(reply.status, 403 | 404 | 410));
+            return self.seed_says_gone(session, within).await.unwrap_or(false);
         }
-        let gives = self.seed_gives(session, &names, Duration::from_secs(5)).await;
+        let gives = self.seed_gives(session, &names, within).await;
         gives.is_ok_and(|gives| gives == Some(false))
     }
 

@@ -62,7 +62,7 @@ impl ObservationPoints {
             let requirements = closest.flat_map(|(_, look)| look.requirements.clone()).collect();
             found.push(Observer { case: case.clone(), specificity, requirements });
         }
-        found.sort_by_key(|onlooker| std::cmp::Reverse(onlooker.specificity));
+        found.sort_by_key(|observer| std::cmp::Reverse(observer.specificity));
         found
     }
 }

@@ -153,8 +153,7 @@ pub(super) fn alert(viewer: &Viewer, circuit: &str) -> Option<String> {
     viewer.mailbox.with(|heard| {
         let messages = heard.iter().rev().filter_map(|observed| message(observed, circuit));
         messages.into_iter().find_map(|heard| match heard.message.name() {
-            "AlertMessage" => heard.message.text("AlertData", "Message"),
-            "AgentAlertMessage" => heard.message.text("AlertData", "Message"),
+            "AlertMessage" | "AgentAlertMessage" => heard.message.text("AlertData", "Message"),
             _ => None,
         })
     })
