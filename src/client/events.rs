@@ -136,8 +136,8 @@ impl Poller {
     }
 
     fn hand_out(&self, reply: PollReply) {
-        let names = || reply.events.iter().map(|event| event.message.clone()).collect();
-        self.teller.tell(|| Passed::Delivered(names()));
+        let names = reply.events.iter().map(|event| event.message.clone());
+        self.teller.tell(|| Passed::Delivered(names.collect()));
         for event in reply.events {
             self.mailbox.post(self.source.clone(), What::Event(event));
         }

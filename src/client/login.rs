@@ -284,11 +284,15 @@ async fn read(form: Form, http: HttpReply) -> Exchange {
 }
 
 impl Exchange {
-    /// The members, or in words why there are none.
+    /// The members but for lists, such as a whole inventory, or in words why there are none.
     fn said(&self) -> Result<Llsd, String> {
         match (&self.fault, &self.members) {
             (Some((code, message)), _) => Err(format!("fault {code}: {message}")),
-            (None, Some(members)) => Ok(members.clone()),
+            (None, Some(Llsd::Map(members))) => {
+                let short = members.iter().filter(|(_, value)| value.as_array().is_none());
+                Ok(Llsd::Map(short.cloned().collect()))
+            }
+            (None, Some(other)) => Ok(other.clone()),
             (None, None) => Err(self.problem.clone().unwrap_or_else(|| "no members".into())),
         }
     }

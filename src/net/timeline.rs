@@ -155,15 +155,7 @@ pub fn row(what: &Passed) -> (Channel, char, String) {
         }
         Passed::Polled(_, None) => (Channel::Events, '←', "poll, unreadable".into()),
         Passed::PollAnswered(_, status, body) => {
-            let id = body.as_ref().and_then(|body| body.get("id")?.as_i32());
-            let id = id.map_or(String::new(), |id| format!(", id {id}"));
-            let events = body.as_ref().and_then(|body| body.get("events")?.as_array());
-            let name = |event: &Llsd| Some(event.get("message")?.as_str()?.to_owned());
-            let names = events.unwrap_or_default().iter().filter_map(name);
-            let names: Vec<String> = names.collect();
-            let names =
-                if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
-            (Channel::Events, '→', format!("{status}{id}{names}"))
+            (Channel::Events, '→', format!("{status}{}", told(body.as_ref())))
         }
         Passed::Asked(name) => (Channel::Caps, '←', (*name).to_owned()),
         Passed::Meant(_, name, _) => (Channel::Note, '·', format!("it means to say {name}")),
@@ -220,6 +212,19 @@ pub fn row(what: &Passed) -> (Channel, char, String) {
         Passed::Silent => {
             (Channel::Udp, '·', "it was silent for too long; its session ended".into())
         }
+    }
+}
+
+/// What the answer of a poll tells: its id, and the names of its events.
+fn told(body: Option<&Llsd>) -> String {
+    let id = body.and_then(|body| body.get("id")?.as_i32());
+    let id = id.map_or(String::new(), |id| format!(", id {id}"));
+    let events = body.and_then(|body| body.get("events")?.as_array()).unwrap_or_default();
+    let name = |event: &Llsd| Some(event.get("message")?.as_str()?.to_owned());
+    let names: Vec<String> = events.iter().filter_map(name).collect();
+    match names.is_empty() {
+        true => id,
+        false => format!("{id}: {}", names.join(", ")),
     }
 }
 

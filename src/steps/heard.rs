@@ -130,19 +130,19 @@ pub(super) fn refusal(heard: &[Observed], wanted: &str) -> Option<String> {
     if !TELEPORTS.contains(&wanted) {
         return None;
     }
-    let refused = heard.iter().rev().filter(|observed| !observed.taken);
-    refused.into_iter().find_map(|observed| match &observed.what {
+    // An event may hold as much text as a grid likes.
+    let refused = |reason: &str| format!("{REFUSAL}, {:?}", crate::value::cut(reason, 300));
+    let mut left = heard.iter().rev().filter(|observed| !observed.taken);
+    left.find_map(|observed| match &observed.what {
         What::Udp(seen) => match &**seen {
             CircuitEvent::Message { message, .. } if message.name() == REFUSAL => {
-                let reason = message.text("Info", "Reason").unwrap_or_default();
-                Some(format!("{REFUSAL}, {reason:?}"))
+                Some(refused(&message.text("Info", "Reason").unwrap_or_default()))
             }
             _ => None,
         },
         What::Event(event) if event.message == REFUSAL => {
             let info = event.body.get("Info").and_then(|info| info.as_array()?.first());
-            let reason = info.and_then(|info| info.get("Reason")?.as_str()).unwrap_or_default();
-            Some(format!("{REFUSAL}, {reason:?}"))
+            Some(refused(info.and_then(|info| info.get("Reason")?.as_str()).unwrap_or_default()))
         }
         _ => None,
     })
