@@ -19,6 +19,17 @@ enum Kind {
     Simulated(SimulatedPort),
 }
 
+fn received(socket: &UdpSocket) -> std::io::Result<(Vec<u8>, SocketAddr)> {
+    thread_local! {
+        /// Room for the largest datagram; one for each thread, not one for each socket.
+        static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_DATAGRAM]);
+    }
+    BUFFER.with_borrow_mut(|buffer| {
+        let (len, from) = socket.try_recv_from(buffer)?;
+        Ok((buffer[..len].to_vec(), from))
+    })
+}
+
 /// What a socket may hold before it is read, in bytes; the system may allow less. Its usual room
 /// is for some 160 small datagrams, which a region full of avatars sends while a machine is busy.
 const ROOM: usize = 4 << 20;
@@ -60,20 +71,21 @@ impl Socket {
             Kind::System(socket) => socket,
             Kind::Simulated(port) => return Ok(port.receive().await),
         };
-        thread_local! {
-            /// Room for the largest datagram; one for each thread, not one for each socket.
-            static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_DATAGRAM]);
-        }
         loop {
             socket.readable().await?;
-            let received = BUFFER.with_borrow_mut(|buffer| {
-                let (len, from) = socket.try_recv_from(buffer)?;
-                Ok::<_, std::io::Error>((buffer[..len].to_vec(), from))
-            });
-            match received {
+            match received(socket) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 received => return received,
             }
+        }
+    }
+
+    /// A datagram that has arrived already, if one has. On a simulated network each is received by
+    /// itself, in its time.
+    pub(super) fn received(&self) -> Option<(Vec<u8>, SocketAddr)> {
+        match &self.0 {
+            Kind::System(socket) => received(socket).ok(),
+            Kind::Simulated(_) => None,
         }
     }
 

@@ -226,6 +226,9 @@ impl CircuitHandle {
     }
 }
 
+/// So many datagrams are taken before anything else has its turn.
+const BURST: usize = 16;
+
 /// How long a port is kept, in first resend times: these double five times.
 const LINGER: u32 = 64;
 
@@ -285,13 +288,7 @@ impl Driver {
                     self.circuit.handle_timeout(self.clock.now());
                     self.deliver_late().await;
                 }
-                received = self.port.receive() => {
-                    if let Ok((bytes, from)) = received
-                        && from == self.options.remote
-                    {
-                        self.arrive(&bytes).await;
-                    }
-                }
+                received = self.port.receive() => self.arrive_all(received.ok()).await,
             }
         }
     }
@@ -346,6 +343,17 @@ impl Driver {
                     (self.seen)(CircuitEvent::TimedOut);
                 }
             }
+        }
+    }
+
+    /// Takes what has arrived, and what has come behind it, as much as may be taken at once.
+    async fn arrive_all(&mut self, mut received: Option<(Vec<u8>, SocketAddr)>) {
+        for _ in 0..BURST {
+            let Some((bytes, from)) = received else { return };
+            if from == self.options.remote {
+                self.arrive(&bytes).await;
+            }
+            received = self.port.received();
         }
     }
 

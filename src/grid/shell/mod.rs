@@ -104,6 +104,9 @@ async fn keep(
     }
 }
 
+/// So much is taken in before what goes out goes.
+const BURST: usize = 64;
+
 /// The task that the core runs in.
 struct Shell {
     shared: Shared,
@@ -128,27 +131,31 @@ impl Shell {
                     None => return,
                 },
             };
-            let outputs = self.step(clock.now(), message);
+            // What has come meanwhile is taken in one go: in a crowd that is much.
+            let more = std::iter::from_fn(|| inputs.try_recv().ok()).take(BURST);
+            let outputs = self.step(clock.now(), message.into_iter().chain(more));
             for output in outputs {
                 self.carry_out(output).await;
             }
         }
     }
 
-    /// Lets the core take something in, or do what is due: what goes out.
-    fn step(&mut self, now: Duration, message: Option<Message>) -> Vec<Output> {
+    /// Lets the core do what is due and take in what has come: what goes out.
+    fn step(&mut self, now: Duration, messages: impl Iterator<Item = Message>) -> Vec<Output> {
         let mut core = self.shared.core();
-        match message {
-            None => core.handle_timeouts(now),
-            Some(Message::Input(input)) => {
-                if let Input::GivenUp(id) = &input {
-                    self.asking.remove(id);
+        core.handle_timeouts(now);
+        for message in messages {
+            match message {
+                Message::Input(input) => {
+                    if let Input::GivenUp(id) = &input {
+                        self.asking.remove(id);
+                    }
+                    core.handle(now, input);
                 }
-                core.handle(now, input);
-            }
-            Some(Message::Request(id, request, answer)) => {
-                self.asking.insert(id, answer);
-                core.handle(now, Input::Request(id, request));
+                Message::Request(id, request, answer) => {
+                    self.asking.insert(id, answer);
+                    core.handle(now, Input::Request(id, request));
+                }
             }
         }
         std::iter::from_fn(|| core.poll_output()).collect()

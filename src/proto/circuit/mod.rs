@@ -13,7 +13,7 @@ use super::message::{EncodeError, Encoder, Field, Flags, Header, MIN_DATAGRAM, M
 use super::template::Template;
 use crate::proto::id::Sequence;
 use ack::{DuplicateFilter, PendingAcks};
-use resend::Unacked;
+use resend::{Unacked, numbered};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -161,16 +161,15 @@ impl Circuit {
         if options.reliable {
             flags = flags.with(Flags::RELIABLE);
         }
-        let mut bytes = encoded.bytes.clone();
-        bytes[0] = flags.0;
-        bytes[1..5].copy_from_slice(&sequence.to_be_bytes());
         if options.sequence.is_none() {
             self.advance();
         }
         self.last_sent = sequence;
         if options.reliable && !self.closed {
-            self.unacked.insert(sequence, bytes.clone(), now, self.config.resend_first);
+            let sent = (flags, sequence, encoded.bytes.clone());
+            self.unacked.insert(sent, now, self.config.resend_first);
         }
+        let bytes = numbered(&encoded.bytes, flags, sequence);
         match options.acks.is_empty() {
             true => self.transmit(bytes, sequence, !encoded.is_ack),
             false => {
@@ -399,7 +398,7 @@ impl Circuit {
 /// A message as it goes on the wire, but for its number and whether it is reliable.
 #[derive(Clone, Debug)]
 pub struct Encoded {
-    bytes: Vec<u8>,
+    bytes: Arc<[u8]>,
     is_ack: bool,
 }
 
@@ -418,7 +417,7 @@ impl Encoded {
             flags = flags.with(Flags::ZEROCODED);
         }
         let header = Header { flags, sequence: Sequence(0) };
-        let bytes = message.encode(encoder, header, &[], true)?.to_vec();
+        let bytes = message.encode(encoder, header, &[], true)?.into();
         Ok(Self { bytes, is_ack: message.name() == "PacketAck" })
     }
 

@@ -4,11 +4,22 @@ use super::{Config, Instant};
 use crate::proto::id::Sequence;
 use crate::proto::message::Flags;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
+
+/// An encoded message as a datagram of a circuit.
+pub(super) fn numbered(encoded: &[u8], flags: Flags, sequence: Sequence) -> Vec<u8> {
+    let mut bytes = encoded.to_vec();
+    bytes[0] = flags.0;
+    bytes[1..5].copy_from_slice(&sequence.to_be_bytes());
+    bytes
+}
 
 #[derive(Debug)]
 struct Waiting {
-    bytes: Vec<u8>,
+    flags: Flags,
+    /// Shared by all to whom the same was sent: in a crowd that is most of what waits.
+    encoded: Arc<[u8]>,
     sent: Instant,
     due: Instant,
     interval: Duration,
@@ -27,14 +38,14 @@ pub(super) struct Unacked {
 impl Unacked {
     pub(super) fn insert(
         &mut self,
-        sequence: Sequence,
-        bytes: Vec<u8>,
+        (flags, sequence, encoded): (Flags, Sequence, Arc<[u8]>),
         now: Instant,
         first: Duration,
     ) {
         // A number that comes around again takes the place of the old one.
         self.remove(sequence);
-        let waiting = Waiting { bytes, sent: now, due: now + first, interval: first, resends: 0 };
+        let due = now + first;
+        let waiting = Waiting { flags, encoded, sent: now, due, interval: first, resends: 0 };
         self.by_due.insert((waiting.due, sequence));
         self.by_sent.insert((waiting.sent, sequence));
         self.waiting.insert(sequence, waiting);
@@ -63,10 +74,10 @@ impl Unacked {
         waiting.resends += 1;
         waiting.interval *= 2;
         waiting.due = now + waiting.interval;
-        waiting.bytes[0] |= Flags::RESENT.0;
         self.by_due.remove(&(due, sequence));
         self.by_due.insert((waiting.due, sequence));
-        Some((sequence, Some(waiting.bytes.clone())))
+        let flags = waiting.flags.with(Flags::RESENT);
+        Some((sequence, Some(numbered(&waiting.encoded, flags, sequence))))
     }
 
     pub(super) fn has(&self, sequence: Sequence) -> bool {
