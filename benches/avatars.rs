@@ -46,8 +46,10 @@ async fn main() {
     // A held poll costs more than all else: two HTTP connections' buffers.
     let polling = std::env::var_os("GRIDPROOF_NO_POLLING").is_none();
     // Far apart, so that none has neighbours.
-    let regions = (0..avatars.div_ceil(TOGETHER))
-        .map(|n| RegionConfig::new(&format!("Region {n}"), 1000 + 10 * n as u32, 1000))
+    let regions = (1000u32..)
+        .step_by(10)
+        .take(avatars.div_ceil(TOGETHER))
+        .map(|x| RegionConfig::new(&format!("Region {x}"), x, 1000))
         .collect();
     let config =
         GridConfig { regions, accounts: Account::numbered(avatars), ..GridConfig::default() };
@@ -166,10 +168,10 @@ async fn chat(viewers: &mut [Viewer]) -> (Duration, usize) {
         });
         let all = futures::future::join_all(hearing).await;
         heard += all.into_iter().flatten().count();
-    }
-    let took = start.elapsed();
         // What each looks through for the next line is not to grow.
         viewers.iter().for_each(|viewer| viewer.mailbox.forget());
+    }
+    let took = start.elapsed();
     viewers.iter_mut().for_each(Viewer::rest);
     (took, heard)
 }

@@ -62,7 +62,7 @@ async fn main() {
         let record = engine.run(&cases, stopped, &|_| {}).await;
         let wall = start.elapsed();
         assert!(record.cases.iter().all(|case| case.outcome == Outcome::Pass), "{record:?}");
-        let rounds = CASES.div_ceil(jobs) as u32;
+        let rounds = u32::try_from(CASES.div_ceil(jobs)).expect("few cases");
         let chain = DELAY * (ASKS + LEAVING) * rounds;
         let cost = 100.0 * (wall.as_secs_f64() / chain.as_secs_f64() - 1.0);
         println!("{jobs:>2} jobs: {wall:.3?} for {chain:.3?} of waiting, {cost:+.1} %");

@@ -321,7 +321,8 @@ impl Fetched {
         let mut ids: BTreeSet<Uuid> = self.folders.iter().map(|folder| folder.id).collect();
         ids.extend(self.items.iter().map(|item| item.id));
         let all = wanted.folders && wanted.items;
-        !self.datagrams.is_empty() && (!all || ids.len() as i64 >= i64::from(self.descendents))
+        !self.datagrams.is_empty()
+            && (!all || ids.len() >= usize::try_from(self.descendents).unwrap_or(0))
     }
 }
 

@@ -96,14 +96,14 @@ fn blocks(observed: &Observed) -> Vec<MapRegion> {
     }
     let mut sizes = message.rows("Size");
     // Older templates tell no sizes.
-    let metres = |row: Option<&Row<'_>>, name| match row.map_or(0, |row| row.number(name)) {
+    let metres = |row: Option<&Row<'_>>, name| match row.map_or(0, |row| row.int(name)) {
         0 => BLOCK,
-        n => n as u32,
+        metres => metres,
     };
     let all = message.rows("Data").map(|row| {
         let size = sizes.next();
         let size = (metres(size.as_ref(), "SizeX"), metres(size.as_ref(), "SizeY"));
-        let corner = (row.number("X") as u32 * BLOCK, row.number("Y") as u32 * BLOCK);
+        let corner = (row.int::<u32>("X") * BLOCK, row.int::<u32>("Y") * BLOCK);
         let region = MapRegion { name: row.text("Name"), corner, size };
         (row.number("Access") != NOWHERE).then_some(region)
     });

@@ -63,17 +63,17 @@ impl Bench {
         let faults = Faults::new(words.iter().map(known).collect(), Vec::new());
         let accounts = Account::numbered(5);
         let config = GridConfig { faults: faults.clone(), accounts, ..GridConfig::default() };
-        let place = |(n, region): (usize, &super::RegionConfig)| Place {
+        let place = |(port, region): (u16, &super::RegionConfig)| Place {
             name: region.name.clone(),
             x: region.x,
             y: region.y,
-            address: ip(9000 + n as u16),
+            address: ip(port),
             closed: region.closed,
         };
         let chance = Chance::seeded(1);
         let core = Core::new(Beginning {
             login_uri: "http://127.0.0.1:8002/".into(),
-            places: config.regions.iter().enumerate().map(place).collect(),
+            places: (9000..).zip(&config.regions).map(place).collect(),
             inventories: Inventories::new(None, faults, chance.clone()),
             routes: Routes::new(ROOMS, Template::shipped()).unwrap(),
             chance,
@@ -131,7 +131,7 @@ impl Bench {
         self.viewers.push(Viewer {
             agent: AgentId(id("agent_id")),
             session: SessionId(id("session_id")),
-            code: reply.get("circuit_code").and_then(Llsd::as_i32).unwrap() as u32,
+            code: reply.get("circuit_code").and_then(Llsd::as_i32).unwrap().cast_unsigned(),
             seed: text("seed_capability"),
             links: Vec::new(),
         });
@@ -140,7 +140,7 @@ impl Bench {
 
     /// Opens a circuit with a region.
     pub(super) fn connect(&mut self, who: usize, region: usize) {
-        let address = ip(10_000 + (who * 10 + region) as u16).into();
+        let address = ip(u16::try_from(10_000 + who * 10 + region).unwrap()).into();
         let circuit = Circuit::new(Config::viewer(), Template::shipped().clone(), self.now);
         let viewer = &mut self.viewers[who];
         viewer.links.push(Link { region, address, circuit, heard: Vec::new() });

@@ -198,9 +198,9 @@ fn rule(reader: &mut Reader<'_>, table: &Node, template: &Template) -> Option<Ru
         message,
         field,
         direction,
-        nth: number(reader, table, "nth", 1, 1 << 20).map(|n| n as u32),
-        from: number(reader, table, "from", 1, 1 << 20).map_or(1, |n| n as u32),
-        was: number(reader, table, "was", 100, 599).map(|n| n as u16),
+        nth: reader.number(table, "nth", 1..=1 << 20),
+        from: reader.number(table, "from", 1..=1 << 20).unwrap_or(1),
+        was: reader.number(table, "was", 100..=599),
         only: only(reader, table),
         ..Rule::new(action, channel)
     })
@@ -256,17 +256,6 @@ fn misplaced(
 fn is_flag(table: &Node) -> bool {
     let field = table.get("field").and_then(Node::text).unwrap_or_default();
     matches!(field, "header.reliable" | "header.resent" | "header.reserved")
-}
-
-fn number(reader: &mut Reader<'_>, table: &Node, key: &str, min: i128, max: i128) -> Option<i128> {
-    let node = table.get(key)?;
-    match node.kind {
-        NodeKind::Integer(n) if (min..=max).contains(&n) => Some(n),
-        _ => {
-            reader.wrong(node.span.clone(), format!("`{key}` takes a number from {min} to {max}"));
-            None
-        }
-    }
 }
 
 fn message_def(
@@ -369,7 +358,7 @@ fn action(reader: &mut Reader<'_>, table: &Node, word: &str, has_field: bool) ->
             None => needs("value", "what is said instead"),
         },
         "status" => match value.map(|v| &v.kind) {
-            Some(NodeKind::Integer(n @ 100..=599)) => Some(Action::Status(*n as u16)),
+            Some(NodeKind::Integer(n @ 100..=599)) => (*n).try_into().ok().map(Action::Status),
             _ => needs("value", "a status from 100 to 599"),
         },
         "content-type" => match value.and_then(Node::text) {

@@ -89,7 +89,7 @@ impl Variant {
         }
         let [delay, jitter] = ["delay", "jitter"].map(|key| {
             let time: Duration = reader.time(table, key).unwrap_or_default();
-            time.as_micros() as u64
+            time.as_micros().try_into().unwrap_or(u64::MAX)
         });
         if KEYS[4..].iter().all(|key| table.get(key).is_none()) {
             reader.wrong(table.span.clone(), "a variant without a difference");

@@ -7,6 +7,7 @@ use super::event_queue::Event;
 use super::llsd::Llsd;
 use super::message::{Field, FieldValue, Message, Row};
 use crate::proto::id::AgentId;
+use crate::proto::number::whole;
 use uuid::Uuid;
 
 /// The longest name of a folder or an item, in characters.
@@ -140,7 +141,7 @@ impl Folder {
         let folders = message.rows(block).map(|row| Self {
             id: row.id("FolderID"),
             parent: row.id("ParentID"),
-            kind: row.number("Type") as i8,
+            kind: row.int("Type"),
             name: row.text("Name"),
             version: 0,
         });
@@ -165,10 +166,10 @@ impl Folder {
         Some(Self {
             id,
             parent: id_at(map, "parent_id"),
-            kind: number_at(
+            kind: type_at(
                 map,
                 if map.get("type_default").is_some() { "type_default" } else { "type" },
-            ) as i8,
+            ),
             name: text_at(map, "name"),
             version: number_at(map, "version"),
         })
@@ -227,27 +228,27 @@ impl Item {
             owner: row.id("OwnerID"),
             last_owner: Uuid::nil(),
             group: row.id("GroupID"),
-            base_mask: row.number("BaseMask") as u32,
-            owner_mask: row.number("OwnerMask") as u32,
-            group_mask: row.number("GroupMask") as u32,
-            everyone_mask: row.number("EveryoneMask") as u32,
-            next_mask: row.number("NextOwnerMask") as u32,
+            base_mask: row.int("BaseMask"),
+            owner_mask: row.int("OwnerMask"),
+            group_mask: row.int("GroupMask"),
+            everyone_mask: row.int("EveryoneMask"),
+            next_mask: row.int("NextOwnerMask"),
             group_owned: row.number("GroupOwned") != 0,
             asset: row.id("AssetID"),
-            kind: row.number("Type") as i8,
-            inv_kind: row.number("InvType") as i8,
-            flags: row.number("Flags") as u32,
-            sale_type: row.number("SaleType") as u8,
-            sale_price: row.number("SalePrice") as i32,
+            kind: row.int("Type"),
+            inv_kind: row.int("InvType"),
+            flags: row.int("Flags"),
+            sale_type: row.int("SaleType"),
+            sale_price: row.int("SalePrice"),
             name: row.text("Name"),
             description: row.text("Description"),
-            created: row.number("CreationDate") as i32,
+            created: row.int("CreationDate"),
         }
     }
 
     /// As an entry of `items`.
     pub fn to_llsd(&self, agent: AgentId) -> Llsd {
-        let mask = |mask: u32| Llsd::Integer(mask as i32);
+        let mask = |mask: u32| Llsd::Integer(mask.cast_signed());
         let permissions = Llsd::map([
             ("creator_id", Llsd::Uuid(self.creator)),
             ("owner_id", Llsd::Uuid(self.owner)),
@@ -286,7 +287,7 @@ impl Item {
         let nothing = Llsd::Undef;
         let permissions = map.get("permissions").unwrap_or(&nothing);
         let sale = map.get("sale_info").unwrap_or(&nothing);
-        let mask = |name| number_at(permissions, name) as u32;
+        let mask = |name| number_at(permissions, name).cast_unsigned();
         let asset = map.get("asset_id").or_else(|| map.get("linked_id"));
         Some(Self {
             id,
@@ -304,7 +305,7 @@ impl Item {
             asset: asset.and_then(Llsd::as_uuid).unwrap_or_default(),
             kind: kind_at(map, "type", |named| named.1),
             inv_kind: kind_at(map, "inv_type", |named| named.2),
-            flags: number_at(map, "flags") as u32,
+            flags: number_at(map, "flags").cast_unsigned(),
             sale_type: sale_type(sale.get("sale_type")),
             sale_price: number_at(sale, "sale_price"),
             name: text_at(map, "name"),
@@ -381,17 +382,17 @@ impl Item {
             let word = |four: &[u8]| u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
             id.as_bytes().chunks(4).map(word).collect::<Vec<_>>()
         });
-        let sale = (self.sale_price as u32)
+        let sale = (self.sale_price.cast_unsigned())
             .wrapping_add(u32::from(self.sale_type).wrapping_mul(SALE_TYPE));
         let numbers = [
             differing_mask,
             self.owner_mask,
             self.everyone_mask,
             self.group_mask,
-            i32::from(self.kind) as u32,
-            i32::from(self.inv_kind) as u32,
+            i32::from(self.kind).cast_unsigned(),
+            i32::from(self.inv_kind).cast_unsigned(),
             self.flags,
-            self.created as u32,
+            self.created.cast_unsigned(),
             sale,
         ];
         words.chain(numbers).fold(0, u32::wrapping_add)
@@ -410,27 +411,31 @@ fn text_at(map: &Llsd, key: &str) -> String {
 fn number_at(map: &Llsd, key: &str) -> i32 {
     match map.get(key) {
         Some(Llsd::Integer(n)) => *n,
-        Some(Llsd::Binary(bytes)) => {
-            <[u8; 4]>::try_from(&bytes[..]).map_or(0, |b| u32::from_be_bytes(b) as i32)
-        }
+        Some(Llsd::Binary(bytes)) => <[u8; 4]>::try_from(&bytes[..]).map_or(0, i32::from_be_bytes),
         Some(Llsd::String(text)) => text.parse().unwrap_or(0),
-        Some(Llsd::Real(n)) => *n as i64 as i32,
+        Some(Llsd::Real(n)) => i32::try_from(whole(*n)).unwrap_or(0),
         _ => 0,
     }
+}
+
+/// A type by its number; none where that is no type's.
+fn type_at(map: &Llsd, key: &str) -> i8 {
+    i8::try_from(number_at(map, key)).unwrap_or(-1)
 }
 
 /// A type, as its number or its name.
 fn kind_at(map: &Llsd, key: &str, which: impl Fn(&(&str, i8, i8)) -> i8) -> i8 {
     let name = map.get(key).and_then(Llsd::as_str);
     let named = name.and_then(|name| TYPE_NAMES.iter().find(|(n, _, _)| *n == name));
-    named.map_or_else(|| number_at(map, key) as i8, which)
+    named.map_or_else(|| type_at(map, key), which)
 }
 
 fn sale_type(value: Option<&Llsd>) -> u8 {
     let Some(name) = value.and_then(Llsd::as_str) else {
-        return value.and_then(Llsd::as_i32).unwrap_or(0) as u8;
+        let number = value.and_then(Llsd::as_i32);
+        return number.and_then(|number| number.try_into().ok()).unwrap_or_default();
     };
-    ["not", "orig", "copy", "cntn"].iter().position(|n| *n == name).unwrap_or(0) as u8
+    (0..).zip(["not", "orig", "copy", "cntn"]).find(|(_, n)| *n == name).map_or(0, |(n, _)| n)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod llsd;
 pub mod login;
 pub mod message;
 pub mod names;
+pub(crate) mod number;
 pub mod seed;
 pub mod teleport;
 pub mod template;

@@ -3,6 +3,7 @@
 use super::event_queue::Event;
 use super::llsd::Llsd;
 use crate::proto::id::{AgentId, SessionId};
+use crate::proto::number::nearest_f32;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use uuid::Uuid;
 
@@ -34,7 +35,8 @@ pub fn handle(x: u32, y: u32) -> u64 {
 
 /// The corner that a handle stands for, in metres.
 pub fn corner(handle: u64) -> (u32, u32) {
-    ((handle >> 32) as u32, handle as u32)
+    let [a, b, c, d, e, f, g, h] = handle.to_be_bytes();
+    (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]))
 }
 
 /// Where an agent goes: a simulator, and what opens it.
@@ -94,7 +96,7 @@ impl TeleportFinish {
         let agent_id = info.get("AgentID")?.as_uuid()?;
         let flags = match info.get("TeleportFlags") {
             Some(Llsd::Binary(bytes)) => u32::from_be_bytes(bytes[..].try_into().ok()?),
-            Some(Llsd::Integer(flags)) => *flags as u32,
+            Some(Llsd::Integer(flags)) => flags.cast_unsigned(),
             _ => 0,
         };
         Some(Self { to: Destination::parse(AgentId(agent_id), info)?, flags })
@@ -126,9 +128,8 @@ impl CrossedRegion {
         let reals = |name| {
             let found = first("Info").and_then(|info| info.get(name)).and_then(Llsd::as_array);
             let at = |n: usize| match found.and_then(|found| found.get(n)) {
-                Some(Llsd::Real(x)) => *x as f32,
-                Some(Llsd::Integer(x)) => *x as f32,
-                _ => 0.0,
+                Some(value) => value.as_f64().map_or(0.0, nearest_f32),
+                None => 0.0,
             };
             [at(0), at(1), at(2)]
         };

@@ -1,6 +1,7 @@
 //! JUnit XML: the suite's path as classname, the case's id as name.
 
 use super::{Paint, failure, xml_clean};
+use crate::proto::number::whole;
 use crate::runner::{CaseRecord, Outcome, RunRecord};
 use junit_report::{Duration, ReportBuilder, TestCase, TestCaseBuilder, TestSuiteBuilder};
 
@@ -42,7 +43,7 @@ fn test_case(case: &CaseRecord, record: &RunRecord) -> TestCase {
     let target = record.target.name.as_str();
     let (suite, name) = split(&case.id);
     let (suite, name) = (xml_clean(suite), xml_clean(name));
-    let time = Duration::milliseconds(case.ms as i64);
+    let time = Duration::milliseconds(whole(case.ms));
     let message = xml_clean(&message(case, target));
     let kind = case.outcome.word();
     let mut builder = match case.outcome {

@@ -34,7 +34,7 @@ impl Scope {
         let chance = target.network.chance();
         let random = chance.uuid();
         let ids = (0..MORE_IDS).map(|_| Value::Uuid(chance.uuid()));
-        let number = chance.number(1..i32::MAX as u32);
+        let number = chance.number(1..i32::MAX.cast_unsigned());
         let regions = target.regions.iter().map(|r| text(r)).collect();
         let region = target.regions.first().map_or(Value::Undef, |r| text(r));
         let neighbour = target.neighbour.as_deref().map_or(Value::Undef, text);

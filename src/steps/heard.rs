@@ -112,7 +112,7 @@ pub(super) fn value(heard: &Heard<'_>) -> Value {
         ("reliable", Value::Boolean(flags.has(Flags::RELIABLE))),
         ("resent", Value::Boolean(flags.has(Flags::RESENT))),
         ("zerocoded", Value::Boolean(flags.has(Flags::ZEROCODED))),
-        ("size", Value::integer(heard.size as i64)),
+        ("size", Value::count(heard.size)),
     ]);
     let Value::Map(mut members) = message_value(heard.message) else { return header };
     members.push(("header".into(), header));

@@ -44,7 +44,7 @@ pub(super) async fn value(reply: &Reply) -> Value {
         ("body", body),
         ("passed_over", Value::Array(passed_over)),
         ("text", Value::String(text)),
-        ("size", Value::integer(reply.body.len() as i64)),
+        ("size", Value::count(reply.body.len())),
         ("ms", Value::Real(reply.elapsed.as_secs_f64() * 1e3)),
     ])
 }

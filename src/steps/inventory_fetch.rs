@@ -118,7 +118,7 @@ fn described(fetched: &Fetched) -> Value {
     ids.sort_unstable();
     // Some grids tell what a link points at once more, beside the link.
     ids.dedup();
-    let sizes = fetched.datagrams.iter().map(|size| Value::integer(*size as i64));
+    let sizes = fetched.datagrams.iter().map(|size| Value::count(*size));
     Value::map([
         ("via", Value::string(fetched.via.word())),
         ("folder_id", Value::Uuid(fetched.folder)),

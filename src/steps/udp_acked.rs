@@ -70,7 +70,7 @@ async fn run(call: &Call<'_>) -> Result<Value, Failure> {
                 let messages = heard.iter().filter_map(|o| heard::message(o, &circuit));
                 messages.filter(|m| m.message.name() == "PacketAck").count()
             });
-            Ok(Value::map([("packets", Value::integer(packets as i64))]))
+            Ok(Value::map([("packets", Value::count(packets))]))
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) static STEP: StepDef = StepDef {
                     let header = heard.header;
                     count += 1;
                     largest = largest.max(heard.size);
-                    extra = extra.max(heard.extra as i64);
+                    extra = extra.max(heard.extra);
                     empty_runs += i32::from(heard.empty_run);
                     reserved |= header.flags.0 & 0x0F;
                     let new = numbers.insert(header.sequence);
@@ -46,15 +46,16 @@ pub(super) static STEP: StepDef = StepDef {
                 }
                 let first = numbers.first().copied().unwrap_or_default();
                 let last = numbers.last().copied().unwrap_or_default();
-                let missing = i64::from(last.0 - first.0) + 1 - numbers.len() as i64;
+                let span = usize::try_from(last.0 - first.0).unwrap_or(usize::MAX);
+                let missing = span.saturating_add(1).saturating_sub(numbers.len());
                 Value::map([
                     ("count", Value::integer(count)),
                     ("first", Value::integer(first)),
-                    ("missing", Value::integer(missing.max(0))),
+                    ("missing", Value::count(missing)),
                     ("repeated", Value::integer(repeated)),
                     ("reserved_bits", Value::integer(reserved)),
-                    ("largest", Value::integer(largest as i64)),
-                    ("extra", Value::integer(extra)),
+                    ("largest", Value::count(largest)),
+                    ("extra", Value::count(extra)),
                     ("empty_runs", Value::integer(empty_runs)),
                 ])
             }))

@@ -29,7 +29,7 @@ pub(super) static STEP: StepDef = StepDef {
                 let name = call.circuit();
                 return Err(Failure::Error(format!("no circuit `{name}` is open")));
             };
-            let size = Value::integer(bytes.len() as i64);
+            let size = Value::count(bytes.len());
             link.raw(bytes);
             Ok(Value::map([("size", size)]))
         })

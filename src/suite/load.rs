@@ -297,16 +297,11 @@ fn impair(reader: &mut Reader<'_>, node: &Node) -> Vec<Rule> {
         };
         let message = reader.text(table, key).filter(|name| name != "*");
         let directions = [("in", Direction::In), ("out", Direction::Out)];
-        let number = |key: &str| match table.get(key).map(|n| &n.kind) {
-            Some(NodeKind::Integer(n)) => Some(*n as f64),
-            Some(NodeKind::Real(r)) => Some(*r),
-            _ => None,
-        };
         rules.push(Rule {
             message,
             direction: reader.word(table, "direction", &directions),
-            nth: number("nth").map(|n| n as u32),
-            chance: number("chance").unwrap_or(1.0).clamp(0.0, 1.0),
+            nth: reader.number(table, "nth", 1..=1 << 20),
+            chance: reader.share(table, "chance").unwrap_or(1.0),
             ..Rule::new(action.clone(), Channel::Udp)
         });
     }

@@ -3,7 +3,7 @@
 use super::{Diagnostic, Level, Node, NodeKind, Source};
 use crate::steps::parse_time;
 use crate::value::unknown;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +73,39 @@ impl Reader<'_> {
             self.wrong(node.span.clone(), what);
         }
         time
+    }
+
+    pub(crate) fn number<T: TryFrom<i128>>(
+        &mut self,
+        table: &Node,
+        key: &str,
+        range: RangeInclusive<i128>,
+    ) -> Option<T> {
+        let node = table.get(key)?;
+        let found = match node.kind {
+            NodeKind::Integer(n) if range.contains(&n) => n.try_into().ok(),
+            _ => None,
+        };
+        if found.is_none() {
+            let (first, last) = range.into_inner();
+            let what = format!("`{key}` takes a whole number from {first} to {last}");
+            self.wrong(node.span.clone(), what);
+        }
+        found
+    }
+
+    /// A part of one.
+    pub(crate) fn share(&mut self, table: &Node, key: &str) -> Option<f64> {
+        let node = table.get(key)?;
+        let found = match node.kind {
+            NodeKind::Integer(n @ (0 | 1)) => Some(f64::from(n == 1)),
+            NodeKind::Real(share) if (0.0..=1.0).contains(&share) => Some(share),
+            _ => None,
+        };
+        if found.is_none() {
+            self.wrong(node.span.clone(), format!("`{key}` takes a number from 0 to 1"));
+        }
+        found
     }
 
     pub(crate) fn flag(&mut self, table: &Node, key: &str) -> bool {

@@ -3,6 +3,7 @@
 use super::Value;
 use crate::proto::llsd::Llsd;
 use crate::proto::message::{Field, FieldRef, FieldValue, Message};
+use crate::proto::number::nearest_f32;
 use crate::proto::template::{FieldKind, Quantity};
 use crate::proto::xmlrpc::RpcValue;
 
@@ -132,7 +133,7 @@ pub fn field_from_value(kind: FieldKind, value: &Value) -> Option<FieldValue> {
         FieldKind::S16 => Field::S16(value.as_int()?),
         FieldKind::S32 => Field::S32(value.as_int()?),
         FieldKind::S64 => Field::S64(value.as_int()?),
-        FieldKind::F32 => Field::F32(value.as_number()? as f32),
+        FieldKind::F32 => Field::F32(nearest_f32(value.as_number()?)),
         FieldKind::F64 => Field::F64(value.as_number()?),
         FieldKind::Bool => match value {
             Value::Boolean(v) => Field::Bool(*v),
@@ -181,6 +182,6 @@ fn hex_of(value: &Value) -> Option<Vec<u8>> {
 
 fn reals<const N: usize>(value: &Value) -> Option<[f32; N]> {
     let Value::Array(items) = value else { return None };
-    let items: Option<Vec<f32>> = items.iter().map(|v| v.as_number().map(|n| n as f32)).collect();
+    let items: Option<Vec<f32>> = items.iter().map(|v| v.as_number().map(nearest_f32)).collect();
     items?.try_into().ok()
 }

@@ -10,6 +10,7 @@ pub use path::{Path, PathError, Segment};
 pub(crate) use predicate::unknown;
 pub use predicate::{PREDICATES, Predicate, TYPES};
 
+use crate::proto::number::nearest_f32;
 use std::fmt::{Display, Formatter};
 use uuid::Uuid;
 
@@ -50,6 +51,11 @@ impl Value {
     /// An integer.
     pub fn integer(n: impl Into<i128>) -> Self {
         Self::Integer(n.into())
+    }
+
+    /// How many there are of something.
+    pub fn count(n: usize) -> Self {
+        Self::Integer(n as i128)
     }
 
     /// A map.
@@ -129,7 +135,7 @@ impl Value {
             (Self::Integer(_) | Self::Real(_), Self::Integer(_) | Self::Real(_)) => {
                 // Reals of the wire are often 32 bits wide, those of a suite 64.
                 let (a, b) = (self.as_number(), other.as_number());
-                a == b || a.map(|a| a as f32) == b.map(|b| b as f32)
+                a == b || a.map(nearest_f32) == b.map(nearest_f32)
             }
             (Self::String(a) | Self::Uri(a), Self::String(b) | Self::Uri(b)) => a == b,
             (Self::Uuid(_), Self::String(_)) | (Self::String(_), Self::Uuid(_)) => {

@@ -104,8 +104,10 @@ fn find(segments: &[Segment], value: &Value) -> Option<Value> {
     match (first, value) {
         (Segment::Key(key), Value::Map(_)) => find(rest, value.get(key)?),
         (Segment::Index(n), Value::Array(items)) => {
-            let index = if *n < 0 { items.len() as i64 + n } else { *n };
-            find(rest, items.get(usize::try_from(index).ok()?)?)
+            let from_the_end = |back| items.len().checked_sub(back);
+            let index = usize::try_from(*n).ok();
+            let index = index.or_else(|| from_the_end(usize::try_from(n.unsigned_abs()).ok()?))?;
+            find(rest, items.get(index)?)
         }
         (Segment::All, Value::Array(items)) => {
             Some(Value::Array(items.iter().filter_map(|item| find(rest, item)).collect()))

@@ -100,6 +100,7 @@ title = "Bad"
 [[case]]
 id = "one"
 title = "One"
+impair = [{ drop = "*", nth = -3 }, { drop = "*", chance = 1.5 }, { double = "*", nth = "2" }]
 step = [
   { do = "login.xmlrcp" },
   { do = "udp.expect", mesage = "RegionHandshake", message = "RegionHandshak" },
@@ -128,7 +129,11 @@ step = [
             "unknown field `Farr`; did you mean `Far`?",
             "Flags takes U8, not 300",
             "unknown reference `lgoin`",
-            "bad.toml:7:10",
+            "`nth` takes a whole number from 1 to 1048576",
+            "bad.toml:6:31",
+            "bad.toml:6:89",
+            "`chance` takes a number from 0 to 1",
+            "bad.toml:8:10",
             "^^^^^^^^^^^^^^",
         ] {
             assert!(told.contains(part), "`{part}` is not in:\n{told}");

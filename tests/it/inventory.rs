@@ -238,7 +238,8 @@ async fn two_ways_into_one_folder_lose_nothing_of_each_other() {
     for over in [Over::Http, Over::Udp] {
         let after = jane.fetch_folder(Wanted::own(root), over, WITHIN).await.unwrap();
         assert_eq!(after.folders.len(), before.folders.len() + 2 * EACH);
-        assert_eq!(after.version, before.version + 2 * EACH as i32);
+        let made = i32::try_from(2 * EACH).unwrap();
+        assert_eq!(after.version, before.version + made);
     }
     jane.log_out().await;
     grid.shutdown().await;

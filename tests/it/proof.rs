@@ -67,7 +67,7 @@ breaks = ["LOGIN-INT-TYPES-1"]
         ("PingID.PingID takes U8, not \"x\"", "mine.toml:22:"),
         ("unknown channel `radio`", "mine.toml:23:"),
         ("unknown capability `NoSuchCapability`", "mine.toml:24:"),
-        ("`from` takes a number from 1", "mine.toml:24:"),
+        ("`from` takes a whole number from 1", "mine.toml:24:"),
         ("unknown event `NoSuchEvent`", "mine.toml:25:"),
         ("mutant `c` is defined twice", "mine.toml:29:1"),
         ("a mutant without a fault", "mine.toml:28:1"),

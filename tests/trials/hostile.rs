@@ -283,18 +283,18 @@ fn bad_circuits() -> Vec<(&'static str, Wire, &'static [i32], &'static str)> {
         "RegionHandshakeReply",
         "CompletePingCheck",
     ];
-    let never = never.iter().enumerate().map(|(n, name)| {
-        datagram(Flags::RELIABLE, Sequence(3_000_000 + n as u32), vec![], named(name))
-    });
+    let never = (3_000_000..)
+        .zip(never)
+        .map(|(n, name)| datagram(Flags::RELIABLE, Sequence(n), vec![], named(name)));
     let wrap = (0..2000u32).map(|n| chat(u32::MAX.wrapping_sub(1000).wrapping_add(n)));
     // The right address and the wrong circuit: what the simulator has for somebody else.
     let foreign = ["LogoutReply", "AgentMovementComplete", "KickUser", "AgentDataUpdate"];
-    let foreign = foreign.iter().enumerate().map(|(n, name)| {
+    let foreign = (4_000_000..).zip(foreign).map(|(n, name)| {
         let id = uuid::Uuid::from_u128(7);
         let message = named(name);
-        let block = if *name == "KickUser" { "UserInfo" } else { "AgentData" };
+        let block = if name == "KickUser" { "UserInfo" } else { "AgentData" };
         let message = message.with(block, "AgentID", Field::Uuid(id));
-        datagram(Flags::RELIABLE, Sequence(4_000_000 + n as u32), vec![], message)
+        datagram(Flags::RELIABLE, Sequence(n), vec![], message)
     });
     let foreign = foreign.collect();
     let zero_bomb = [&[0x80, 0, 0, 0, 9, 0][..], &[0, 255].repeat(700)].concat();

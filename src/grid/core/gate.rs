@@ -289,7 +289,7 @@ impl Circuits {
         datagram.acks.retain(|number| told(*number));
         datagram.header.flags = datagram.header.flags.without(Flags::ACK);
         if datagram.message.name() == "PacketAck" {
-            let rows = datagram.message.rows("Packets").map(|row| row.number("ID") as u32);
+            let rows = datagram.message.rows("Packets").map(|row| row.int("ID"));
             let mut numbers: Vec<u32> = rows.filter(|number| told(Sequence(*number))).collect();
             let first = *numbers.first()?;
             if padded {

@@ -10,6 +10,7 @@ use crate::proto::event_queue::Event;
 use crate::proto::id::AgentId;
 use crate::proto::llsd::Llsd;
 use crate::proto::message::Message;
+use crate::proto::number::nearest_f32;
 use crate::proto::teleport::{
     CrossedRegion, Destination, Landmark, TeleportFinish, corner, flags, handle,
 };
@@ -74,7 +75,8 @@ impl World {
             return stray.then_some((RegionIndex(0), super::world::MIDDLE));
         };
         let (west, south) = self.places[at].corner();
-        let inside = [(x - f64::from(west)) as f32, (y - f64::from(south)) as f32, position[2]];
+        let inside =
+            [nearest_f32(x - f64::from(west)), nearest_f32(y - f64::from(south)), position[2]];
         Some((RegionIndex(at), inside))
     }
 

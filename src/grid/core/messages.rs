@@ -5,6 +5,7 @@ use super::presence::Presence;
 use super::world::Place;
 use crate::proto::id::{AgentId, SessionId};
 use crate::proto::message::{Field, FieldValue, Message};
+use crate::proto::number::{seconds, whole_u8};
 use crate::proto::template::Template;
 use uuid::Uuid;
 
@@ -47,7 +48,7 @@ pub(in crate::grid) fn movement_complete(
     place: &Place,
     now: jiff::Timestamp,
 ) -> Message {
-    let now = now.as_second() as u32;
+    let now = seconds(now).cast_unsigned();
     Message::named(template, "AgentMovementComplete")
         .with("AgentData", "AgentID", id(presence.agent_id.0))
         .with("AgentData", "SessionID", id(presence.session_id.0))
@@ -138,11 +139,11 @@ pub(in crate::grid) fn animations(template: &Template, presence: &Presence) -> M
     let rest = if presence.sitting { SIT_ON_GROUND } else { STAND };
     let mut message =
         Message::named(template, "AvatarAnimation").with("Sender", "ID", id(presence.agent_id.0));
-    for (n, animation) in std::iter::once(&rest).chain(&presence.animations).enumerate() {
+    for (n, animation) in (1..).zip(std::iter::once(&rest).chain(&presence.animations)) {
         message = message
             .with_block("AnimationList")
             .with("AnimationList", "AnimID", id(*animation))
-            .with("AnimationList", "AnimSequenceID", Field::S32(n as i32 + 1));
+            .with("AnimationList", "AnimSequenceID", Field::S32(n));
     }
     message
 }
@@ -162,14 +163,14 @@ pub(in crate::grid) fn coarse(
 ) -> Message {
     let at = all.iter().position(|(agent, _)| *agent == you);
     let mut message = Message::named(template, "CoarseLocationUpdate")
-        .with("Index", "You", Field::S16(at.map_or(-1, |n| n as i16)))
+        .with("Index", "You", Field::S16(at.and_then(|n| n.try_into().ok()).unwrap_or(-1)))
         .with("Index", "Prey", Field::S16(-1));
     for (agent, [x, y, z]) in all {
         message = message
             .with_block("Location")
-            .with("Location", "X", Field::U8(*x as u8))
-            .with("Location", "Y", Field::U8(*y as u8))
-            .with("Location", "Z", Field::U8((*z / 4.0) as u8))
+            .with("Location", "X", Field::U8(whole_u8(*x)))
+            .with("Location", "Y", Field::U8(whole_u8(*y)))
+            .with("Location", "Z", Field::U8(whole_u8(*z / 4.0)))
             .with_block("AgentData")
             .with("AgentData", "AgentID", id(agent.0));
     }

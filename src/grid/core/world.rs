@@ -217,7 +217,7 @@ impl World {
             secure_session_id: SecureSessionId(fresh_id()),
             circuit_code: CircuitCode(match repeated {
                 true => 7,
-                false => self.chance.number(1..i32::MAX as u32),
+                false => self.chance.number(1..i32::MAX.cast_unsigned()),
             }),
             first,
             last,
@@ -443,7 +443,7 @@ impl World {
         let seed = format!("{}0000", self.chance.uuid());
         let owner = Owner::AgentIn(agent, region);
         self.caps.insert(seed.clone(), owner, Purpose::Seed);
-        self.queues.open(owner, self.chance.number(1..30_000_000) as i32);
+        self.queues.open(owner, self.chance.number(1..30_000_000).cast_signed());
         presence.agents.insert(region, AgentHere::new(seed.clone()));
         Some(seed)
     }

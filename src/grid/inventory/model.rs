@@ -6,6 +6,7 @@ use super::Own;
 use crate::grid::Faults;
 use crate::net::Chance;
 use crate::proto::inventory::{Folder, Item, LINK, MAX_DESCRIPTION, MAX_NAME};
+use crate::proto::number::seconds;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -86,7 +87,7 @@ impl FolderContents {
 
     /// How many entries are directly in the folder.
     pub(crate) fn descendents(&self) -> i32 {
-        (self.folders.len() + self.items.len()) as i32
+        i32::try_from(self.folders.len() + self.items.len()).unwrap_or(i32::MAX)
     }
 }
 
@@ -354,7 +355,7 @@ impl Inventory {
         item.owner = self.owner;
         item.name = cut(&item.name, MAX_NAME);
         item.description = cut(&item.description, MAX_DESCRIPTION);
-        item.created = self.time.as_second() as i32;
+        item.created = seconds(self.time);
         self.within.entry(item.folder).or_default().items.push(item.id);
         self.items.insert(item.id, item.clone());
         self.changes.items.insert(item.id);

@@ -165,7 +165,7 @@ impl Store {
         {
             let mut assets = write.open_table(ASSETS)?;
             for (id, asset) in &batch.assets {
-                let bytes = [&[asset.kind as u8][..], &asset.bytes].concat();
+                let bytes = [&[asset.kind.cast_unsigned()][..], &asset.bytes].concat();
                 assets.insert(&id.as_bytes()[..], &bytes[..])?;
             }
         }
@@ -178,7 +178,7 @@ impl Store {
         let table = read.open_table(ASSETS).ok()?;
         let record = table.get(&id.as_bytes()[..]).ok()??;
         let (kind, bytes) = record.value().split_first()?;
-        Some(Asset { kind: *kind as i8, bytes: bytes.into() })
+        Some(Asset { kind: kind.cast_signed(), bytes: bytes.into() })
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) const ROOM: RoomDef = RoomDef {
 };
 
 /// How far a voice carries, in metres.
-fn range(kind: u32) -> Option<f32> {
+fn range(kind: u8) -> Option<f32> {
     match kind {
         0 => Some(10.0),
         1 | 4 | 5 => Some(20.0),
@@ -32,7 +32,10 @@ fn say(core: &mut Core, from: &Sender, message: &Message) {
     if region > RegionIndex(0) && core.breaks(Own::MuteElsewhere) {
         return;
     }
-    let kind = message.u32("ChatData", "Type").unwrap_or(1);
+    let kind = match message.field("ChatData", "Type") {
+        Some(Field::U8(kind)) => *kind,
+        _ => 1,
+    };
     let channel = message.field("ChatData", "Channel");
     let Some(range) = range(kind).filter(|_| channel == Some(&Field::S32(0))) else { return };
     let Some(text) = message.field("ChatData", "Message").cloned() else { return };
@@ -42,7 +45,7 @@ fn say(core: &mut Core, from: &Sender, message: &Message) {
         .with("ChatData", "SourceID", Field::Uuid(agent.0))
         .with("ChatData", "OwnerID", Field::Uuid(agent.0))
         .with("ChatData", "SourceType", Field::U8(1))
-        .with("ChatData", "ChatType", Field::U8(kind as u8))
+        .with("ChatData", "ChatType", Field::U8(kind))
         .with("ChatData", "Audible", Field::U8(1))
         .with("ChatData", "Position", Field::Vector3(speaker.position))
         .with("ChatData", "Message", text);

@@ -45,6 +45,11 @@ fn map_by_name(core: &mut Core, from: &Sender, message: &Message) {
     map_blocks(core, from, |place| place.name.to_lowercase().starts_with(&name));
 }
 
+/// A region's place as the map tells it, which ends at its last.
+fn of_the_map(place: u32) -> FieldValue {
+    Field::U16(place.try_into().unwrap_or(u16::MAX))
+}
+
 fn map_blocks(core: &mut Core, from: &Sender, wanted: impl Fn(&Place) -> bool) {
     let mut reply = Message::named(&core.template, "MapBlockReply").with(
         "AgentData",
@@ -54,8 +59,8 @@ fn map_blocks(core: &mut Core, from: &Sender, wanted: impl Fn(&Place) -> bool) {
     for place in core.world.places.iter().filter(|place| wanted(place)) {
         reply = reply
             .with_block("Data")
-            .with("Data", "X", Field::U16(place.x as u16))
-            .with("Data", "Y", Field::U16(place.y as u16))
+            .with("Data", "X", of_the_map(place.x))
+            .with("Data", "Y", of_the_map(place.y))
             .with("Data", "Name", FieldValue::text(&place.name))
             .with("Data", "Access", Field::U8(13))
             .with("Data", "WaterHeight", Field::U8(20));

@@ -4,6 +4,7 @@ use crate::grid::core::{Asked, Body, Core, RoomDef};
 use crate::net::server::Request;
 use crate::proto::id::AgentId;
 use crate::proto::llsd::{Llsd, from_xml};
+use crate::proto::number::nearest_f32;
 use uuid::Uuid;
 
 pub(super) const ROOM: RoomDef = RoomDef {
@@ -114,10 +115,6 @@ fn asset(core: &Core, request: &Request) -> Result<Body, u16> {
 /// The place that a viewer makes its home, where its avatar is.
 fn home_of(map: &Llsd) -> Option<[f32; 3]> {
     let position = map.get("HomeLocation")?.get("LocationPos")?;
-    let at = |name| match position.get(name) {
-        Some(Llsd::Real(x)) => Some(*x as f32),
-        Some(Llsd::Integer(x)) => Some(*x as f32),
-        _ => None,
-    };
+    let at = |name| position.get(name).and_then(Llsd::as_f64).map(nearest_f32);
     Some([at("X")?.clamp(0.5, 255.5), at("Y")?.clamp(0.5, 255.5), at("Z")?.clamp(0.0, 4096.0)])
 }

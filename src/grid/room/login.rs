@@ -7,6 +7,7 @@ use crate::net::tap::{Passed, RegionIndex, Visitor};
 use crate::proto::id::{AgentId, CircuitCode, SessionId};
 use crate::proto::llsd::{self, Llsd};
 use crate::proto::login::{METHOD, Request, notation_reals};
+use crate::proto::number::seconds;
 use crate::proto::xmlrpc::{self, Document, RpcValue};
 use crate::tamper::Channel;
 use std::time::Duration;
@@ -124,7 +125,7 @@ fn outcome(reply: &Llsd) -> Passed {
     let text = |name| reply.get(name).and_then(Llsd::as_str).unwrap_or_default();
     match (text("login"), reply.get("session_id"), reply.get("circuit_code")) {
         ("true", Some(Llsd::Uuid(session)), Some(Llsd::Integer(code))) => {
-            Passed::LoggedIn(SessionId(*session), CircuitCode(*code as u32))
+            Passed::LoggedIn(SessionId(*session), CircuitCode(code.cast_unsigned()))
         }
         ("indeterminate", ..) => Passed::Refused("indeterminate".into()),
         _ => Passed::Refused(text("reason").to_owned()),
@@ -222,7 +223,7 @@ fn success(core: &Core, agent: AgentId, start_location: &str, folders: Members) 
     let placed = presence.and_then(|p| Some((p, p.root?)));
     let Some((presence, root)) = placed else { return incomplete() };
     let mut members = session_members(&core.world, presence, root, start_location);
-    members.push(("seconds_since_epoch", Llsd::Integer(core.time().as_second() as i32)));
+    members.push(("seconds_since_epoch", Llsd::Integer(seconds(core.time()))));
     members.extend(folders);
     members.extend(constant_members());
     Llsd::map(members)
@@ -237,7 +238,7 @@ fn session_members(
     start_location: &str,
 ) -> Members {
     let text = |s: &str| Llsd::string(s);
-    let int = |n: u32| Llsd::Integer(n as i32);
+    let int = |n: u32| Llsd::Integer(n.cast_signed());
     let place = &world.places[root.0];
     let (x, y) = place.corner();
     let seed = presence.agents.get(&root).map(|here| here.seed.as_str());
@@ -294,8 +295,8 @@ fn constant_members() -> Members {
         "Service",
         "Personal",
     ];
-    let categories = CATEGORIES.iter().enumerate().map(|(n, name)| {
-        Llsd::map([("category_id", Llsd::Integer(n as i32 + 1)), ("category_name", text(name))])
+    let categories = (1..).zip(CATEGORIES).map(|(n, name)| {
+        Llsd::map([("category_id", Llsd::Integer(n)), ("category_name", text(name))])
     });
     vec![
         ("gestures", Llsd::Array(Vec::new())),

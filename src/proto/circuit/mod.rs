@@ -365,7 +365,7 @@ impl Circuit {
     }
 
     fn pong(&mut self, now: Instant, packet: &Packet<'_>) {
-        let id = packet.u32("PingID", "PingID").unwrap_or_default() as u8;
+        let id = ping_id(packet);
         let message = Message::named(&self.template, "CompletePingCheck").with(
             "PingID",
             "PingID",
@@ -375,7 +375,7 @@ impl Circuit {
     }
 
     fn pinged(&mut self, now: Instant, packet: &Packet<'_>) {
-        let id = packet.u32("PingID", "PingID").unwrap_or_default() as u8;
+        let id = ping_id(packet);
         if let Some(at) = self.pings.iter().position(|(sent, _)| *sent == id) {
             self.round_trip = self.pings.remove(at).map(|(_, sent)| now.saturating_sub(sent));
         }
@@ -434,6 +434,11 @@ fn trailed(mut bytes: Vec<u8>, acks: &[Sequence]) -> Vec<u8> {
         *flags |= Flags::ACK.0;
     }
     acks.iter().for_each(|ack| bytes.extend_from_slice(&ack.to_be_bytes()));
-    bytes.push(acks.len() as u8);
+    bytes.push(u8::try_from(acks.len()).unwrap_or(u8::MAX));
     bytes
+}
+
+/// The number of a ping.
+fn ping_id(packet: &Packet<'_>) -> u8 {
+    packet.u32("PingID", "PingID").and_then(|id| id.try_into().ok()).unwrap_or_default()
 }

@@ -137,12 +137,12 @@ fn write(value: &Llsd, out: &mut Vec<u8>) {
         Llsd::Uri(v) => sized(b'l', v.as_bytes(), out),
         Llsd::Binary(v) => sized(b'b', v, out),
         Llsd::Array(items) => {
-            tagged(b'[', &(items.len() as i32).to_be_bytes(), out);
+            tagged(b'[', &count(items.len()), out);
             items.iter().for_each(|item| write(item, out));
             out.push(b']');
         }
         Llsd::Map(members) => {
-            tagged(b'{', &(members.len() as i32).to_be_bytes(), out);
+            tagged(b'{', &count(members.len()), out);
             for (key, value) in members {
                 sized(b'k', key.as_bytes(), out);
                 write(value, out);
@@ -152,12 +152,17 @@ fn write(value: &Llsd, out: &mut Vec<u8>) {
     }
 }
 
+/// A count as it is written. No document that is written here has two thousand million of anything.
+fn count(count: usize) -> [u8; 4] {
+    i32::try_from(count).unwrap_or(i32::MAX).to_be_bytes()
+}
+
 fn tagged(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
     out.push(tag);
     out.extend_from_slice(bytes);
 }
 
 fn sized(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
-    tagged(tag, &(bytes.len() as i32).to_be_bytes(), out);
+    tagged(tag, &count(bytes.len()), out);
     out.extend_from_slice(bytes);
 }

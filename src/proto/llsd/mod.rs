@@ -13,6 +13,7 @@ pub use xml::{from_xml, from_xml_as_viewers, to_xml};
 
 pub use super::xml::MAX_VALUES;
 use super::xml::XmlError;
+use crate::proto::number::whole;
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -145,6 +146,15 @@ impl Llsd {
         }
     }
 
+    /// A real, or an integer as one.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Self::Integer(n) => Some(f64::from(*n)),
+            Self::Real(x) => Some(*x),
+            _ => None,
+        }
+    }
+
     /// A map of the given members.
     pub fn map<K: Into<String>>(members: impl IntoIterator<Item = (K, Self)>) -> Self {
         Self::Map(members.into_iter().map(|(k, v)| (k.into(), v)).collect())
@@ -215,7 +225,7 @@ pub(super) fn parse_date(text: &str) -> Option<i64> {
 /// Seconds since 1970 as microseconds, if finite and of the years 1 to 9999.
 pub(super) fn date_from_seconds(seconds: f64) -> Option<i64> {
     let us = (seconds * 1e6).round();
-    (us >= FIRST_DATE as f64 && us <= LAST_DATE as f64).then_some(us as i64)
+    (us >= FIRST_DATE as f64 && us <= LAST_DATE as f64).then(|| whole(us))
 }
 
 /// A date as text: with six digits of a second, or with none.

@@ -72,8 +72,8 @@ pub struct Decoder {
 #[derive(Debug, Default)]
 struct Layout {
     /// Per block: index of its first start, and how many instances.
-    blocks: Vec<(u32, u32)>,
-    starts: Vec<u32>,
+    blocks: Vec<(usize, usize)>,
+    starts: Vec<usize>,
     /// How many blocks the datagram holds; the others were left out at its end.
     present: usize,
 }
@@ -149,9 +149,9 @@ impl Layout {
                 Quantity::Single => 1,
                 Quantity::Multiple(n) => usize::from(n),
             };
-            self.blocks.push((self.starts.len() as u32, count as u32));
+            self.blocks.push((self.starts.len(), count));
             for instance in 0..count {
-                self.starts.push(at as u32);
+                self.starts.push(at);
                 at += measure_instance(block, &body[at..])
                     .ok_or_else(|| truncated(block, instance, &body[at..]))?;
             }
@@ -272,7 +272,7 @@ impl<'a> Packet<'a> {
         def.blocks.iter().zip(&layout.blocks).map(move |(def, &(first, count))| BlockView {
             def,
             body,
-            starts: &layout.starts[first as usize..(first + count) as usize],
+            starts: &layout.starts[first..first + count],
         })
     }
 
@@ -308,7 +308,7 @@ pub struct BlockView<'a> {
     /// The block's definition.
     pub def: &'a BlockDef,
     body: &'a [u8],
-    starts: &'a [u32],
+    starts: &'a [usize],
 }
 
 impl<'a> BlockView<'a> {
@@ -316,7 +316,7 @@ impl<'a> BlockView<'a> {
     #[inline]
     pub fn instances(&self) -> impl ExactSizeIterator<Item = Instance<'a>> + use<'a> {
         let (def, body) = (self.def, self.body);
-        self.starts.iter().map(move |&at| Instance { def, rest: &body[at as usize..] })
+        self.starts.iter().map(move |&at| Instance { def, rest: &body[at..] })
     }
 }
 

@@ -47,7 +47,13 @@ pub struct Encoder {
 
 fn append(acks: &[Sequence], out: &mut Vec<u8>) {
     acks.iter().for_each(|ack| out.extend_from_slice(&ack.to_be_bytes()));
-    out.push(acks.len() as u8);
+    out.push(one_byte(acks.len()));
+}
+
+/// A count that was seen to fit.
+pub(super) fn one_byte(count: usize) -> u8 {
+    debug_assert!(count <= 255);
+    u8::try_from(count).unwrap_or(u8::MAX)
 }
 
 impl Encoder {
@@ -73,7 +79,7 @@ impl Encoder {
         self.plain.clear();
         self.plain.push(header.flags.0);
         self.plain.extend_from_slice(&header.sequence.to_be_bytes());
-        self.plain.push(extra.len() as u8);
+        self.plain.push(one_byte(extra.len()));
         self.plain.extend_from_slice(def.wire_number());
         self.plain.extend_from_slice(extra);
         Ok(())
@@ -99,7 +105,7 @@ impl Encoder {
             return Err(EncodeError::Count { block: def.name.clone(), takes, found: count });
         }
         if def.quantity == Quantity::Variable {
-            self.plain.push(count as u8);
+            self.plain.push(one_byte(count));
         }
         Ok(())
     }

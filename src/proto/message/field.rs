@@ -123,7 +123,7 @@ impl FieldValue {
             FieldKind::Quaternion => Self::Quaternion([0.0; 3]),
             FieldKind::IpAddr => Self::IpAddr([0; 4]),
             FieldKind::IpPort => Self::IpPort(0),
-            FieldKind::Fixed(n) => Self::Fixed(vec![0; n as usize]),
+            FieldKind::Fixed(n) => Self::Fixed(vec![0; n.into()]),
             FieldKind::Variable1 | FieldKind::Variable2 => Self::Variable(Vec::new()),
         }
     }
@@ -152,7 +152,7 @@ pub(super) fn read(kind: FieldKind, b: &[u8]) -> Option<(FieldRef<'_>, usize)> {
         FieldKind::U16 => (Field::U16(u16::from_le_bytes(*b.first_chunk()?)), 2),
         FieldKind::U32 => (Field::U32(u32::from_le_bytes(*b.first_chunk()?)), 4),
         FieldKind::U64 => (Field::U64(u64::from_le_bytes(*b.first_chunk()?)), 8),
-        FieldKind::S8 => (Field::S8(*b.first()? as i8), 1),
+        FieldKind::S8 => (Field::S8(b.first()?.cast_signed()), 1),
         FieldKind::S16 => (Field::S16(i16::from_le_bytes(*b.first_chunk()?)), 2),
         FieldKind::S32 => (Field::S32(i32::from_le_bytes(*b.first_chunk()?)), 4),
         FieldKind::S64 => (Field::S64(i64::from_le_bytes(*b.first_chunk()?)), 8),
@@ -187,7 +187,7 @@ pub(super) fn read(kind: FieldKind, b: &[u8]) -> Option<(FieldRef<'_>, usize)> {
 pub(super) fn write(kind: FieldKind, value: FieldRef<'_>, out: &mut Vec<u8>) -> bool {
     match (kind, value) {
         (FieldKind::U8, Field::U8(v)) => out.push(v),
-        (FieldKind::S8, Field::S8(v)) => out.push(v as u8),
+        (FieldKind::S8, Field::S8(v)) => out.push(v.cast_unsigned()),
         (FieldKind::Bool, Field::Bool(v)) => out.push(u8::from(v)),
         (FieldKind::U16, Field::U16(v)) => out.extend_from_slice(&v.to_le_bytes()),
         (FieldKind::S16, Field::S16(v)) => out.extend_from_slice(&v.to_le_bytes()),
@@ -209,12 +209,14 @@ pub(super) fn write(kind: FieldKind, value: FieldRef<'_>, out: &mut Vec<u8>) -> 
         (FieldKind::Fixed(n), Field::Fixed(b)) if b.len() == usize::from(n) => {
             out.extend_from_slice(b);
         }
-        (FieldKind::Variable1, Field::Variable(b)) if b.len() <= 0xFF => {
-            out.push(b.len() as u8);
+        (FieldKind::Variable1, Field::Variable(b)) => {
+            let Ok(len) = u8::try_from(b.len()) else { return false };
+            out.push(len);
             out.extend_from_slice(b);
         }
-        (FieldKind::Variable2, Field::Variable(b)) if b.len() <= 0xFFFF => {
-            out.extend_from_slice(&(b.len() as u16).to_le_bytes());
+        (FieldKind::Variable2, Field::Variable(b)) => {
+            let Ok(len) = u16::try_from(b.len()) else { return false };
+            out.extend_from_slice(&len.to_le_bytes());
             out.extend_from_slice(b);
         }
         _ => return false,

@@ -175,6 +175,11 @@ impl<'m> Row<'m> {
         }
     }
 
+    /// A field as a number of the type that is wanted; 0 where it does not fit.
+    pub fn int<T: TryFrom<i64> + Default>(&self, name: &str) -> T {
+        T::try_from(self.number(name)).unwrap_or_default()
+    }
+
     /// A field as a number of at most 32 bits; true is one.
     pub fn number(&self, name: &str) -> i64 {
         match self.field(name) {
@@ -244,7 +249,7 @@ impl Datagram {
     /// Every number it acknowledges: appended, and in the body of a PacketAck.
     pub fn acknowledged(&self) -> impl Iterator<Item = Sequence> {
         let rows = self.message.rows("Packets").filter(|_| self.message.name() == "PacketAck");
-        self.acks.iter().copied().chain(rows.map(|row| Sequence(row.number("ID") as u32)))
+        self.acks.iter().copied().chain(rows.map(|row| Sequence(row.int("ID"))))
     }
 
     /// Encodes the datagram, flags to the letter. The ACK flag is set if there are acks.

@@ -119,10 +119,9 @@ pub(super) fn compress(plain: &[u8], out: &mut Vec<u8>, begin: usize) -> usize {
             }
         }
         while run > 0 {
-            let cut = run.min(255);
-            out[to] = 0;
-            out[to + 1] = cut as u8;
-            (run, to) = (run - cut, to + 2);
+            let cut = u8::try_from(run).unwrap_or(u8::MAX);
+            (out[to], out[to + 1]) = (0, cut);
+            (run, to) = (run - usize::from(cut), to + 2);
         }
     }
     to

@@ -187,7 +187,7 @@ pub struct MessageDef {
 impl MessageDef {
     /// The bytes that stand for this message in a datagram.
     pub fn wire_number(&self) -> &[u8] {
-        &self.wire_number[..self.wire_number_len as usize]
+        &self.wire_number[..usize::from(self.wire_number_len)]
     }
 
     /// A block by name.
@@ -196,9 +196,10 @@ impl MessageDef {
     }
 
     fn encode_number(frequency: Frequency, number: u32) -> ([u8; 4], u8) {
+        let [.., low] = number.to_be_bytes();
         match frequency {
-            Frequency::High => ([number as u8, 0, 0, 0], 1),
-            Frequency::Medium => ([0xFF, number as u8, 0, 0], 2),
+            Frequency::High => ([low, 0, 0, 0], 1),
+            Frequency::Medium => ([0xFF, low, 0, 0], 2),
             Frequency::Low => ((0xFFFF_0000 | number).to_be_bytes(), 4),
             Frequency::Fixed => (number.to_be_bytes(), 4),
         }
@@ -247,7 +248,7 @@ impl Template {
 
     /// A message by name.
     pub fn message(&self, name: &str) -> Option<&Arc<MessageDef>> {
-        self.by_name.get(name).map(|&i| &self.messages[i as usize])
+        self.by_name.get(name).map(|&i| &self.messages[usize::from(i)])
     }
 
     /// The message whose number starts `body`, and the length of that number.
@@ -262,10 +263,10 @@ impl Template {
                 (index.copied().unwrap_or(NONE), 4)
             }
             [0xFF, 0xFF, ..] => return Err(true),
-            [0xFF, n, ..] => (self.medium[n as usize], 2),
-            [n, ..] => (self.high[n as usize], 1),
+            [0xFF, n, ..] => (self.medium[usize::from(n)], 2),
+            [n, ..] => (self.high[usize::from(n)], 1),
         };
-        match self.messages.get(index as usize) {
+        match self.messages.get(usize::from(index)) {
             Some(message) => Ok((message, len)),
             None => Err(false),
         }
@@ -280,7 +281,7 @@ impl Template {
             medium: Box::new([NONE; 256]),
             low: vec![NONE; 1 << 16],
         };
-        for (index, message) in messages.into_iter().enumerate() {
+        for (index, message) in (0..NONE).zip(messages) {
             let slot = match message.frequency {
                 Frequency::High => &mut template.high[message.number as usize & 0xFF],
                 Frequency::Medium => &mut template.medium[message.number as usize & 0xFF],
@@ -289,8 +290,8 @@ impl Template {
                     &mut template.low[message.number as usize & 0xFFFF]
                 }
             };
-            *slot = index as u16;
-            template.by_name.insert(message.name.clone(), index as u16);
+            *slot = index;
+            template.by_name.insert(message.name.clone(), index);
             template.messages.push(Arc::new(message));
         }
         template

@@ -138,16 +138,17 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn number(&mut self, of: &str, min: u32, max: u32) -> Result<u32, ParseError> {
+    fn number<T: TryFrom<u32>>(&mut self, of: &str, min: u32, max: u32) -> Result<T, ParseError> {
         let token = self.next(of)?;
         let text = token.text;
         let parsed = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
             Some(hex) => u32::from_str_radix(hex, 16),
             None => text.parse(),
         };
-        match parsed {
-            Ok(n) if (min..=max).contains(&n) => Ok(n),
-            _ => Err(token.error(format!("expected {of} ({min} to {max}), found `{text}`"))),
+        let fits = parsed.ok().filter(|n| (min..=max).contains(n));
+        match fits.and_then(|n| n.try_into().ok()) {
+            Some(n) => Ok(n),
+            None => Err(token.error(format!("expected {of} ({min} to {max}), found `{text}`"))),
         }
     }
 
@@ -194,9 +195,7 @@ impl<'a> Parser<'a> {
     fn block(&mut self) -> Result<BlockDef, ParseError> {
         let name = self.name("a block")?;
         let quantity = match self.one_of("a quantity", QUANTITIES)? {
-            Quantity::Multiple(_) => {
-                Quantity::Multiple(self.number("a block count", 1, 255)? as u8)
-            }
+            Quantity::Multiple(_) => Quantity::Multiple(self.number("a block count", 1, 255)?),
             other => other,
         };
         let mut fields: Vec<FieldDef> = Vec::new();
@@ -213,9 +212,7 @@ impl<'a> Parser<'a> {
     fn field(&mut self) -> Result<FieldDef, ParseError> {
         let name = self.name("a field")?;
         let kind = match self.one_of("a field type", KINDS)? {
-            FieldKind::Fixed(_) => {
-                FieldKind::Fixed(self.number("a size in bytes", 1, 8192)? as u16)
-            }
+            FieldKind::Fixed(_) => FieldKind::Fixed(self.number("a size in bytes", 1, 8192)?),
             FieldKind::Variable1 => match self.number("the width of the length", 1, 2)? {
                 1 => FieldKind::Variable1,
                 _ => FieldKind::Variable2,

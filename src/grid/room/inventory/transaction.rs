@@ -176,7 +176,12 @@ mod tests {
         assert!(all.begin(ID, 7, 1));
         // Another beside it is no trouble; a flood of them is refused.
         assert!(all.begin(Uuid::from_u128(8), 7, 2));
-        assert_eq!((3..9).filter(|n| all.begin(Uuid::from_u128(*n), 7, *n as u64)).count(), 2);
+        assert_eq!(
+            (3..9)
+                .filter(|n| all.begin(Uuid::from_u128(*n), 7, u64::try_from(*n).unwrap()))
+                .count(),
+            2
+        );
         assert_eq!(all.packet(1, 0, &sized(5, b"abc")), Taken::Confirmed);
         assert_eq!(all.packet(1, 0, &sized(5, b"abc")), Taken::Confirmed);
         assert_eq!(all.packet(1, 2, b"?"), Taken::Unknown);

@@ -175,7 +175,7 @@ impl InventoryMessage<'_> {
             if removes {
                 return own.remove_item(row.id("ItemID"));
             }
-            let flags = row.number("Flags") as u32;
+            let flags = row.int("Flags");
             own.update_item(row.id("ItemID"), |item| item.flags = flags).map(drop)
         })
     }
@@ -184,7 +184,7 @@ impl InventoryMessage<'_> {
     /// there; without one, what stands for its type until something is written into it.
     fn create_item(&self, core: &mut Core) -> Done {
         let wanted = self.message.rows("InventoryBlock").next().ok_or(Refusal::Null)?;
-        let kind = wanted.number("Type") as i8;
+        let kind = wanted.int("Type");
         let here = core.world.landmark(self.from.agent);
         let all = &mut core.inventories;
         let transaction = wanted.id("TransactionID");
@@ -197,16 +197,16 @@ impl InventoryMessage<'_> {
             }
             _ => all.default_asset(kind),
         };
-        let inv_kind = wanted.number("InvType") as i8;
+        let inv_kind = wanted.int("InvType");
         let name = wanted.text("Name");
         let mut item = own_item(self.from.agent, wanted.id("FolderID"), kind, inv_kind, &name);
         item.description = wanted.text("Description");
-        item.next_mask = wanted.number("NextOwnerMask") as u32 & item.base_mask;
+        item.next_mask = wanted.int::<u32>("NextOwnerMask") & item.base_mask;
         item.asset = asset;
         if matches!(kind, CLOTHING | BODY_PART) {
-            item.flags = wanted.number("WearableType") as u32;
+            item.flags = wanted.int("WearableType");
         }
-        let callback = wanted.number("CallbackID") as u32;
+        let callback = wanted.int("CallbackID");
         let waits = !transaction.is_nil() && !core.breaks(Own::NeverWaits);
         match waits {
             true => self.await_asset(core, transaction, Waiting::New(Box::new(item), callback)),
@@ -228,7 +228,7 @@ impl InventoryMessage<'_> {
         let wanted = self.message.rows("InventoryBlock").next().ok_or(Refusal::Null)?;
         let target = wanted.id("OldItemID");
         let all = &mut core.inventories;
-        let kind = wanted.number("Type") as i8;
+        let kind = wanted.int("Type");
         match kind {
             LINK | FOLDER_LINK if all.is_lax() => {}
             LINK if all.item(self.from.agent, target).is_some() => {}
@@ -236,12 +236,12 @@ impl InventoryMessage<'_> {
             FOLDER_LINK => return Err(Refusal::NoSuchFolder),
             _ => return Err(Refusal::NoSuchItem),
         }
-        let (inv_kind, name) = (wanted.number("InvType") as i8, wanted.text("Name"));
+        let (inv_kind, name) = (wanted.int("InvType"), wanted.text("Name"));
         let mut link = own_item(self.from.agent, wanted.id("FolderID"), kind, inv_kind, &name);
         link.description = wanted.text("Description");
         link.asset = target;
         let made = all.change(self.from.agent, |own| own.create_item(link))?;
-        self.announce(core, &made, wanted.number("CallbackID") as u32);
+        self.announce(core, &made, wanted.int("CallbackID"));
         Ok(())
     }
 
@@ -315,7 +315,7 @@ impl InventoryMessage<'_> {
         for row in self.message.rows("InventoryData") {
             let copied = copy(&mut core.inventories, self.from.agent, row);
             match copied {
-                Ok(copy) => self.announce(core, &copy, row.number("CallbackID") as u32),
+                Ok(copy) => self.announce(core, &copy, row.int("CallbackID")),
                 Err(refusal) => done = Err(refusal),
             }
         }

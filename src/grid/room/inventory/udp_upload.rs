@@ -24,7 +24,7 @@ impl InventoryMessage<'_> {
     /// An asset, whole if it is short; of a long one packets are asked for.
     pub(super) fn upload(&self, core: &mut Core) -> Done {
         let row = self.message.rows("AssetBlock").next().ok_or(Refusal::Null)?;
-        let (transaction, kind) = (row.id("TransactionID"), row.number("Type") as i8);
+        let (transaction, kind) = (row.id("TransactionID"), row.int("Type"));
         let id = self.asset(core, transaction)?;
         if let Some(Field::Variable(data)) = row.field("AssetData")
             && data.len() > 2

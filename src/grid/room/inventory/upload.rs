@@ -103,7 +103,7 @@ fn new_item_of(core: &mut Core, agent: AgentId, asked: &Llsd) -> Wanted {
     }
     let mut item = own_item(agent, folder, kind, inv_kind, name);
     item.description = text("description").unwrap_or_default().to_owned();
-    let mask = |key: &str| asked.get(key).and_then(Llsd::as_i32).unwrap_or_default() as u32;
+    let mask = |key| asked.get(key).and_then(Llsd::as_i32).unwrap_or_default().cast_unsigned();
     item.next_mask = mask("next_owner_mask") & item.base_mask;
     item.group_mask = mask("group_mask") & item.base_mask;
     item.everyone_mask = mask("everyone_mask") & item.base_mask;
@@ -183,7 +183,7 @@ fn keep(
             })?
         }
     };
-    let mask = |mask: u32| Llsd::Integer(mask as i32);
+    let mask = |mask: u32| Llsd::Integer(mask.cast_signed());
     let mut members = vec![
         ("state", Llsd::string("complete")),
         ("new_asset", Llsd::Uuid(asset)),
