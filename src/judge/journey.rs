@@ -25,7 +25,7 @@ pub(super) struct Closed {
 impl Visit {
     /// Where events of this name send: those for this agent, or for others.
     pub(super) fn sent_by(&self, name: &str, own: bool) -> Vec<Sent> {
-        let told = self.told(name).filter_map(|told| {
+        let told = self.delivered(name).filter_map(|told| {
             let walks = name == "CrossedRegion";
             let (to, flags) = match walks {
                 true => (CrossedRegion::parse(told.body)?.to, 0),
@@ -50,7 +50,7 @@ impl Visit {
 
     /// Where it learnt of a region as a neighbour: at which event, of which region.
     pub(super) fn enabled(&self) -> Vec<(usize, RegionIndex)> {
-        let told = self.told("EnableSimulator").filter_map(|told| {
+        let told = self.delivered("EnableSimulator").filter_map(|told| {
             let port = EnableSimulator::parse(told.body)?.address.port();
             Some((told.index, self.region(port)?))
         });
@@ -65,15 +65,15 @@ impl Visit {
 
     /// When the avatar was moved to where it was sent.
     pub(super) fn moved(&self, to: &Sent) -> Option<Duration> {
-        let mut moves = self.said("CompleteAgentMovement");
+        let mut moves = self.received_named("CompleteAgentMovement");
         moves.find(|came| came.region == to.region && came.index > to.index).map(|came| came.at)
     }
 
     /// The circuits that were closed: those of the region the avatar was in, or the others.
     pub(super) fn closed(&self, root: bool) -> Vec<Closed> {
-        let first = self.said("UseCircuitCode").next().map(|came| came.region);
+        let first = self.received_named("UseCircuitCode").next().map(|came| came.region);
         let sent = self.destinations();
-        let closed = self.sent("DisableSimulator").filter(|went| {
+        let closed = self.sent_named("DisableSimulator").filter(|went| {
             let last = sent.iter().rfind(|to| to.index < went.index).map(|to| to.region);
             (Some(went.region) == last.or(first)) == root
         });

@@ -163,7 +163,7 @@ fn wrong_acks(visit: &mut Visit) {
 
 /// A number that was acknowledged, twice, comes again later.
 fn resend_acked(visit: &mut Visit) {
-    let code = visit.said("UseCircuitCode").next().unwrap().number();
+    let code = visit.received_named("UseCircuitCode").next().unwrap().number();
     let acks = |heard: &&Fact| match &heard.what {
         Passed::Sent(_, datagram) => {
             datagram.message.rows("Packets").any(|row| row.number("ID") == i64::from(code.0))
@@ -211,7 +211,7 @@ const BY_VISITS: &[Proof] = &[
     }),
     ("CIR-RESEND-GIVEUP-1", |v| {
         each(v, "", |r| r.header.flags = r.header.flags.without(Flags::RESENT));
-        let acked: Vec<Sequence> = v.went().flat_map(|w| w.datagram.acknowledged()).collect();
+        let acked: Vec<Sequence> = v.sent().flat_map(|w| w.datagram.acknowledged()).collect();
         let open = |heard: &Fact| {
             matches!(&heard.what, Passed::Received(r)
                 if r.header.flags.has(Flags::RELIABLE) && !acked.contains(&r.header.sequence))
@@ -264,7 +264,7 @@ const BY_VISITS: &[Proof] = &[
     }),
     ("HS-RH-REPEAT-TOLERATED-1", |v| without(v, 1, |w| is(w, "RegionHandshakeReply"))),
     ("HS-RH-REPEAT-TOLERATED-2", |v| {
-        let (index, at) = v.sent("RegionHandshake").nth(1).map(|w| (w.index, w.at)).unwrap();
+        let (index, at) = v.sent_named("RegionHandshake").nth(1).map(|w| (w.index, w.at)).unwrap();
         again(v, "CompleteAgentMovement", |heard| heard.at = at + Duration::from_millis(1));
         let anew = v.events.pop().unwrap();
         v.events.insert(index + 1, anew);
@@ -314,7 +314,7 @@ const BY_VISITS: &[Proof] = &[
     ("DEPRECATED-UDP-VIEWER-1", enter_another),
     ("TP-X-AMC-THEN-HANDSHAKE-1", |v| without(v, 0, |w| is(w, "RegionHandshakeReply"))),
     ("CR-NO-USECIRCUIT-1", |v| {
-        let to = v.told("CrossedRegion").next().map(|told| (told.index, told.at)).unwrap();
+        let to = v.delivered("CrossedRegion").next().map(|told| (told.index, told.at)).unwrap();
         again(v, "UseCircuitCode", |heard| (heard.region, heard.at) = (RegionIndex(1), to.1));
         let code = v.events.pop().unwrap();
         v.events.insert(to.0 + 1, code);
@@ -405,7 +405,7 @@ fn what_passes_stays_with_its_session() {
         witness.hear(Fact { at, side: Side::Grid, agent, session, region: RegionIndex(0), what });
     };
     let login = || hand::login("/", "a");
-    let update = || hand::came("AgentUpdate", 3, Flags(0));
+    let update = || hand::received("AgentUpdate", 3, Flags(0));
     tell(None, login());
     tell(None, Passed::LoggedIn(SessionId(Uuid::from_u128(7)), CircuitCode(1)));
     tell(Some(7), update());

@@ -27,7 +27,7 @@ pub(super) struct Visit {
 
 /// A datagram that came: where it stands, when and in which region.
 #[derive(Clone, Copy)]
-pub(super) struct Came<'v> {
+pub(super) struct FromClient<'v> {
     pub index: usize,
     pub at: Duration,
     pub region: RegionIndex,
@@ -36,7 +36,7 @@ pub(super) struct Came<'v> {
 
 /// A datagram that was sent.
 #[derive(Clone, Copy)]
-pub(super) struct Went<'v> {
+pub(super) struct ToClient<'v> {
     pub index: usize,
     pub at: Duration,
     pub region: RegionIndex,
@@ -44,13 +44,13 @@ pub(super) struct Went<'v> {
 }
 
 /// An event that the visitor was told.
-pub(super) struct Told<'v> {
+pub(super) struct DeliveredEvent<'v> {
     pub index: usize,
     pub at: Duration,
     pub body: &'v Llsd,
 }
 
-impl<'v> Came<'v> {
+impl<'v> FromClient<'v> {
     pub(super) fn message(&self) -> Option<&'v Message> {
         self.received.message.as_ref().ok()
     }
@@ -73,7 +73,7 @@ impl<'v> Came<'v> {
     }
 }
 
-impl Went<'_> {
+impl ToClient<'_> {
     pub(super) fn is(&self, name: &str) -> bool {
         self.datagram.message.name() == name
     }
@@ -93,29 +93,29 @@ impl Went<'_> {
 }
 
 /// One circuit of a visit: what came and what was sent, from the UseCircuitCode that opened it.
-pub(super) struct Wire<'v> {
-    pub came: Vec<Came<'v>>,
-    pub went: Vec<Went<'v>>,
+pub(super) struct Circuit<'v> {
+    pub received: Vec<FromClient<'v>>,
+    pub sent: Vec<ToClient<'v>>,
     /// When something came last.
     pub alive: Duration,
     /// Until when an answer was to be expected: while something came, and the visitor was there.
     pub watched: Duration,
 }
 
-impl<'v> Wire<'v> {
-    fn opened(by: Came<'v>) -> Self {
+impl<'v> Circuit<'v> {
+    fn opened(by: FromClient<'v>) -> Self {
         let zero = Duration::ZERO;
-        Self { came: vec![by], went: Vec::new(), alive: zero, watched: zero }
+        Self { received: vec![by], sent: Vec::new(), alive: zero, watched: zero }
     }
 
     /// What came of this name, resends left out.
-    pub(super) fn said(&self, name: &str) -> impl Iterator<Item = &Came<'v>> {
-        self.came.iter().filter(move |came| came.is(name) && !came.has(Flags::RESENT))
+    pub(super) fn received_named(&self, name: &str) -> impl Iterator<Item = &FromClient<'v>> {
+        self.received.iter().filter(move |came| came.is(name) && !came.has(Flags::RESENT))
     }
 
     /// What was sent of this name, resends left out.
-    pub(super) fn sent(&self, name: &str) -> impl Iterator<Item = &Went<'v>> {
-        self.went.iter().filter(move |went| went.is_new(name))
+    pub(super) fn sent_named(&self, name: &str) -> impl Iterator<Item = &ToClient<'v>> {
+        self.sent.iter().filter(move |went| went.is_new(name))
     }
 }
 
@@ -126,77 +126,85 @@ impl Visit {
         Self { agent, session: None, events, until: Duration::ZERO, next: None, regions }
     }
 
-    pub(super) fn came(&self) -> impl Iterator<Item = Came<'_>> {
+    pub(super) fn received(&self) -> impl Iterator<Item = FromClient<'_>> {
         self.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
             Passed::Received(received) => {
-                Some(Came { index, at: heard.at, region: heard.region, received })
+                Some(FromClient { index, at: heard.at, region: heard.region, received })
             }
             _ => None,
         })
     }
 
     /// What came that can be read.
-    pub(super) fn messages(&self) -> impl Iterator<Item = (Came<'_>, &Message)> {
-        self.came().filter_map(|came| Some((came, came.message()?)))
+    pub(super) fn messages(&self) -> impl Iterator<Item = (FromClient<'_>, &Message)> {
+        self.received().filter_map(|came| Some((came, came.message()?)))
     }
 
-    pub(super) fn went(&self) -> impl Iterator<Item = Went<'_>> {
+    pub(super) fn sent(&self) -> impl Iterator<Item = ToClient<'_>> {
         self.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
             Passed::Sent(_, datagram) => {
-                Some(Went { index, at: heard.at, region: heard.region, datagram })
+                Some(ToClient { index, at: heard.at, region: heard.region, datagram })
             }
             _ => None,
         })
     }
 
     /// What came of this name, each number once.
-    pub(super) fn said<'v>(&'v self, name: &'v str) -> impl Iterator<Item = Came<'v>> {
+    pub(super) fn received_named<'v>(
+        &'v self,
+        name: &'v str,
+    ) -> impl Iterator<Item = FromClient<'v>> {
         let mut numbers = HashSet::new();
-        let of_name = self.came().filter(move |came| came.is(name));
+        let of_name = self.received().filter(move |came| came.is(name));
         of_name.filter(move |came| numbers.insert((came.region, came.received.from, came.number())))
     }
 
     /// What was sent of this name, resends left out.
-    pub(super) fn sent<'v>(&'v self, name: &'v str) -> impl Iterator<Item = Went<'v>> {
-        self.went().filter(move |went| went.is_new(name))
+    pub(super) fn sent_named<'v>(&'v self, name: &'v str) -> impl Iterator<Item = ToClient<'v>> {
+        self.sent().filter(move |went| went.is_new(name))
     }
 
     /// The circuits, in the order they were opened.
-    pub(super) fn wires(&self) -> Vec<Wire<'_>> {
-        let mut wires: Vec<((RegionIndex, SocketAddr), Wire<'_>)> = Vec::new();
+    pub(super) fn circuits(&self) -> Vec<Circuit<'_>> {
+        let mut circuits: Vec<((RegionIndex, SocketAddr), Circuit<'_>)> = Vec::new();
         for (index, heard) in self.events.iter().enumerate() {
             let (at, region) = (heard.at, heard.region);
             match &heard.what {
                 Passed::Received(received) => {
                     let (came, ends) =
-                        (Came { index, at, region, received }, (region, received.from));
-                    let open = wires.iter_mut().rfind(|(of, _)| *of == ends);
+                        (FromClient { index, at, region, received }, (region, received.from));
+                    let open = circuits.iter_mut().rfind(|(of, _)| *of == ends);
                     if !received.on_circuit && came.is("UseCircuitCode") {
-                        wires.push((ends, Wire::opened(came)));
-                    } else if let (Some((_, wire)), true) = (open, received.on_circuit) {
-                        wire.came.push(came);
+                        circuits.push((ends, Circuit::opened(came)));
+                    } else if let (Some((_, circuit)), true) = (open, received.on_circuit) {
+                        circuit.received.push(came);
                     }
                 }
                 Passed::Sent(to, datagram) => {
-                    if let Some((_, wire)) = wires.iter_mut().rfind(|(of, _)| *of == (region, *to))
+                    if let Some((_, circuit)) =
+                        circuits.iter_mut().rfind(|(of, _)| *of == (region, *to))
                     {
-                        wire.went.push(Went { index, at, region, datagram });
+                        circuit.sent.push(ToClient { index, at, region, datagram });
                     }
                 }
                 _ => {}
             }
         }
         let present = self.present();
-        let mut wires: Vec<Wire<'_>> = wires.into_iter().map(|(_, wire)| wire).collect();
-        for wire in &mut wires {
-            wire.alive = wire.came.last().map_or(Duration::ZERO, |came| came.at);
-            wire.watched = wire.alive.min(present);
+        let mut circuits: Vec<Circuit<'_>> =
+            circuits.into_iter().map(|(_, circuit)| circuit).collect();
+        for circuit in &mut circuits {
+            circuit.alive = circuit.received.last().map_or(Duration::ZERO, |came| came.at);
+            circuit.watched = circuit.alive.min(present);
         }
-        wires
+        circuits
     }
 
     /// Every event of this name that the visitor was told, in whatever region.
-    pub(super) fn told<'v>(&'v self, name: &'v str) -> impl Iterator<Item = Told<'v>> {
+    pub(super) fn delivered<'v>(
+        &'v self,
+        name: &'v str,
+    ) -> impl Iterator<Item = DeliveredEvent<'v>> {
         let answers =
             self.events.iter().enumerate().filter_map(|(index, heard)| match &heard.what {
                 Passed::PollAnswered(_, 200, Some(body)) => Some((index, heard, body)),
@@ -207,7 +215,7 @@ impl Visit {
             events.iter().filter_map(move |event| {
                 let message = event.get("message").and_then(Llsd::as_str)?;
                 let body = event.get("body").filter(|_| message == name)?;
-                Some(Told { index, at: heard.at, body })
+                Some(DeliveredEvent { index, at: heard.at, body })
             })
         })
     }
@@ -220,8 +228,8 @@ impl Visit {
     /// When the visitor said that it would go, or was sent away: by a kick, by its own region, or by
     /// another login of its agent.
     pub(super) fn left(&self) -> Option<Duration> {
-        let request = self.said("LogoutRequest").next().map(|came| came.at);
-        let kicked = self.sent("KickUser").next().map(|went| went.at);
+        let request = self.received_named("LogoutRequest").next().map(|came| came.at);
+        let kicked = self.sent_named("KickUser").next().map(|went| went.at);
         let closed = self.closed(true).first().map(|closed| closed.at);
         [request, kicked, closed, self.next].into_iter().flatten().min()
     }
@@ -233,12 +241,12 @@ impl Visit {
 
     /// Until when it was seen: whoever is gone without a word does nothing any more.
     pub(super) fn seen(&self) -> Duration {
-        let last = self.came().last().map_or(Duration::ZERO, |came| came.at);
+        let last = self.received().last().map_or(Duration::ZERO, |came| came.at);
         self.present().min(last)
     }
 
     /// When the avatar first stood in the world.
     pub(super) fn arrived(&self) -> Option<Duration> {
-        self.sent("AgentMovementComplete").next().map(|went| went.at)
+        self.sent_named("AgentMovementComplete").next().map(|went| went.at)
     }
 }

@@ -79,7 +79,7 @@ impl<'v> Polls<'v> {
                 _ => {}
             }
         }
-        let spoke = visit.came().map(|came| (came.region, came.at)).collect();
+        let spoke = visit.received().map(|came| (came.region, came.at)).collect();
         let sent = visit.destinations();
         let sent = sent.iter().map(|to| (to.index, to.at)).collect();
         Self { all, spoke, sent, present: visit.present() }
@@ -298,7 +298,7 @@ fn fetches_by_udp(visit: &Visit) -> CheckResult {
     let wants = |seed: &Seed<'_>| {
         seed.names.is_some_and(|names| names.iter().any(|n| n == "FetchInventoryDescendents2"))
     };
-    let fetch = visit.said("FetchInventoryDescendents").next().map(|came| came.at);
+    let fetch = visit.received_named("FetchInventoryDescendents").next().map(|came| came.at);
     let seen = seeds(visit).find(wants).map(|seed| {
         let fetch = fetch.map(|fetch| fetch.max(seed.at));
         let what = "FetchInventoryDescendents by UDP";

@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::judge::check_result::{CheckResult, Checked, Violation, never, rule, seconds, within};
-use crate::judge::visit::{Came, Visit, Wire};
+use crate::judge::visit::{Circuit, FromClient, Visit};
 use crate::proto::id::Sequence;
 use crate::proto::message::Flags;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -36,7 +36,7 @@ pub(super) const CHECKS: &[Check] = &[
 fn decodes(visit: &Visit) -> CheckResult {
     CheckResult::of(
         "no datagram came",
-        visit.came().map(|came| match &came.received.message {
+        visit.received().map(|came| match &came.received.message {
             Ok(_) => Some(Ok(())),
             Err(error) => {
                 let expected = "a message as the template lays it out";
@@ -72,11 +72,11 @@ fn numbers(
     // Behind its farewell a client may number as it likes.
     let present = visit.present();
     let mut seen = Vec::new();
-    for wire in visit.wires() {
-        let staying = |came: &&Came<'_>| came.at <= present && came.message().is_some();
-        let fresh = wire.came.iter().filter(|came| !came.has(Flags::RESENT)).filter(staying);
+    for circuit in visit.circuits() {
+        let staying = |came: &&FromClient<'_>| came.at <= present && came.message().is_some();
+        let fresh = circuit.received.iter().filter(|came| !came.has(Flags::RESENT)).filter(staying);
         let mut greatest: Option<(Sequence, Duration)> = None;
-        let mut before: HashMap<Sequence, Came<'_>> = HashMap::new();
+        let mut before: HashMap<Sequence, FromClient<'_>> = HashMap::new();
         for came in fresh {
             let number = came.number();
             let same = before.insert(number, *came);
@@ -100,14 +100,14 @@ fn numbers(
 }
 
 /// A datagram by its number and name.
-fn named(came: &Came<'_>) -> String {
+fn named(came: &FromClient<'_>) -> String {
     let name = came.message().map_or("", |message| message.name());
     format!("#{} {name}", came.number())
 }
 
 fn first_number(visit: &Visit) -> CheckResult {
-    let wires = visit.wires();
-    let firsts = wires.iter().filter_map(|wire| wire.came.first());
+    let circuits = visit.circuits();
+    let firsts = circuits.iter().filter_map(|circuit| circuit.received.first());
     let seen = firsts.map(|came| {
         let expected = || "0 or 1 as the first number".into();
         rule(came.number() <= Sequence(1), came.index, expected, || named(came))
@@ -116,9 +116,9 @@ fn first_number(visit: &Visit) -> CheckResult {
 }
 
 /// When each number was acknowledged.
-fn acks_of(wire: &Wire<'_>) -> HashMap<Sequence, Vec<Duration>> {
+fn acks_of(circuit: &Circuit<'_>) -> HashMap<Sequence, Vec<Duration>> {
     let mut acks: HashMap<Sequence, Vec<Duration>> = HashMap::new();
-    for came in &wire.came {
+    for came in &circuit.received {
         for number in &came.received.acks {
             acks.entry(*number).or_default().push(came.at);
         }
@@ -129,15 +129,15 @@ fn acks_of(wire: &Wire<'_>) -> HashMap<Sequence, Vec<Duration>> {
 /// Holds what was sent reliably, new or again, against the acks that came for it.
 fn acks_come(visit: &Visit, limit: Duration, resent: bool, unseen: &'static str) -> CheckResult {
     let mut seen = Vec::new();
-    for wire in visit.wires() {
-        let acks = acks_of(&wire);
-        let sent = wire.went.iter().filter(|w| w.has(Flags::RELIABLE));
+    for circuit in visit.circuits() {
+        let acks = acks_of(&circuit);
+        let sent = circuit.sent.iter().filter(|w| w.has(Flags::RELIABLE));
         seen.extend(sent.filter(|w| w.has(Flags::RESENT) == resent).map(|went| {
             let again = if resent { ", sent again" } else { "" };
             let what =
                 format!("an ack of {} #{}{again}", went.datagram.message.name(), went.number());
             let came = acks.get(&went.number()).and_then(|at| at.iter().find(|at| **at >= went.at));
-            within(limit, went.at, came.copied(), wire.watched, went.index, &what)
+            within(limit, went.at, came.copied(), circuit.watched, went.index, &what)
         }));
     }
     CheckResult::of(unseen, seen)
@@ -154,7 +154,7 @@ fn acked_again(visit: &Visit) -> CheckResult {
 fn acks_are_unreliable(visit: &Visit) -> CheckResult {
     CheckResult::of(
         "it sent no PacketAck",
-        visit.said("PacketAck").map(|came| {
+        visit.received_named("PacketAck").map(|came| {
             let reliable = came.has(Flags::RELIABLE);
             rule(
                 !reliable,
@@ -168,9 +168,9 @@ fn acks_are_unreliable(visit: &Visit) -> CheckResult {
 
 /// By number, the packets that came, each with those that repeat it. Another message with a number
 /// that was used repeats nothing: its number is wrong.
-fn copies<'v>(wire: &Wire<'v>) -> BTreeMap<Sequence, (Came<'v>, Vec<Came<'v>>)> {
-    let mut all: BTreeMap<Sequence, (Came<'v>, Vec<Came<'v>>)> = BTreeMap::new();
-    for came in &wire.came {
+fn copies<'v>(circuit: &Circuit<'v>) -> BTreeMap<Sequence, (FromClient<'v>, Vec<FromClient<'v>>)> {
+    let mut all: BTreeMap<Sequence, (FromClient<'v>, Vec<FromClient<'v>>)> = BTreeMap::new();
+    for came in &circuit.received {
         match all.get_mut(&came.number()) {
             Some((first, again)) => {
                 let same = first.received.message == came.received.message;
@@ -191,10 +191,10 @@ fn copies<'v>(wire: &Wire<'v>) -> BTreeMap<Sequence, (Came<'v>, Vec<Came<'v>>)> 
 fn resent_after_ack(visit: &Visit, of_many: bool) -> Vec<Checked> {
     const GRACE: Duration = Duration::from_secs(2);
     let mut seen = Vec::new();
-    for wire in visit.wires() {
-        let copies = copies(&wire);
+    for circuit in visit.circuits() {
+        let copies = copies(&circuit);
         let mut acks: BTreeMap<Sequence, Vec<Duration>> = BTreeMap::new();
-        for went in &wire.went {
+        for went in &circuit.sent {
             let numbers: Vec<Sequence> = went.datagram.acknowledged().collect();
             if of_many && numbers.len() < 255 {
                 continue;
@@ -209,7 +209,7 @@ fn resent_after_ack(visit: &Visit, of_many: bool) -> Vec<Checked> {
             let late = again.iter().find(|copy| acks.len() > 1 && copy.at > since + GRACE);
             let late = late.map(|copy| (copy.index, copy.at));
             let what = format!("resend of #{number}, which was acknowledged");
-            seen.push(never(GRACE, since, late, wire.alive, &what));
+            seen.push(never(GRACE, since, late, circuit.alive, &what));
         }
     }
     seen
@@ -225,19 +225,19 @@ fn resent_no_more(visit: &Visit) -> CheckResult {
 
 fn answered_pings(visit: &Visit, limit: Duration) -> CheckResult {
     let mut seen = Vec::new();
-    for wire in visit.wires() {
+    for circuit in visit.circuits() {
         let mut answers: HashMap<u32, Vec<Duration>> = HashMap::new();
-        for came in wire.came.iter().filter(|came| came.is("CompletePingCheck")) {
+        for came in circuit.received.iter().filter(|came| came.is("CompletePingCheck")) {
             if let Some(id) = came.message().and_then(|m| m.u32("PingID", "PingID")) {
                 answers.entry(id).or_default().push(came.at);
             }
         }
-        for ping in wire.went.iter().filter(|went| went.is("StartPingCheck")) {
+        for ping in circuit.sent.iter().filter(|went| went.is("StartPingCheck")) {
             let Some(id) = ping.datagram.message.u32("PingID", "PingID") else { continue };
             let answers = answers.get(&id).map_or(&[][..], Vec::as_slice);
             let answer = answers.get(answers.partition_point(|at| *at < ping.at)).copied();
             let what = format!("CompletePingCheck with PingID {id}");
-            seen.push(within(limit, ping.at, answer, wire.watched, ping.index, &what));
+            seen.push(within(limit, ping.at, answer, circuit.watched, ping.index, &what));
         }
     }
     CheckResult::of("it was not pinged, or not for long enough", seen)
@@ -245,8 +245,8 @@ fn answered_pings(visit: &Visit, limit: Duration) -> CheckResult {
 
 fn oldest_unacked(visit: &Visit) -> CheckResult {
     let mut seen = Vec::new();
-    for wire in visit.wires() {
-        for ping in wire.came.iter().filter(|came| came.is("StartPingCheck")) {
+    for circuit in visit.circuits() {
+        for ping in circuit.received.iter().filter(|came| came.is("StartPingCheck")) {
             let oldest = ping.message().and_then(|m| m.u32("PingID", "OldestUnacked"));
             let (Some(oldest), number) = (oldest, ping.number()) else { continue };
             let expected = || format!("OldestUnacked at most #{number}, its own number");
@@ -258,8 +258,8 @@ fn oldest_unacked(visit: &Visit) -> CheckResult {
 
 fn resent_as_it_was(visit: &Visit) -> CheckResult {
     let mut seen = Vec::new();
-    for wire in visit.wires() {
-        for (first, again) in copies(&wire).into_values() {
+    for circuit in visit.circuits() {
+        for (first, again) in copies(&circuit).into_values() {
             seen.extend(again.into_iter().map(|copy| {
                 let same = first.received.message == copy.received.message;
                 let fault = match (same, copy.has(Flags::RESENT)) {
@@ -277,10 +277,12 @@ fn resent_as_it_was(visit: &Visit) -> CheckResult {
 }
 
 /// Reliable packets that were never acknowledged, and their copies.
-fn unacknowledged<'v>(wire: &Wire<'v>) -> impl Iterator<Item = (Came<'v>, Vec<Came<'v>>)> {
+fn unacknowledged<'v>(
+    circuit: &Circuit<'v>,
+) -> impl Iterator<Item = (FromClient<'v>, Vec<FromClient<'v>>)> {
     let acked: HashSet<Sequence> =
-        wire.went.iter().flat_map(|w| w.datagram.acknowledged()).collect();
-    copies(wire).into_values().filter(move |(first, _)| {
+        circuit.sent.iter().flat_map(|w| w.datagram.acknowledged()).collect();
+    copies(circuit).into_values().filter(move |(first, _)| {
         first.has(Flags::RELIABLE) && !first.has(Flags::RESENT) && !acked.contains(&first.number())
     })
 }
@@ -293,8 +295,8 @@ fn resent_in_time(visit: &Visit) -> CheckResult {
     // Short of a second by what the clocks of two programs differ.
     const HASTE: Duration = Duration::from_millis(900);
     let mut seen = Vec::new();
-    for wire in visit.wires() {
-        seen.extend(unacknowledged(&wire).map(|(first, copies)| {
+    for circuit in visit.circuits() {
+        seen.extend(unacknowledged(&circuit).map(|(first, copies)| {
             let again = copies.first().map(|copy| copy.at);
             let what = format!("#{} sent again", first.number());
             if let Some(at) = again.filter(|at| *at < first.at + HASTE) {
@@ -302,7 +304,7 @@ fn resent_in_time(visit: &Visit) -> CheckResult {
                 let expected = format!("{what} after 1 s or more");
                 return Some(Err(Violation::new(first.index, expected, received)));
             }
-            within(LIMIT, first.at, again, wire.watched, first.index, &what)
+            within(LIMIT, first.at, again, circuit.watched, first.index, &what)
         }));
     }
     CheckResult::of(NO_LOSS, seen)
@@ -311,11 +313,11 @@ fn resent_in_time(visit: &Visit) -> CheckResult {
 fn gives_up(visit: &Visit) -> CheckResult {
     const PATIENCE: Duration = Duration::from_secs(60);
     let mut seen = Vec::new();
-    for wire in visit.wires() {
-        seen.extend(unacknowledged(&wire).map(|(first, copies)| {
+    for circuit in visit.circuits() {
+        seen.extend(unacknowledged(&circuit).map(|(first, copies)| {
             let n = copies.len();
             let last = copies.last().map_or(first.at, |copy| copy.at);
-            if n <= 10 && wire.watched < last + PATIENCE {
+            if n <= 10 && circuit.watched < last + PATIENCE {
                 return None;
             }
             let expected = || format!("#{} sent again 3 to 10 times", first.number());

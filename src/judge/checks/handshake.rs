@@ -3,7 +3,7 @@
 use super::Check;
 use crate::judge::check_result::{CheckResult, Violation, never, rule, within};
 use crate::judge::journey::Closed;
-use crate::judge::visit::{Came, Visit};
+use crate::judge::visit::{FromClient, Visit};
 use crate::net::tap::{Passed, RegionIndex};
 use crate::proto::id::{AgentId, SessionId};
 use crate::proto::message::Flags;
@@ -33,12 +33,13 @@ pub(super) const CHECKS: &[Check] = &[
 const NOT_HERE: &str = "it did not come so far";
 
 fn code_first(visit: &Visit) -> CheckResult {
-    let codes: Vec<Came<'_>> = visit.said("UseCircuitCode").collect();
+    let codes: Vec<FromClient<'_>> = visit.received_named("UseCircuitCode").collect();
     let mut regions: Vec<RegionIndex> = codes.iter().map(|code| code.region).collect();
     regions.sort_unstable();
     regions.dedup();
     let seen = regions.into_iter().map(|region| {
-        let first = visit.came().find(|came| came.region == region && came.message().is_some())?;
+        let first =
+            visit.received().find(|came| came.region == region && came.message().is_some())?;
         let name = || first.message().map_or(String::new(), |m| m.name().to_owned());
         let expected = || "UseCircuitCode before anything else".into();
         rule(first.is("UseCircuitCode"), first.index, expected, name)
@@ -63,7 +64,7 @@ fn ids_fault(visit: &Visit, session: SessionId, agent: AgentId) -> &'static str 
 
 fn code_ids(visit: &Visit) -> CheckResult {
     let Some((_, code)) = visit.session else { return CheckResult::NotObserved(NOT_HERE) };
-    let seen = visit.came().filter(|came| came.is("UseCircuitCode")).map(|came| {
+    let seen = visit.received().filter(|came| came.is("UseCircuitCode")).map(|came| {
         let message = came.message()?;
         let id = |field| message.uuid("CircuitCode", field).unwrap_or_default();
         let right = message.u32("CircuitCode", "Code") == Some(code.0);
@@ -80,7 +81,7 @@ fn code_ids(visit: &Visit) -> CheckResult {
 fn reliable(visit: &Visit, name: &'static str) -> CheckResult {
     CheckResult::of(
         NOT_HERE,
-        visit.said(name).map(|came| {
+        visit.received_named(name).map(|came| {
             let received = || format!("an unreliable {name}");
             rule(came.has(Flags::RELIABLE), came.index, || format!("a reliable {name}"), received)
         }),
@@ -89,7 +90,7 @@ fn reliable(visit: &Visit, name: &'static str) -> CheckResult {
 
 fn movement_code(visit: &Visit) -> CheckResult {
     let Some((_, code)) = visit.session else { return CheckResult::NotObserved(NOT_HERE) };
-    let seen = visit.said("CompleteAgentMovement").map(|came| {
+    let seen = visit.received_named("CompleteAgentMovement").map(|came| {
         let said = came.message()?.u32("AgentData", "CircuitCode");
         let expected = || "the circuit code of the login".into();
         rule(said == Some(code.0), came.index, expected, || "another code".into())
@@ -99,9 +100,9 @@ fn movement_code(visit: &Visit) -> CheckResult {
 
 /// The regions an avatar may arrive in: the first that it entered, and those it was sent to.
 fn no_movement_as_child(visit: &Visit) -> CheckResult {
-    let first = visit.said("UseCircuitCode").next().map(|came| came.region);
+    let first = visit.received_named("UseCircuitCode").next().map(|came| came.region);
     let sent = visit.destinations();
-    let seen = visit.said("CompleteAgentMovement").map(|came| {
+    let seen = visit.received_named("CompleteAgentMovement").map(|came| {
         let told = sent.iter().any(|to| to.region == came.region && to.at <= came.at);
         let expected = || "it only where the avatar is, or was sent".into();
         let received = || {
@@ -131,7 +132,7 @@ fn updates(visit: &Visit) -> CheckResult {
     let Some(arrived) = visit.arrived() else { return CheckResult::NotObserved(NOT_HERE) };
     let (end, pauses) = (visit.seen(), pauses(visit));
     let first = visit.events.iter().position(|heard| heard.at >= arrived).unwrap_or(0);
-    let came = visit.came().filter(|came| came.is("AgentUpdate") && came.at >= arrived);
+    let came = visit.received().filter(|came| came.is("AgentUpdate") && came.at >= arrived);
     let mut times: Vec<(usize, Duration)> = vec![(first, arrived)];
     times.extend(came.map(|came| (came.index, came.at)));
     let nexts = times.iter().skip(1).map(|(_, at)| Some(*at)).chain([None]);
@@ -170,7 +171,7 @@ fn pauses(visit: &Visit) -> Vec<(Duration, Duration)> {
 
 fn logs_out(visit: &Visit) -> CheckResult {
     let silent = visit.events.iter().position(|heard| matches!(heard.what, Passed::Silent));
-    match (visit.said("LogoutRequest").next(), silent) {
+    match (visit.received_named("LogoutRequest").next(), silent) {
         (Some(_), _) => CheckResult::Held,
         (None, Some(at)) => {
             CheckResult::Broken(Violation::new(at, "LogoutRequest", "silence for a minute"))
@@ -180,9 +181,9 @@ fn logs_out(visit: &Visit) -> CheckResult {
 }
 
 fn silent_after_logout(visit: &Visit) -> CheckResult {
-    let seen = visit.sent("LogoutReply").map(|went| {
+    let seen = visit.sent_named("LogoutReply").map(|went| {
         let grace = Duration::from_secs(2);
-        let more = visit.came().find(|came| came.at > went.at + grace && came.speaks());
+        let more = visit.received().find(|came| came.at > went.at + grace && came.speaks());
         let more = more.map(|came| (came.index, came.at));
         never(grace, went.at, more, visit.until, "message of its own")
     });
@@ -190,41 +191,43 @@ fn silent_after_logout(visit: &Visit) -> CheckResult {
 }
 
 fn replies_each_time(visit: &Visit) -> CheckResult {
-    let wires = visit.wires();
-    let seen = wires.iter().map(|wire| {
-        let greetings: Vec<_> = wire.sent("RegionHandshake").collect();
+    let circuits = visit.circuits();
+    let seen = circuits.iter().map(|circuit| {
+        let greetings: Vec<_> = circuit.sent_named("RegionHandshake").collect();
         let [_, .., last] = greetings.as_slice() else { return None };
-        let enough = wire.said("RegionHandshakeReply").nth(greetings.len() - 1);
+        let enough = circuit.received_named("RegionHandshakeReply").nth(greetings.len() - 1);
         let (limit, enough) = (Duration::from_secs(5), enough.map(|reply| reply.at));
         let what = format!("a reply to each of {} RegionHandshakes", greetings.len());
-        within(limit, last.at, enough, wire.watched, last.index, &what)
+        within(limit, last.at, enough, circuit.watched, last.index, &what)
     });
     CheckResult::of("it did not get two in one region and stay", seen)
 }
 
 fn no_restart(visit: &Visit) -> CheckResult {
-    let (called, wires) = (visit.called(), visit.wires());
-    let seen = wires.iter().map(|wire| {
-        let second = wire.sent("RegionHandshake").nth(1)?;
-        let sent = |came: &Came<'_>| {
+    let (called, circuits) = (visit.called(), visit.circuits());
+    let seen = circuits.iter().map(|circuit| {
+        let second = circuit.sent_named("RegionHandshake").nth(1)?;
+        let sent = |came: &FromClient<'_>| {
             let here = |(index, region): &(usize, RegionIndex)| {
                 *region == came.region && (second.index..came.index).contains(index)
             };
             called.iter().any(here)
         };
-        let begins = wire.said("UseCircuitCode").chain(wire.said("CompleteAgentMovement"));
+        let begins = circuit
+            .received_named("UseCircuitCode")
+            .chain(circuit.received_named("CompleteAgentMovement"));
         let anew = begins.filter(|came| came.at > second.at && !sent(came)).min_by_key(|c| c.index);
         let anew = anew.map(|came| (came.index, came.at));
         let what = "new beginning after a second RegionHandshake";
-        never(Duration::from_secs(2), second.at, anew, wire.watched, what)
+        never(Duration::from_secs(2), second.at, anew, circuit.watched, what)
     });
     CheckResult::of("it did not get two in one region and stay", seen)
 }
 
 fn goes_on(visit: &Visit) -> CheckResult {
-    let seen = visit.sent("AgentMovementComplete").map(|went| {
+    let seen = visit.sent_named("AgentMovementComplete").map(|went| {
         let on = visit
-            .came()
+            .received()
             .find(|came| came.region == went.region && came.at > went.at && came.speaks());
         let on = on.map(|came| came.at);
         within(Duration::from_secs(10), went.at, on, visit.present(), went.index, "more of it")
@@ -239,8 +242,9 @@ fn drops_neighbour(visit: &Visit) -> CheckResult {
         // Whoever is called there again goes there again.
         let back = called.iter().find(|(again, of)| *of == region && *again > index);
         let back = back.map_or(usize::MAX, |(again, _)| *again);
-        let here = |came: &Came<'_>| came.region == region && came.index < back;
-        let more = visit.came().find(|came| here(came) && came.at > at + grace && came.speaks());
+        let here = |came: &FromClient<'_>| came.region == region && came.index < back;
+        let more =
+            visit.received().find(|came| here(came) && came.at > at + grace && came.speaks());
         let more = more.map(|came| (came.index, came.at));
         never(2 * grace, at, more, visit.present(), "message to a region that closed its circuit")
     });
@@ -250,7 +254,7 @@ fn drops_neighbour(visit: &Visit) -> CheckResult {
 fn keeps_the_others(visit: &Visit) -> CheckResult {
     let seen = visit.closed(false).into_iter().map(|Closed { index, at, region }| {
         let on = visit
-            .came()
+            .received()
             .find(|came| came.region != region && came.at > at + Duration::from_secs(1));
         let on = on.map(|came| came.at);
         let what = "more on the circuit of its own region";
@@ -262,7 +266,7 @@ fn keeps_the_others(visit: &Visit) -> CheckResult {
 fn disconnects(visit: &Visit) -> CheckResult {
     let grace = Duration::from_secs(5);
     let seen = visit.closed(true).into_iter().map(|Closed { at, .. }| {
-        let more = visit.came().find(|came| came.at > at + grace && came.speaks());
+        let more = visit.received().find(|came| came.at > at + grace && came.speaks());
         let more = more.map(|came| (came.index, came.at));
         never(2 * grace, at, more, visit.until, "message after its region closed the circuit")
     });

@@ -96,7 +96,7 @@ fn logged_in(visit: &Visit) -> impl Iterator<Item = (usize, Duration)> {
 }
 
 fn needs_inventory_root(visit: &Visit) -> CheckResult {
-    let code = visit.said("UseCircuitCode").next().map(|came| (came.index, came.at));
+    let code = visit.received_named("UseCircuitCode").next().map(|came| (came.index, came.at));
     let seen = logged_in(visit).map(|(_, at)| {
         never(Duration::from_secs(10), at, code, visit.until, "circuit without an inventory root")
     });
@@ -104,7 +104,7 @@ fn needs_inventory_root(visit: &Visit) -> CheckResult {
 }
 
 fn goes_on(visit: &Visit) -> CheckResult {
-    let code = visit.said("UseCircuitCode").next().map(|came| came.at);
+    let code = visit.received_named("UseCircuitCode").next().map(|came| came.at);
     let seen = logged_in(visit).map(|(index, at)| {
         within(Duration::from_secs(30), at, code, visit.present(), index, "UseCircuitCode")
     });

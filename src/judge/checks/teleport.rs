@@ -30,7 +30,7 @@ const NO_TELEPORT: &str = "it did not teleport so to another region";
 fn arrives(visit: &Visit, kind: fn(&Sent) -> bool) -> CheckResult {
     let sent = visit.sent_by("TeleportFinish", true);
     let seen = sent.iter().filter(|to| kind(to)).map(|to| {
-        let code = visit.said("UseCircuitCode").find(|came| came.region == to.region);
+        let code = visit.received_named("UseCircuitCode").find(|came| came.region == to.region);
         let came = code.and_then(|_| visit.moved(to));
         let what = "UseCircuitCode and CompleteAgentMovement there";
         within(LIMIT, to.at, came, visit.present(), to.index, what)
@@ -55,7 +55,7 @@ fn asks_the_seed(visit: &Visit) -> CheckResult {
     let sent = visit.sent_by("TeleportFinish", true);
     let seen = sent.iter().map(|to| {
         // A neighbour whose circuit was open all the time has told its seed before.
-        let closed = visit.sent("DisableSimulator");
+        let closed = visit.sent_named("DisableSimulator");
         let closed = closed.filter(|went| went.region == to.region && went.index < to.index);
         let since = closed.last().map_or(0, |went| went.index);
         let known = visit
@@ -75,11 +75,12 @@ fn asks_the_seed(visit: &Visit) -> CheckResult {
 /// A way into a region that the visitor had no reason to take.
 fn entered(visit: &Visit, region: RegionIndex, since: usize) -> Option<(usize, Duration)> {
     let called = visit.called().iter().any(|(_, of)| *of == region);
-    let known = visit.said("UseCircuitCode").any(|c| c.region == region && c.index < since);
+    let known =
+        visit.received_named("UseCircuitCode").any(|c| c.region == region && c.index < since);
     if called || known {
         return None;
     }
-    let enters = |name| visit.said(name).find(|c| c.region == region && c.index > since);
+    let enters = |name| visit.received_named(name).find(|c| c.region == region && c.index > since);
     let came = enters("UseCircuitCode").or_else(|| enters("CompleteAgentMovement"));
     came.map(|came| (came.index, came.at))
 }
@@ -94,7 +95,7 @@ fn passes_over(visit: &Visit, name: &'static str) -> CheckResult {
 }
 
 fn not_by_udp(visit: &Visit, name: &'static str, block: &str, port: &str) -> CheckResult {
-    let seen = visit.sent(name).map(|went| {
+    let seen = visit.sent_named(name).map(|went| {
         let port = went.datagram.message.u32(block, port)?;
         let region = visit.region(u16::try_from(port).ok()?)?;
         let came = entered(visit, region, went.index);
@@ -105,23 +106,24 @@ fn not_by_udp(visit: &Visit, name: &'static str, block: &str, port: &str) -> Che
 }
 
 fn greeted_late(visit: &Visit) -> CheckResult {
-    let wires = visit.wires();
-    let seen = wires.iter().map(|wire| {
-        let arrival = wire.sent("AgentMovementComplete").next()?;
-        let greeting = wire.sent("RegionHandshake").next().filter(|g| g.index > arrival.index)?;
-        let reply = wire
-            .came
+    let circuits = visit.circuits();
+    let seen = circuits.iter().map(|circuit| {
+        let arrival = circuit.sent_named("AgentMovementComplete").next()?;
+        let greeting =
+            circuit.sent_named("RegionHandshake").next().filter(|g| g.index > arrival.index)?;
+        let reply = circuit
+            .received
             .iter()
             .find(|came| came.is("RegionHandshakeReply") && came.index > greeting.index);
         let (limit, reply) = (Duration::from_secs(5), reply.map(|came| came.at));
-        within(limit, greeting.at, reply, wire.watched, greeting.index, "RegionHandshakeReply")
+        within(limit, greeting.at, reply, circuit.watched, greeting.index, "RegionHandshakeReply")
     });
     CheckResult::of("AgentMovementComplete never came first", seen)
 }
 
 fn stays(visit: &Visit) -> CheckResult {
-    let seen = visit.sent("TeleportFailed").map(|went| {
-        let on = visit.came().find(|came| {
+    let seen = visit.sent_named("TeleportFailed").map(|went| {
+        let on = visit.received().find(|came| {
             came.region == went.region
                 && came.speaks()
                 && came.at > went.at + Duration::from_secs(1)
@@ -137,7 +139,7 @@ fn crosses_without_code(visit: &Visit) -> CheckResult {
     let seen = sent.iter().filter(|to| to.walks).map(|to| {
         let arrived = visit.moved(to)?;
         let code = visit
-            .said("UseCircuitCode")
+            .received_named("UseCircuitCode")
             .find(|came| came.region == to.region && came.index > to.index && came.at <= arrived);
         let index = code.map_or(to.index, |came| came.index);
         let expected = || "CompleteAgentMovement on the circuit there was".into();

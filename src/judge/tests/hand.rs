@@ -27,7 +27,7 @@ pub(super) fn made(events: Timed) -> Visit {
     Visit { agent, session, events, until, next: None, regions: Vec::new() }
 }
 
-pub(super) fn came(name: &str, number: u32, flags: Flags) -> Passed {
+pub(super) fn received(name: &str, number: u32, flags: Flags) -> Passed {
     Passed::Received(Received {
         header: Header { flags, sequence: Sequence(number) },
         acks: Vec::new(),
@@ -39,11 +39,11 @@ pub(super) fn came(name: &str, number: u32, flags: Flags) -> Passed {
 }
 
 fn acks(numbers: &[u32]) -> Passed {
-    let Passed::Received(ack) = came("PacketAck", 90, Flags(0)) else { unreachable!() };
+    let Passed::Received(ack) = received("PacketAck", 90, Flags(0)) else { unreachable!() };
     Passed::Received(Received { acks: numbers.iter().copied().map(Sequence).collect(), ..ack })
 }
 
-fn went(name: &str, number: u32, flags: Flags) -> Passed {
+fn sent(name: &str, number: u32, flags: Flags) -> Passed {
     let message = Message::named(Template::shipped(), name);
     let header = Header { flags, sequence: Sequence(number) };
     Passed::Sent(
@@ -68,8 +68,8 @@ pub(super) type Timed = Vec<(u64, Passed)>;
 pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
     let (none, reliable) = (Flags(0), Flags::RELIABLE);
     let resent = reliable.with(Flags::RESENT);
-    let code = || (0, came("UseCircuitCode", 1, reliable));
-    let update = |at, n| (at, came("AgentUpdate", n, none));
+    let code = || (0, received("UseCircuitCode", 1, reliable));
+    let update = |at, n| (at, received("AgentUpdate", n, none));
     let nameless =
         || Passed::PollAnswered("q".into(), 200, Some(Llsd::map([("events", Llsd::Undef)])));
     let undecided = || (1, Passed::Refused("indeterminate".into()));
@@ -77,50 +77,50 @@ pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
     vec![
         (
             "CIR-CLIENT-ACK-AGAIN-1",
-            vec![code(), (1, went("ChatFromSimulator", 5, resent)), (2, acks(&[5])), update(99, 3)],
-            vec![code(), (0, acks(&[5])), (1, went("ChatFromSimulator", 5, resent)), update(99, 3)],
+            vec![code(), (1, sent("ChatFromSimulator", 5, resent)), (2, acks(&[5])), update(99, 3)],
+            vec![code(), (0, acks(&[5])), (1, sent("ChatFromSimulator", 5, resent)), update(99, 3)],
         ),
         (
             "CIR-CLIENT-RESEND-2",
             vec![
                 code(),
-                (1, came("UseCircuitCode", 1, resent)),
-                (4, came("AgentFOV", 2, reliable)),
-                (6, came("AgentFOV", 2, resent)),
+                (1, received("UseCircuitCode", 1, resent)),
+                (4, received("AgentFOV", 2, reliable)),
+                (6, received("AgentFOV", 2, resent)),
                 update(99, 3),
             ],
-            vec![code(), (99, came("UseCircuitCode", 1, resent)), update(199, 3)],
+            vec![code(), (99, received("UseCircuitCode", 1, resent)), update(199, 3)],
         ),
         (
             "CIR-RESEND-GIVEUP-1",
             vec![
                 code(),
-                (4, came("UseCircuitCode", 1, resent)),
-                (8, came("UseCircuitCode", 1, resent)),
-                (12, came("UseCircuitCode", 1, resent)),
+                (4, received("UseCircuitCode", 1, resent)),
+                (8, received("UseCircuitCode", 1, resent)),
+                (12, received("UseCircuitCode", 1, resent)),
                 (99, acks(&[])),
             ],
-            vec![code(), (4, came("UseCircuitCode", 1, resent)), (99, acks(&[]))],
+            vec![code(), (4, received("UseCircuitCode", 1, resent)), (99, acks(&[]))],
         ),
         (
             "CIR-CLOSE-ROOT-DISABLE-1",
-            vec![code(), (1, went("DisableSimulator", 5, reliable)), (2, acks(&[5]))],
-            vec![code(), (1, went("DisableSimulator", 5, reliable)), update(20, 3)],
+            vec![code(), (1, sent("DisableSimulator", 5, reliable)), (2, acks(&[5]))],
+            vec![code(), (1, sent("DisableSimulator", 5, reliable)), update(20, 3)],
         ),
         (
             "HS-CLIENT-UPDATE-1",
             vec![
                 code(),
-                (1, went("AgentMovementComplete", 2, reliable)),
+                (1, sent("AgentMovementComplete", 2, reliable)),
                 update(2, 2),
                 update(4, 3),
-                (6, came("LogoutRequest", 4, reliable)),
+                (6, received("LogoutRequest", 4, reliable)),
             ],
             vec![
                 code(),
-                (1, went("AgentMovementComplete", 2, reliable)),
+                (1, sent("AgentMovementComplete", 2, reliable)),
                 update(2, 2),
-                (6, came("LogoutRequest", 4, reliable)),
+                (6, received("LogoutRequest", 4, reliable)),
             ],
         ),
         (
@@ -175,7 +175,7 @@ pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
         (
             "LOGIN-MISSING-INVENTORY-ROOT-1",
             vec![(0, login("/", "a")), logged_in()],
-            vec![(0, login("/", "a")), logged_in(), (2, came("UseCircuitCode", 1, reliable))],
+            vec![(0, login("/", "a")), logged_in(), (2, received("UseCircuitCode", 1, reliable))],
         ),
         (
             "LOGIN-TIMEOUT-1",
@@ -184,8 +184,8 @@ pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
         ),
         (
             "TP-FAILED-UDP-1",
-            vec![code(), (1, went("TeleportFailed", 5, reliable)), update(9, 3)],
-            vec![code(), (1, went("TeleportFailed", 5, reliable)), (2, acks(&[5]))],
+            vec![code(), (1, sent("TeleportFailed", 5, reliable)), update(9, 3)],
+            vec![code(), (1, sent("TeleportFailed", 5, reliable)), (2, acks(&[5]))],
         ),
     ]
 }
@@ -195,9 +195,9 @@ pub(super) fn of_neighbours() -> Vec<(&'static str, Visit, Visit)> {
     let reliable = Flags::RELIABLE;
     let visit = |later: Vec<(usize, Passed)>| {
         let mut visit = made(vec![
-            (0, came("UseCircuitCode", 1, reliable)),
-            (1, came("UseCircuitCode", 1, reliable)),
-            (2, went("DisableSimulator", 2, reliable)),
+            (0, received("UseCircuitCode", 1, reliable)),
+            (1, received("UseCircuitCode", 1, reliable)),
+            (2, sent("DisableSimulator", 2, reliable)),
         ]);
         let closed = visit.events[2].clone();
         visit.events[1].region = RegionIndex(1);
@@ -210,7 +210,7 @@ pub(super) fn of_neighbours() -> Vec<(&'static str, Visit, Visit)> {
         }));
         visit
     };
-    let update = || came("AgentUpdate", 5, Flags(0));
+    let update = || received("AgentUpdate", 5, Flags(0));
     let (home, beside) = (|| visit(vec![(0, update())]), || visit(vec![(1, update())]));
     vec![
         ("HS-NEIGHBOUR-DISABLE-1", home(), beside()),
