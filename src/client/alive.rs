@@ -103,7 +103,7 @@ impl Viewer {
         session: &Session,
         within: Duration,
     ) -> Result<bool, HttpError> {
-        let request = Request::post(&session.seed, seed::CONTENT_TYPE, seed::request(&[]));
+        let request = Request::post(&*session.seed, seed::CONTENT_TYPE, seed::request(&[]));
         let reply = self.common.http.ask(request, within).await?;
         Ok(matches!(reply.status, 403 | 404 | 410))
     }
@@ -119,7 +119,7 @@ impl Viewer {
         names: &[&str],
         within: Duration,
     ) -> Result<Option<bool>, HttpError> {
-        let request = Request::post(&session.seed, seed::CONTENT_TYPE, seed::request(names));
+        let request = Request::post(&*session.seed, seed::CONTENT_TYPE, seed::request(names));
         let reply = self.common.http.ask(request, within).await?;
         if reply.status >= 500 {
             return Ok(None);

@@ -66,7 +66,7 @@ impl Viewer {
                 self.learn(&format!("{name} URL"), &url);
                 let caps = &mut self.here().caps;
                 caps.retain(|(n, _)| *n != name);
-                caps.push((name, url));
+                caps.push((name, url.into()));
             }
         }
         Ok(reply)

@@ -4,6 +4,7 @@ use super::{Mailbox, Source, Viewer, What};
 use crate::net::http::{self, HttpError, Request};
 use crate::net::tap::{Passed, Teller};
 use crate::proto::event_queue::{PollReply, PollRequest};
+use crate::proto::id::CapUrl;
 use crate::proto::llsd::Llsd;
 use crate::proto::seed;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ const RECOVERY: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(10);
 
 struct Poller {
-    url: String,
+    url: CapUrl,
     http: http::Client,
     teller: Teller,
     mailbox: Mailbox,
@@ -34,7 +35,7 @@ struct Poller {
 impl Viewer {
     /// Polls the event queue of the avatar's region. False if the capability was not granted.
     pub fn start_events(&mut self) -> bool {
-        let Some(url) = self.cap("EventQueueGet").map(str::to_owned) else { return false };
+        let Some(url) = self.cap("EventQueueGet").map(CapUrl::from) else { return false };
         self.stop_events();
         let poller = Poller {
             url,
@@ -76,7 +77,7 @@ impl Poller {
         loop {
             self.failed.store(failures, Ordering::Relaxed);
             let body = PollRequest { ack, done: false }.to_xml();
-            let request = Request::post(&self.url, seed::CONTENT_TYPE, body);
+            let request = Request::post(&*self.url, seed::CONTENT_TYPE, body);
             match self.http.ask(request, HOLD).await {
                 Ok(reply) if reply.status == 200 => match reply.read(PollReply::parse).await {
                     Ok(told) => {

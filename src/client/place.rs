@@ -3,7 +3,7 @@
 
 use super::{State, Viewer};
 use crate::net::udp::{CircuitEvent, CircuitHandle};
-use crate::proto::id::SessionId;
+use crate::proto::id::{CapUrl, SessionId};
 use crate::proto::login::Session;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -18,7 +18,7 @@ pub struct Place {
     /// The circuit, if one was opened.
     pub(super) link: Option<CircuitHandle>,
     /// Capabilities granted so far, by name.
-    pub(super) caps: Vec<(String, String)>,
+    pub(super) caps: Vec<(String, CapUrl)>,
     /// Whoever polls its event queue.
     pub(super) poller: Option<JoinHandle<()>>,
     /// How many polls have failed in a row.
@@ -56,7 +56,7 @@ impl Signs {
 impl Place {
     /// The URL of a granted capability.
     pub fn cap(&self, name: &str) -> Option<&str> {
-        self.caps.iter().find(|(n, _)| n == name).map(|(_, url)| url.as_str())
+        self.caps.iter().find(|(n, _)| n == name).map(|(_, url)| &**url)
     }
 
     /// Whether its circuit runs.

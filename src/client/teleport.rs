@@ -56,7 +56,7 @@ impl Viewer {
             Journey::Teleport(to) => (to, true),
             Journey::Crossing(to) => (to, false),
         };
-        self.learn("seed_capability", to.seed.clone());
+        self.learn("seed_capability", &*to.seed);
         if new || self.link(circuit).is_none() {
             let config = self.circuit_config();
             let opened = self.open(circuit, to.address.into(), config, true).await;

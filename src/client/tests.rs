@@ -167,7 +167,7 @@ fn poll(
     converse(
         move |_, n| answers(n),
         async |viewer| {
-            let queue = ("EventQueueGet".to_owned(), "http://127.0.0.1:8002/queue".to_owned());
+            let queue = ("EventQueueGet".to_owned(), "http://127.0.0.1:8002/queue".into());
             viewer.here().caps.push(queue);
             assert!(viewer.start_events());
             tokio::time::sleep(time).await;
@@ -239,7 +239,7 @@ fn a_queue_that_fails_ten_times_in_a_row_is_none() {
     let (alive, asked) = converse(
         |_, _| Answer::status(500),
         async |viewer| {
-            let queue = ("EventQueueGet".to_owned(), "http://127.0.0.1:8002/queue".to_owned());
+            let queue = ("EventQueueGet".to_owned(), "http://127.0.0.1:8002/queue".into());
             viewer.here().caps.push(queue);
             viewer.start_events();
             tokio::time::sleep(Duration::from_secs(5)).await;

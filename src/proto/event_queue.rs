@@ -1,7 +1,7 @@
 //! The event queue: a long poll that carries messages from the simulator to the viewer.
 
 use super::llsd::{Llsd, LlsdError, from_xml, from_xml_as_viewers, to_xml};
-use crate::proto::id::AgentId;
+use crate::proto::id::{AgentId, CapUrl};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// One event.
@@ -137,7 +137,7 @@ pub struct EstablishAgentCommunication {
     /// Where the neighbour's simulator listens on UDP.
     pub address: SocketAddrV4,
     /// The neighbour's seed capability.
-    pub seed: String,
+    pub seed: CapUrl,
 }
 
 impl EstablishAgentCommunication {
@@ -146,7 +146,7 @@ impl EstablishAgentCommunication {
         let body = Llsd::map([
             ("agent-id", Llsd::Uuid(self.agent_id.0)),
             ("sim-ip-and-port", Llsd::String(self.address.to_string())),
-            ("seed-capability", Llsd::string(&self.seed)),
+            ("seed-capability", Llsd::string(&*self.seed)),
         ]);
         Event { message: "EstablishAgentCommunication".into(), body }
     }
@@ -156,7 +156,7 @@ impl EstablishAgentCommunication {
         Some(Self {
             agent_id: AgentId(body.get("agent-id")?.as_uuid()?),
             address: body.get("sim-ip-and-port")?.as_str()?.parse().ok()?,
-            seed: body.get("seed-capability")?.as_str()?.to_owned(),
+            seed: body.get("seed-capability")?.as_str()?.into(),
         })
     }
 }

@@ -2,6 +2,7 @@
 //! Those by which somebody could pass for somebody else do not print themselves.
 
 use std::fmt::{Debug, Display, Formatter};
+use std::ops::Deref;
 use uuid::Uuid;
 
 /// An avatar, logged in or not.
@@ -30,6 +31,30 @@ pub struct SecureSessionId(pub Uuid);
 /// The number that opens the circuits of a session. A secret.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct CircuitCode(pub u32);
+
+/// The URL of a capability, the seed or what it granted: whoever has it may use it. A secret.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct CapUrl(String);
+
+impl From<String> for CapUrl {
+    fn from(url: String) -> Self {
+        Self(url)
+    }
+}
+
+impl From<&str> for CapUrl {
+    fn from(url: &str) -> Self {
+        Self(url.to_owned())
+    }
+}
+
+impl Deref for CapUrl {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
 
 /// The number of a packet on its circuit; behind the highest comes 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -77,7 +102,12 @@ macro_rules! secret {
     };
 }
 
-secret!(SessionId: "session id", SecureSessionId: "secure session id", CircuitCode: "circuit code");
+secret!(
+    SessionId: "session id",
+    SecureSessionId: "secure session id",
+    CircuitCode: "circuit code",
+    CapUrl: "capability"
+);
 
 #[cfg(test)]
 mod tests {
@@ -88,5 +118,6 @@ mod tests {
         let (id, code) = (Uuid::from_u128(0x5EC2E7), 5_278_439);
         let text = format!("{:?} {:?} {:?}", SessionId(id), SecureSessionId(id), CircuitCode(code));
         assert_eq!(text, "[session id] [secure session id] [circuit code]");
+        assert_eq!(format!("{:?}", CapUrl::from("http://h/CAPS/1/")), "[capability]");
     }
 }

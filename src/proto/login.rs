@@ -4,7 +4,7 @@
 
 use super::llsd::{Llsd, from_notation};
 use super::xmlrpc::{Document, RpcValue};
-use crate::proto::id::{AgentId, CircuitCode, SecureSessionId, SessionId};
+use crate::proto::id::{AgentId, CapUrl, CircuitCode, SecureSessionId, SessionId};
 use md5::{Digest, Md5};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -146,7 +146,7 @@ pub struct Session {
     /// Where the simulator listens on UDP.
     pub simulator: SocketAddrV4,
     /// The seed capability.
-    pub seed: String,
+    pub seed: CapUrl,
     /// The region's south-west corner in metres.
     pub region: (u32, u32),
     /// The region's size in metres; 256 each way where a grid does not say.
@@ -263,7 +263,7 @@ fn session(map: &Llsd) -> Result<Session, ReplyError> {
         secure_session_id: SecureSessionId(id("secure_session_id")?),
         circuit_code: CircuitCode(circuit_code),
         simulator: SocketAddrV4::new(ip, port),
-        seed,
+        seed: seed.into(),
         region: (integer("region_x").unwrap_or(0), integer("region_y").unwrap_or(0)),
         size: size(map),
     })

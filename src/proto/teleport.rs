@@ -2,7 +2,7 @@
 
 use super::event_queue::Event;
 use super::llsd::Llsd;
-use crate::proto::id::{AgentId, SessionId};
+use crate::proto::id::{AgentId, CapUrl, SessionId};
 use crate::proto::number::nearest_f32;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use uuid::Uuid;
@@ -49,7 +49,7 @@ pub struct Destination {
     /// The region's handle.
     pub handle: u64,
     /// Its seed capability.
-    pub seed: String,
+    pub seed: CapUrl,
 }
 
 /// The end of a teleport as the old region tells it.
@@ -147,7 +147,7 @@ impl Destination {
     fn members(&self) -> Vec<(&'static str, Llsd)> {
         vec![
             ("RegionHandle", Llsd::u64(self.handle)),
-            ("SeedCapability", Llsd::string(&self.seed)),
+            ("SeedCapability", Llsd::string(&*self.seed)),
             ("SimIP", Llsd::Binary(self.address.ip().octets().to_vec())),
             ("SimPort", Llsd::Integer(i32::from(self.address.port()))),
             ("RegionSizeX", Llsd::u32(REGION_SIZE)),
@@ -166,7 +166,7 @@ impl Destination {
             agent_id,
             address: SocketAddrV4::new(Ipv4Addr::from(ip), port),
             handle: u64::from_be_bytes(bytes("RegionHandle")?.try_into().ok()?),
-            seed: map.get("SeedCapability")?.as_str()?.to_owned(),
+            seed: map.get("SeedCapability")?.as_str()?.into(),
         })
     }
 }

@@ -24,7 +24,7 @@ pub(super) static STEP: StepDef = StepDef {
             let Some(session) = viewer.session() else {
                 return Err(Failure::missing("asking the seed", "a session", "no login gave one"));
             };
-            let url = call.args.text("seed").unwrap_or_else(|| session.seed.clone());
+            let url = call.args.text("seed").unwrap_or_else(|| session.seed.to_string());
             let reply = viewer.ask_seed_at(&url, &names, call.within).await;
             let reply = reply.map_err(|error| http_result::unanswered("the seed", error))?;
             Ok(http_result::value(&reply).await)

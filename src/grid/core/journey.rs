@@ -119,7 +119,7 @@ impl World {
             agent_id: agent,
             address: place.address,
             handle: place.handle(),
-            seed: self.url(&seed),
+            seed: self.url(&seed).into(),
         };
         let event = match walking {
             true => {

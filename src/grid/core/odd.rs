@@ -32,7 +32,7 @@ pub(super) fn events(core: &Core, agent: AgentId, id: i32) -> Vec<Event> {
         agent_id: AgentId(world.chance.uuid()),
         address: place.address,
         handle: place.handle(),
-        seed: world.url("nowhere"),
+        seed: world.url("nowhere").into(),
     };
     if faults.breaks(Own::ForeignFinishes) {
         odd.push(TeleportFinish { to: to.clone(), flags: flags::VIA_LOCATION }.to_event());

@@ -427,7 +427,7 @@ impl World {
         let establish = EstablishAgentCommunication {
             agent_id: agent,
             address: place.address,
-            seed: self.url(&seed),
+            seed: self.url(&seed).into(),
         };
         self.tell(agent, teller, enable.to_event());
         self.tell(agent, teller, establish.to_event());
