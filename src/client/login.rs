@@ -193,7 +193,8 @@ impl Viewer {
     pub async fn log_in(&mut self, start: &str, within: Duration) -> Result<Llsd, LoginError> {
         let wanted = self.login_form;
         let Credentials { first, last, password } = self.credentials.clone();
-        let request = Request::new(&first, &last, &hash_password(&password), start);
+        let agreed = self.common.agreed;
+        let request = Request::new(&first, &last, &hash_password(&password), start, agreed);
         let mut url = self.common.login_uri.clone();
         let mut method = METHOD.to_owned();
         let (mut sent_on, mut refused) = (0, 0);

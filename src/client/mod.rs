@@ -58,7 +58,7 @@ pub use teleport::Journey;
 use crate::net::tap::{Tap, Teller};
 use crate::net::{Impairments, Network, http};
 use crate::proto::circuit::Config;
-use crate::proto::login::Session;
+use crate::proto::login::{Agreed, Session};
 use crate::proto::template::Template;
 use crate::tamper::{Applied, Rule};
 use crate::value::Value;
@@ -110,6 +110,8 @@ pub struct Common {
     /// As many turns as there may be login calls at once.
     pub login_turns: Arc<Semaphore>,
     /// When accounts were last logged out.
+    /// What they agreed to on this grid.
+    pub agreed: Agreed,
     pub departures: Departures,
 }
 

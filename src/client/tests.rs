@@ -5,6 +5,7 @@ use crate::net::server::{self, Answer, Answering, Handler, Request};
 use crate::net::{Network, Path, Timeline, http, simulate};
 use crate::proto::event_queue::{Event, PollReply};
 use crate::proto::llsd::{self, Llsd};
+use crate::proto::login::Agreed;
 use crate::proto::template::Template;
 use crate::proto::xmlrpc::{self, Document, RpcValue};
 use std::sync::{Arc, Mutex};
@@ -61,6 +62,7 @@ fn converse<T>(
             time_scale: 1.0,
             most_patience: Duration::MAX,
             login_form: None,
+            agreed: Agreed::default(),
             login_turns: Arc::new(Semaphore::new(1)),
             departures: super::Departures::default(),
         };

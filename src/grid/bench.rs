@@ -124,7 +124,8 @@ impl Bench {
     /// Logs in the account of a number, which is in no region yet: the viewer's number.
     pub(super) fn log_in(&mut self, account: usize) -> usize {
         let Account { first, last, password } = self.core.config.accounts[account].clone();
-        let call = LoginCall::new(&first, &last, &hash_password(&password), "home");
+        let call =
+            LoginCall::new(&first, &last, &hash_password(&password), "home", Default::default());
         let (_, reply) = self.post("/", &call.to_llsd());
         let id = |name| reply.get(name).and_then(Llsd::as_uuid).unwrap();
         let text = |name| reply.get(name).and_then(Llsd::as_str).unwrap().to_owned();

@@ -34,6 +34,15 @@ pub fn hash_password(password: &str) -> String {
     format!("$1${}", hex::encode(Md5::digest(password.as_bytes())))
 }
 
+/// What somebody who logs in has agreed to: nothing, as viewers say until their user has read it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Agreed {
+    /// To the terms of service.
+    pub tos: bool,
+    /// To have read a critical message.
+    pub critical: bool,
+}
+
 /// A login call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
@@ -43,7 +52,7 @@ pub struct Request {
 
 impl Request {
     /// What a viewer of our name sends. `passwd` is sent as given: see [`hash_password`].
-    pub fn new(first: &str, last: &str, passwd: &str, start: &str) -> Self {
+    pub fn new(first: &str, last: &str, passwd: &str, start: &str, agreed: Agreed) -> Self {
         let text = |name: &str, value: &str| (name.to_owned(), Llsd::string(value));
         let options = OPTIONS.iter().map(|option| Llsd::string(*option)).collect();
         Self {
@@ -57,8 +66,8 @@ impl Request {
                 text("platform", "lnx"),
                 text("mac", "00000000000000000000000000000000"),
                 text("id0", "00000000000000000000000000000000"),
-                ("agree_to_tos".into(), Llsd::Boolean(true)),
-                ("read_critical".into(), Llsd::Boolean(true)),
+                ("agree_to_tos".into(), Llsd::Boolean(agreed.tos)),
+                ("read_critical".into(), Llsd::Boolean(agreed.critical)),
                 ("options".into(), Llsd::Array(options)),
             ],
         }

@@ -2,6 +2,7 @@
 
 use super::Target;
 use crate::client::Credentials;
+use crate::proto::login::Agreed;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -26,6 +27,10 @@ struct Grid {
     profile: Option<String>,
     #[serde(default = "yes")]
     llsd_login: bool,
+    #[serde(default)]
+    agree_to_tos: bool,
+    #[serde(default)]
+    read_critical: bool,
     #[serde(default = "once")]
     logins_at_once: usize,
     #[serde(default = "one")]
@@ -212,6 +217,7 @@ impl Grids {
             distant: grid.distant.clone(),
             closed: grid.closed.clone(),
             llsd_login: grid.llsd_login,
+            agreed: Agreed { tos: grid.agree_to_tos, critical: grid.read_critical },
             logins_at_once: grid.logins_at_once,
             profile: grid.profile.clone(),
             time_scale: grid.time_scale,

@@ -237,7 +237,13 @@ impl Scout {
             LoginError::Refused { reason, message } => {
                 let start = region.filter(|_| *reason != "key");
                 let start = start.map_or(String::new(), |name| format!(" (asking for {name})"));
-                NotReady::Account { who, why: format!("{reason}: {message}{start}") }.into()
+                let settled = match reason.as_str() {
+                    "tos" => "; `agree_to_tos = true` beside the grid's login_uri agrees to them",
+                    "critical" => "; `read_critical = true` beside the grid's login_uri says so",
+                    _ => "",
+                };
+                NotReady::Account { who, why: format!("{reason}: {message}{start}{settled}") }
+                    .into()
             }
             LoginError::Fault { .. } => NotReady::Account { who, why: error.to_string() }.into(),
         }

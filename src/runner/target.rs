@@ -2,6 +2,7 @@
 
 use crate::client::{Common, Credentials, Departures, Form};
 use crate::net::{Network, http};
+use crate::proto::login::Agreed;
 use crate::proto::template::Template;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub struct Target {
     pub distant: Option<String>,
     /// A region beside the first that lets nobody in.
     pub closed: Option<String>,
+    /// What those who log in have agreed to.
+    pub agreed: Agreed,
     /// Whether it takes logins as LLSD.
     pub llsd_login: bool,
     /// How login calls are written where a case does not say.
@@ -98,6 +101,7 @@ impl Target {
             closed: None,
             llsd_login: true,
             login_form: None,
+            agreed: Agreed::default(),
             logins_at_once: 1,
             profile: None,
             time_scale: 1.0,
@@ -142,6 +146,7 @@ impl Target {
             time_scale: self.time_scale,
             most_patience: self.most_patience,
             login_form: self.login_form,
+            agreed: self.agreed,
             login_turns: Arc::new(Semaphore::new(self.logins_at_once.clamp(1, MANY_LOGINS))),
             departures: Departures::default(),
         }

@@ -137,7 +137,7 @@ fn request(call: &Call<'_>) -> Result<Request, Failure> {
         Some(literal) => literal.to_owned(),
     };
     let start = args.text("start").unwrap_or_else(|| "last".into());
-    let mut request = Request::new(&first, &last, &passwd, &start);
+    let mut request = Request::new(&first, &last, &passwd, &start, call.viewer.common.agreed);
     if let Some(options) = args.texts("options") {
         let options = options.into_iter().map(Llsd::String).collect();
         request.set("options", Llsd::Array(options));

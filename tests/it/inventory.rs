@@ -28,6 +28,7 @@ fn viewer(login_uri: &str, time_factor: u32) -> Viewer {
         time_scale: 1.0,
         most_patience: Duration::MAX,
         login_form: None,
+        agreed: Default::default(),
         login_turns: Arc::new(tokio::sync::Semaphore::new(1)),
         departures: Default::default(),
     };

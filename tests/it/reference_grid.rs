@@ -34,6 +34,7 @@ fn viewer_at(grid: &Grid, first: &str, tap: Tap) -> Viewer {
         time_scale: 1.0,
         most_patience: std::time::Duration::MAX,
         login_form: None,
+        agreed: Default::default(),
         login_turns: std::sync::Arc::new(tokio::sync::Semaphore::new(1)),
         departures: Default::default(),
     };
@@ -46,7 +47,7 @@ fn viewer_at(grid: &Grid, first: &str, tap: Tap) -> Viewer {
 async fn terms_are_asked_for_where_the_grid_wants_them_agreed_to() {
     let grid = grid(GridConfig { require_tos: true, ..GridConfig::default() }).await;
     let mut jane = viewer(&grid, "Jane");
-    let mut request = Request::new("Jane", "Doe", &hash_password("pw"), "last");
+    let mut request = Request::new("Jane", "Doe", &hash_password("pw"), "last", Default::default());
     request.remove("agree_to_tos");
     let uri = grid.login_uri.clone();
     for (agreed, granted) in [(None, false), (Some(false), false), (Some(true), true)] {
@@ -144,7 +145,7 @@ async fn a_port_may_have_a_new_owner_before_the_old_one_is_forgotten() {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     for first in ["Jane", "John"] {
         let mut viewer = viewer(&grid, first);
-        let request = Request::new(first, "Doe", &hash_password("pw"), "home");
+        let request = Request::new(first, "Doe", &hash_password("pw"), "home", Default::default());
         let uri = grid.login_uri.clone();
         let exchange =
             viewer.login_call(&uri, METHOD, Form::XmlRpc, &request, WITHIN).await.unwrap();

@@ -339,6 +339,7 @@ mod tests {
             "One",
             &crate::proto::login::hash_password("proof-one"),
             "home",
+            Default::default(),
         );
         let (_, refused) = bench.post("/", &call.to_llsd());
         let text = |reply: &super::Llsd, name| {

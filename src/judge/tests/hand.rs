@@ -53,7 +53,8 @@ fn sent(name: &str, number: u32, flags: Flags) -> Passed {
 }
 
 pub(super) fn login(path: &str, password: &str) -> Passed {
-    let call = crate::proto::login::Request::new("Ada", "Proof", password, "home");
+    let call =
+        crate::proto::login::Request::new("Ada", "Proof", password, "home", Default::default());
     Passed::LoginAsked(path.into(), call)
 }
 
