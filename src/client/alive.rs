@@ -158,6 +158,7 @@ impl Viewer {
     /// Who is gone.
     pub async fn is_still_there(&self) -> Result<bool, Dead> {
         self.links().for_each(|(_, link)| link.repair());
+        self.neighbours.each_circuit(CircuitHandle::repair);
         let alive = self.circuit_lives(&self.root).await?;
         if alive {
             self.session_stands().await?;

@@ -1,13 +1,13 @@
 //! Capabilities: the seed, and any granted URL.
 
-use super::Viewer;
+use super::{Common, Viewer};
 use crate::net::http::{HttpError, Reply, Request};
-use crate::net::tap::Passed;
+use crate::net::tap::{Passed, Teller};
 use crate::proto::seed;
 use std::time::Duration;
 
 /// What a viewer of our kind asks the seed for.
-const WANTED: [&str; 18] = [
+pub(super) const WANTED: [&str; 18] = [
     "EventQueueGet",
     "SimulatorFeatures",
     "GetDisplayNames",
@@ -29,7 +29,7 @@ const WANTED: [&str; 18] = [
 ];
 
 /// More than any grid grants is not kept.
-const GRANTED: usize = 1024;
+pub(super) const GRANTED: usize = 1024;
 
 impl Viewer {
     /// Asks the seed for all that a viewer of our kind wants.
@@ -82,14 +82,30 @@ impl Viewer {
         request: Request,
         within: Duration,
     ) -> Result<Reply, HttpError> {
+        self.common.ask(&self.teller, what, request, within).await
+    }
+}
+
+impl Common {
+    /// Any HTTP request, told under the name of what it asks.
+    ///
+    /// # Errors
+    /// No answer came; one of any status is an answer.
+    pub(super) async fn ask(
+        &self,
+        teller: &Teller,
+        what: &str,
+        request: Request,
+        within: Duration,
+    ) -> Result<Reply, HttpError> {
         let method = match (&request.method, &request.body) {
             (Some(method), _) => method.clone(),
             (None, Some(_)) => "POST".into(),
             (None, None) => "GET".into(),
         };
-        self.teller.tell(|| Passed::Request(method, what.to_owned()));
-        let reply = self.common.http.ask(request, within).await;
-        self.teller.tell(|| {
+        teller.tell(|| Passed::Request(method, what.to_owned()));
+        let reply = self.http.ask(request, within).await;
+        teller.tell(|| {
             let said = match &reply {
                 Ok(reply) => {
                     let kind = reply.header("content-type").map(str::to_owned);

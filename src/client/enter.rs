@@ -1,14 +1,13 @@
 //! Circuits, and the whole way from a login reply to an avatar in the world.
 
 use super::{LoginError, ROOT, Source, Viewer, What};
-use crate::net::udp::{CircuitEvent, CircuitHandle, CircuitOptions};
+use crate::net::udp::{CircuitEvent, CircuitHandle, CircuitName, CircuitOptions};
 use crate::proto::circuit::{Config, SendOptions};
 use crate::proto::id::Sequence;
 use crate::proto::llsd::Llsd;
 use crate::proto::login::Session;
 use crate::proto::message::{Field, FieldValue, Message};
 use crate::proto::template::Template;
-use crate::tamper::{Rule, Tamper};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +37,14 @@ pub fn agent_message(template: &Template, name: &str, session: &Session) -> Mess
         .with("AgentData", "SessionID", Field::Uuid(session.session_id.0))
 }
 
+/// UseCircuitCode with a session's own values.
+pub(super) fn use_circuit_code(template: &Template, session: &Session) -> Message {
+    Message::named(template, "UseCircuitCode")
+        .with("CircuitCode", "Code", Field::U32(session.circuit_code.0))
+        .with("CircuitCode", "SessionID", Field::Uuid(session.session_id.0))
+        .with("CircuitCode", "ID", Field::Uuid(session.agent_id.0))
+}
+
 impl Viewer {
     /// Opens a circuit under a name; one of that name is closed.
     ///
@@ -51,19 +58,16 @@ impl Viewer {
         handshake: bool,
     ) -> std::io::Result<()> {
         let ids = self.session().map(|s| (s.agent_id, s.session_id));
-        // Delays are those of a real grid.
-        let rules: Vec<Rule> =
-            self.impair.iter().map(|rule| rule.faster(self.common.time_factor)).collect();
         let options = CircuitOptions {
             network: self.common.network().clone(),
             remote,
             config,
             template: self.common.template.clone(),
-            tamper: (!rules.is_empty()).then(|| Tamper::counting(rules, 1, self.impaired.clone())),
+            tamper: self.common.tamper(&self.impair, &self.impaired),
             impairments: self.impairments.clone(),
             handshake: ids.filter(|_| handshake),
             teller: self.teller.clone(),
-            name: name.into(),
+            name: CircuitName::new(name),
         };
         let mailbox = self.mailbox.clone();
         let source = Source::Circuit(name.to_owned());
@@ -77,6 +81,9 @@ impl Viewer {
         place.signs = Arc::default();
         (place.may_end, place.out_of_view) = (false, false);
         let (signs, session) = (place.signs.clone(), ids.map(|(_, session)| session));
+        if let SocketAddr::V4(address) = remote {
+            self.neighbours.note_own(address, signs.clone());
+        }
         let link = CircuitHandle::open(options, move |seen| {
             signs.observe(&seen, session);
             mailbox.post(source.clone(), What::Udp(Box::new(seen)));
@@ -132,10 +139,7 @@ impl Viewer {
 
     /// UseCircuitCode with the session's own values.
     pub fn use_circuit_code(&self, session: &Session) -> Message {
-        Message::named(&self.common.template, "UseCircuitCode")
-            .with("CircuitCode", "Code", Field::U32(session.circuit_code.0))
-            .with("CircuitCode", "SessionID", Field::Uuid(session.session_id.0))
-            .with("CircuitCode", "ID", Field::Uuid(session.agent_id.0))
+        use_circuit_code(&self.common.template, session)
     }
 
     /// The whole way: login, seed, circuit, movement, handshake, event queue.
@@ -164,7 +168,7 @@ impl Viewer {
             return Err(EnterError::Silence("a session"));
         };
         let template = self.common.template.clone();
-        let config = self.circuit_config();
+        let config = self.common.circuit_config();
         let opened = self.open(ROOT, session.simulator.into(), config, true).await;
         opened.map_err(|error| EnterError::Socket(error.to_string()))?;
         let code = self.use_circuit_code(&session);

@@ -1,8 +1,10 @@
 //! The event queue's poller: polls until it is stopped or the grid says that the queue is gone.
 
+use super::neighbours::{Caller, Follower};
 use super::{Mailbox, Source, Viewer, What};
 use crate::net::http::{self, HttpError, Request};
 use crate::net::tap::{Passed, Teller};
+use crate::net::udp::CircuitName;
 use crate::proto::event_queue::{PollReply, PollRequest};
 use crate::proto::id::CapUrl;
 use crate::proto::llsd::Llsd;
@@ -22,38 +24,55 @@ const REST: Duration = Duration::from_millis(50);
 const RECOVERY: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(10);
 
-struct Poller {
-    url: CapUrl,
-    http: http::Client,
-    teller: Teller,
-    mailbox: Mailbox,
-    time_factor: u32,
-    source: Source,
-    failed: Arc<AtomicU32>,
+/// Polls one event queue.
+pub(super) struct Poller {
+    pub url: CapUrl,
+    pub http: http::Client,
+    pub teller: Teller,
+    pub mailbox: Mailbox,
+    pub time_factor: u32,
+    /// The region's, by its circuit.
+    pub name: CircuitName,
+    /// How many polls have failed in a row.
+    pub failed: Arc<AtomicU32>,
+    /// Calls on the neighbours that are told of.
+    pub follower: Option<Follower>,
 }
 
 impl Viewer {
     /// Polls the event queue of the avatar's region. False if the capability was not granted.
     pub fn start_events(&mut self) -> bool {
         let Some(url) = self.cap("EventQueueGet").map(CapUrl::from) else { return false };
-        self.stop_events();
-        let poller = Poller {
-            url,
-            http: self.common.http.clone(),
-            teller: self.teller.clone(),
-            mailbox: self.mailbox.clone(),
-            time_factor: self.common.time_factor,
-            source: Source::Events(self.root.clone()),
-            failed: self.here().failed_polls.clone(),
-        };
-        poller.failed.store(0, Ordering::Relaxed);
-        self.here().poller = Some(tokio::spawn(poller.run()));
+        if self.here().polls(&url) {
+            return true;
+        }
+        let follower = self.follower().filter(|_| self.follows);
+        let (http, time_factor) = (self.common.http.clone(), self.common.time_factor);
+        let (teller, mailbox) = (self.teller.clone(), self.mailbox.clone());
+        let name = CircuitName::new(&self.root);
+        let here = self.here();
+        let failed = here.failed_polls.clone();
+        let poller = Poller { url, http, teller, mailbox, time_factor, name, failed, follower };
+        here.poll(poller);
         true
     }
 
-    /// Secrets that events told: the seeds of other regions.
+    /// Calls on the neighbours that events tell of.
+    pub(super) fn follower(&self) -> Option<Follower> {
+        let session = self.session()?.clone();
+        Some(self.neighbours.follower(Caller {
+            common: self.common.clone(),
+            session,
+            teller: self.teller.clone(),
+            mailbox: self.mailbox.clone(),
+            impair: self.impair.clone(),
+            impaired: self.impaired.clone(),
+        }))
+    }
+
+    /// Secrets that events told, the seeds of other regions, and what these granted.
     pub fn heard_secrets(&self) -> Vec<(String, String)> {
-        let mut found = Vec::new();
+        let mut found = self.neighbours.secrets();
         self.mailbox.with(|heard| {
             for observed in heard.iter() {
                 if let What::Event(event) = &observed.what {
@@ -67,11 +86,12 @@ impl Viewer {
     /// Stops polling, everywhere.
     pub fn stop_events(&mut self) {
         self.places.values_mut().for_each(super::Place::stop_polling);
+        self.neighbours.stop_polling();
     }
 }
 
 impl Poller {
-    async fn run(self) {
+    pub(super) async fn run(self) {
         let mut ack = None;
         let (mut failures, mut idle) = (0, 0);
         loop {
@@ -140,7 +160,10 @@ impl Poller {
         let names = reply.events.iter().map(|event| event.message.clone());
         self.teller.tell(|| Passed::Delivered(names.collect()));
         for event in reply.events {
-            self.mailbox.post(self.source.clone(), What::Event(event));
+            if let Some(follower) = &self.follower {
+                follower.heed(&event);
+            }
+            self.mailbox.post(Source::Events(self.name.text()), What::Event(event));
         }
     }
 
@@ -151,12 +174,13 @@ impl Poller {
     /// What is told from now on may not be all there was to tell.
     fn trouble(&self, what: String) {
         self.note(what.clone());
-        self.mailbox.post(self.source.clone(), What::Trouble(what));
+        self.mailbox.post(Source::Events(self.name.text()), What::Trouble(what));
     }
 
     fn end(&self, why: String) {
         self.note(format!("the queue ended: {why}"));
-        self.mailbox.post(self.source.clone(), What::Trouble(format!("it ended: {why}")));
+        self.mailbox
+            .post(Source::Events(self.name.text()), What::Trouble(format!("it ended: {why}")));
     }
 }
 

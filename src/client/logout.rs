@@ -89,7 +89,7 @@ impl Viewer {
         session: &Session,
         patience: Duration,
     ) -> bool {
-        let config = self.circuit_config();
+        let config = self.common.circuit_config();
         if self.open("logout", simulator.into(), config, false).await.is_err() {
             return false;
         }
@@ -165,7 +165,8 @@ impl Viewer {
     /// Closes every circuit, waits until the last has stopped and has nothing more to acknowledge,
     /// and forgets what they led to.
     async fn silence(&mut self) {
-        for mut place in std::mem::take(&mut self.places).into_values() {
+        let neighbours = self.neighbours.take_all();
+        for mut place in std::mem::take(&mut self.places).into_values().chain(neighbours) {
             if let Some(link) = place.link.take() {
                 link.close();
                 link.stopped().await;

@@ -110,6 +110,20 @@ impl Mailbox {
         self.with(|heard| heard.retain(|observed| observed.source != *source));
     }
 
+    /// What one circuit said, and its region's event queue, counts as said by that of another name.
+    pub fn rename(&self, from: &str, to: &str) {
+        self.with(|heard| {
+            for observed in heard {
+                match &mut observed.source {
+                    Source::Circuit(name) | Source::Events(name) if name == from => {
+                        *name = to.to_owned();
+                    }
+                    _ => {}
+                }
+            }
+        });
+    }
+
     /// Forgets everything: another case begins.
     pub fn forget(&self) {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Heard::default();

@@ -39,6 +39,7 @@ mod login;
 mod logout;
 mod mailbox;
 mod map;
+mod neighbours;
 mod place;
 mod state;
 mod teleport;
@@ -51,6 +52,7 @@ pub use inventory::{FetchError, Fetched, Over, Via, Wanted};
 pub use login::{Departures, Exchange, Form, LoginError};
 pub use mailbox::{Mailbox, Observed, Source, What};
 pub use map::MapRegion;
+pub use neighbours::Called;
 pub use place::Place;
 pub use state::State;
 pub use teleport::Journey;
@@ -60,8 +62,9 @@ use crate::net::{Impairments, Network, http};
 use crate::proto::circuit::Config;
 use crate::proto::login::{Agreed, Session};
 use crate::proto::template::Template;
-use crate::tamper::{Applied, Rule};
+use crate::tamper::{Applied, Rule, Tamper};
 use crate::value::Value;
+use neighbours::Neighbours;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,11 +110,11 @@ pub struct Common {
     /// How login calls are written where a step does not say; by XML-RPC, and as LLSD where that is
     /// not spoken, if left open.
     pub login_form: Option<Form>,
+    /// What they agreed to on this grid.
+    pub agreed: Agreed,
     /// As many turns as there may be login calls at once.
     pub login_turns: Arc<Semaphore>,
     /// When accounts were last logged out.
-    /// What they agreed to on this grid.
-    pub agreed: Agreed,
     pub departures: Departures,
 }
 
@@ -119,6 +122,17 @@ impl Common {
     /// The network they are on.
     pub fn network(&self) -> &Network {
         self.http.network()
+    }
+
+    /// The figures of a viewer's circuit on this grid.
+    pub fn circuit_config(&self) -> Config {
+        Config::viewer().faster(self.time_factor)
+    }
+
+    /// What rules do to a circuit. Delays are those of a real grid.
+    fn tamper(&self, rules: &[Rule], applied: &Applied) -> Option<Tamper> {
+        let rules: Vec<Rule> = rules.iter().map(|rule| rule.faster(self.time_factor)).collect();
+        (!rules.is_empty()).then(|| Tamper::counting(rules, 1, applied.clone()))
     }
 
     /// The longest to wait for an answer.
@@ -152,6 +166,10 @@ pub struct Viewer {
     places: BTreeMap<String, Place>,
     /// The name of the one where the avatar stands, or is to stand.
     pub root: String,
+    /// The regions that it was told of and has called on.
+    neighbours: Neighbours,
+    /// It calls on the regions that its grid tells of, as viewers do.
+    pub follows: bool,
     /// Faults to put on the next circuits.
     pub impair: Vec<Rule>,
     /// How often these were applied.
@@ -191,6 +209,8 @@ impl Viewer {
             state: State::LoggedOut,
             places: BTreeMap::new(),
             root: ROOT.to_owned(),
+            neighbours: Neighbours::default(),
+            follows: true,
             impair: Vec::new(),
             impaired: Applied::default(),
             impairments: Impairments::default(),
@@ -226,14 +246,10 @@ impl Viewer {
         }
     }
 
-    /// The figures of a viewer's circuit on this grid.
-    pub fn circuit_config(&self) -> Config {
-        Config::viewer().faster(self.common.time_factor)
-    }
-
     /// From now on its circuits answer and acknowledge, and nothing of what they hear is kept.
     pub fn rest(&mut self) {
         self.links().for_each(|(_, link)| link.mute(true));
+        self.neighbours.each_circuit(|link| link.mute(true));
         self.mailbox.forget();
     }
 

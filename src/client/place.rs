@@ -1,6 +1,7 @@
 //! A region as an agent has it: the circuit to its simulator, its seed, the capabilities that it
 //! granted, its event queue. A viewer has one for each region that it was told of.
 
+use super::events::Poller;
 use super::{State, Viewer};
 use crate::net::udp::{CircuitEvent, CircuitHandle};
 use crate::proto::id::{CapUrl, SessionId};
@@ -21,6 +22,8 @@ pub struct Place {
     pub(super) caps: Vec<(String, CapUrl)>,
     /// Whoever polls its event queue.
     pub(super) poller: Option<JoinHandle<()>>,
+    /// The queue that it polls.
+    polled: CapUrl,
     /// How many polls have failed in a row.
     pub(super) failed_polls: Arc<AtomicU32>,
     /// What its simulator was heard to say.
@@ -39,6 +42,11 @@ pub(super) struct Signs {
 }
 
 impl Signs {
+    /// Whether the simulator has ended the circuit.
+    pub(super) fn dismissed(&self) -> bool {
+        self.dismissed.load(Ordering::Relaxed)
+    }
+
     /// Heeds what was heard on the circuit of a session.
     pub(super) fn observe(&self, seen: &CircuitEvent, session: Option<SessionId>) {
         let CircuitEvent::Message { message, .. } = seen else { return };
@@ -54,6 +62,13 @@ impl Signs {
 }
 
 impl Place {
+    /// One whose simulator is heard by these.
+    pub(super) fn with(signs: Arc<Signs>) -> Self {
+        let mut place = Self::default();
+        place.signs = signs;
+        place
+    }
+
     /// The URL of a granted capability.
     pub fn cap(&self, name: &str) -> Option<&str> {
         self.caps.iter().find(|(n, _)| n == name).map(|(_, url)| &**url)
@@ -71,12 +86,26 @@ impl Place {
 
     /// Whether its simulator has ended the circuit.
     pub fn was_dismissed(&self) -> bool {
-        self.signs.dismissed.load(Ordering::Relaxed)
+        self.signs.dismissed()
     }
 
     /// Another avatar, or the same again, is to come here: what was said before does not count.
     pub(super) fn expect_avatar(&self) {
         self.signs.arrived.store(false, Ordering::Relaxed);
+    }
+
+    /// Polls its event queue from now on; whoever polled it before stops.
+    pub(super) fn poll(&mut self, poller: Poller) {
+        self.stop_polling();
+        self.failed_polls.store(0, Ordering::Relaxed);
+        self.polled = poller.url.clone();
+        self.poller = Some(tokio::spawn(poller.run()));
+    }
+
+    /// Whether this queue is polled already.
+    pub(super) fn polls(&self, url: &str) -> bool {
+        let runs = self.poller.as_ref().is_some_and(|poller| !poller.is_finished());
+        runs && &*self.polled == url
     }
 
     pub(super) fn stop_polling(&mut self) {
@@ -126,6 +155,7 @@ impl Viewer {
     /// A session has begun, by whatever login: earlier ones may end with it.
     pub(super) fn begin(&mut self, session: Session) {
         self.sessions += 1;
+        self.neighbours.take_all();
         for place in self.places.values_mut() {
             place.may_end = true;
             place.caps.clear();

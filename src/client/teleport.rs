@@ -57,15 +57,16 @@ impl Viewer {
             Journey::Crossing(to) => (to, false),
         };
         self.learn("seed_capability", &*to.seed);
-        if new || self.link(circuit).is_none() {
-            let config = self.circuit_config();
+        let open = self.adopt(to.address, circuit) || (!new && self.link(circuit).is_some());
+        if !open {
+            let config = self.common.circuit_config();
             let opened = self.open(circuit, to.address.into(), config, true).await;
             opened.map_err(|error| EnterError::Socket(error.to_string()))?;
+        }
+        if new || !open {
+            // Viewers say it on a circuit that is open already too, and do not wait for its ack.
             let code = self.use_circuit_code(&session);
-            let sent = self.send(circuit, code, true).await;
-            if !self.acked(circuit, sent, within).await {
-                return Err(EnterError::Silence("the ack of UseCircuitCode"));
-            }
+            self.send(circuit, code, true).await;
         }
         let movement = agent_message(&self.common.template, "CompleteAgentMovement", &session)
             .with("AgentData", "CircuitCode", Field::U32(session.circuit_code.0));
@@ -74,7 +75,9 @@ impl Viewer {
         let (from, here) = (session.region, corner(to.handle));
         let beside = from.0.abs_diff(here.0).max(from.1.abs_diff(here.1)) <= REGION_SIZE;
         let left = self.here();
-        left.stop_polling();
+        if !beside {
+            left.stop_polling();
+        }
         left.out_of_view = !beside;
         left.may_end |= !beside;
         let moved =

@@ -10,8 +10,8 @@ use crate::proto::template::Template;
 use crate::tamper::{Direction, Tamper};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -104,7 +104,34 @@ pub struct CircuitOptions {
     /// What passes is told by it,
     pub teller: Teller,
     /// as passing on the circuit of this name.
-    pub name: Arc<str>,
+    pub name: CircuitName,
+}
+
+/// The name of a circuit, for people and suites; clones are the same, and it may change while the
+/// circuit runs.
+#[derive(Clone, Debug)]
+pub struct CircuitName(Arc<RwLock<Arc<str>>>);
+
+impl CircuitName {
+    /// That name.
+    pub fn new(name: &str) -> Self {
+        Self(Arc::new(RwLock::new(name.into())))
+    }
+
+    /// What it is now.
+    pub fn get(&self) -> Arc<str> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The same as text.
+    pub fn text(&self) -> String {
+        self.get().as_ref().to_owned()
+    }
+
+    /// Another name from now on.
+    pub fn set(&self, name: &str) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = name.into();
+    }
 }
 
 impl CircuitHandle {
@@ -300,7 +327,7 @@ impl Driver {
                 let _ = reply.send(sent.map_err(SendError::from));
             }
             Command::Raw(bytes) => {
-                self.options.teller.tell(|| Passed::Raw(bytes.len(), self.options.name.clone()));
+                self.options.teller.tell(|| Passed::Raw(bytes.len(), self.options.name.get()));
                 self.port.send(&bytes, self.options.remote).await;
             }
             Command::NextSequence(set, reply) => {
@@ -468,7 +495,7 @@ impl Driver {
                 }
                 Err(error) => Err(format!("undecodable, {} bytes: {error}", bytes.len())),
             };
-            Passed::Datagram(direction, options.name.clone(), read)
+            Passed::Datagram(direction, options.name.get(), read)
         });
     }
 }

@@ -143,7 +143,8 @@ impl Engine {
             self.refused.fetch_or(viewer.refused, Ordering::Relaxed);
         }
         let healthy = matches!(&end, End::Ran(attempt) if attempt.findings.is_empty());
-        let worth_sharing = stage.viewers.values().next().is_some_and(|v| v.is_alive());
+        let worth_sharing =
+            stage.viewers.values().next().is_some_and(|v| v.is_alive() && v.follows);
         let mut sharing = None;
         if share && healthy && worth_sharing {
             sharing = stage.viewers.pop_first().map(|(_, viewer)| viewer);

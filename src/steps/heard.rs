@@ -224,7 +224,10 @@ pub(super) fn summary(viewer: &Viewer, circuit: &str) -> String {
 /// What is wrong with the event queue, if anything is.
 pub(super) fn trouble(viewer: &Viewer) -> Option<String> {
     viewer.mailbox.with(|heard| {
-        heard.iter().find_map(|observed| match &observed.what {
+        let own = |observed: &&Observed| {
+            matches!(&observed.source, Source::Events(name) if *name == viewer.root)
+        };
+        heard.iter().filter(own).find_map(|observed| match &observed.what {
             What::Trouble(what) => Some(what.clone()),
             _ => None,
         })

@@ -10,9 +10,19 @@ pub(super) static STEP: StepDef = StepDef {
     name: "session.enter",
     doc: "Logs in (following `indeterminate`, trying again past a stale session), asks the seed, \
           opens the circuit `root`, completes the movement, answers the handshake and starts the \
-          event queue. Returns the login's members, and `handshake` and `movement`: the messages \
+          event queue. From then on the neighbours that the grid tells of are called on, as viewers \
+          do: each has a circuit `neighbour HANDLE`, its seed is asked and its event queue polled. \
+          Returns the login's members, and `handshake` and `movement`: the messages \
           RegionHandshake and AgentMovementComplete.",
-    keys: &[key("start", Kind::Text, "the start location; `last` if left out"), login::FORM],
+    keys: &[
+        key("start", Kind::Text, "the start location; `last` if left out"),
+        key(
+            "follow",
+            Kind::Flag,
+            "false: regions that the grid tells of are not called on; true if left out",
+        ),
+        login::FORM,
+    ],
     returns: Returns::Open("the login's members, `handshake` and `movement`"),
     within: Duration::from_secs(30),
     repeatable: Repeat::No,
@@ -25,6 +35,7 @@ pub(super) static STEP: StepDef = StepDef {
                 // Another case of the same account has left its session to be shared.
                 return Ok(arrival.clone());
             }
+            viewer.follows = call.args.flag("follow").unwrap_or(true);
             let start = call.args.text("start").unwrap_or_else(|| "last".into());
             viewer.login_form = login::form(call.args, &viewer.common);
             let members = viewer.enter(&start, call.within).await.map_err(explain)?;

@@ -1,8 +1,17 @@
 //! `silence`: deliberately says nothing.
 
 use super::{Kind, Observes, Repeat, Returns, StepDef, Waits, key, need};
+use crate::net::udp::CircuitHandle;
 use crate::value::Value;
 use std::time::Duration;
+
+fn hush(link: &CircuitHandle) {
+    link.configure(|circuit| {
+        let config = circuit.config_mut();
+        (config.acks, config.pings, config.pongs) = (false, false, false);
+        config.resend_tries = 0;
+    });
+}
 
 pub(super) static STEP: StepDef = StepDef {
     name: "silence",
@@ -29,12 +38,12 @@ pub(super) static STEP: StepDef = StepDef {
                 for name in names {
                     // Whoever is silent for long is rightly dropped.
                     call.viewer.give_up(&name);
-                    let Some(link) = call.viewer.link(&name) else { continue };
-                    link.configure(|circuit| {
-                        let config = circuit.config_mut();
-                        (config.acks, config.pings, config.pongs) = (false, false, false);
-                        config.resend_tries = 0;
-                    });
+                    if let Some(link) = call.viewer.link(&name) {
+                        hush(link);
+                    }
+                }
+                if only.is_none() {
+                    call.viewer.each_neighbour(hush);
                 }
             }
             let lasts = call.args.time("lasts").unwrap_or_default();

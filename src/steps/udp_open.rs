@@ -40,7 +40,7 @@ pub(super) static STEP: StepDef = StepDef {
                     return Err(Failure::missing("opening a circuit", "a session", received));
                 }
             };
-            let own = viewer.circuit_config();
+            let own = viewer.common.circuit_config();
             let resends = args.flag("resends").unwrap_or(true);
             let config = Config {
                 acks: args.flag("acks").unwrap_or(true),

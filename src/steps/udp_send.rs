@@ -39,6 +39,10 @@ pub(super) static STEP: StepDef = StepDef {
                 let circuit = call.circuit();
                 call.viewer.give_up(&circuit);
             }
+            if TELEPORTS.contains(&message.name()) {
+                let within = call.viewer.common.patience(Duration::from_secs(5));
+                call.viewer.calls_answered(within).await;
+            }
             let Some(link) = call.viewer.link(&call.circuit()) else {
                 return Err(Failure::Error(format!("no circuit `{}` is open", call.circuit())));
             };
@@ -60,6 +64,10 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+/// The messages by which a viewer asks to go elsewhere.
+const TELEPORTS: [&str; 3] =
+    ["TeleportLocationRequest", "TeleportLandmarkRequest", "TeleportLureRequest"];
 
 /// Whether a message asks to end the session of whoever sends it.
 fn ends_its_session(call: &Call<'_>, message: &Message) -> bool {

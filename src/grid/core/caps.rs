@@ -100,6 +100,9 @@ impl Core {
         let served = self.routes.granted();
         let unknown = names.iter().filter(|name| !served.contains(&name.as_str()));
         if self.breaks(Own::GrantsAnything) {
+        let often = |name: &str| names.iter().filter(|n| *n == name).count() > 1;
+        let dropped = |name: &&str| often(name) && self.breaks(Own::DropsRepeated);
+        let wanted: Vec<&str> = wanted.into_iter().filter(|name| !dropped(name)).collect();
             granted.extend(unknown.clone().map(|name| (name.clone(), self.world.url(name))));
         }
         if self.breaks(Own::GrantsEmpty) {
