@@ -25,6 +25,7 @@ mod inventory_tree;
 mod llsd_parse;
 mod login;
 mod login_any;
+mod neighbour_expect;
 mod observes;
 mod region_find;
 mod session_enter;
@@ -75,6 +76,7 @@ pub const STEPS: &[&StepDef] = &[
     &inventory_tree::STEP,
     &inventory_restore::STEP,
     &region_find::STEP,
+    &neighbour_expect::STEP,
     &teleport_arrive::STEP,
     &udp_open::STEP,
     &udp_close::STEP,

@@ -101,6 +101,21 @@ impl Observes {
     /// Messages of this name, whatever the step's keys.
     pub(super) const MAP_BLOCKS: Self = Self::only(|_| Said::whole(Channel::Udp, "MapBlockReply"));
 
+    /// What announces a neighbour, and what its simulator says to whoever calls.
+    pub(super) const NEIGHBOUR: Self = Self {
+        member: |whole, path| {
+            let (channel, message, path) = match path.head() {
+                Some("handshake") => (Channel::Udp, "RegionHandshake", rest(path)),
+                Some("granted" | "seed") => {
+                    (Channel::Events, "EstablishAgentCommunication", Path::default())
+                }
+                _ => return vec![whole.clone()],
+            };
+            vec![Said { channel, message: message.into(), path }]
+        },
+        ..Self::only(|_| Said::whole(Channel::Events, "EnableSimulator"))
+    };
+
     /// AgentMovementComplete.
     pub(super) const MOVEMENT: Self =
         Self::only(|_| Said::whole(Channel::Udp, "AgentMovementComplete"));
