@@ -53,6 +53,19 @@ pub(in crate::grid) fn standing(target: Target) -> Target {
     }
 }
 
+/// How a viewer is told where its teleport leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Telling {
+    /// By TeleportFinish alone.
+    Plain,
+    /// The destination is announced before, as a neighbour is.
+    Announced,
+    /// It is announced, and the rest is told on its own event queue.
+    There,
+    /// It is announced, and the rest is told once the viewer has called there.
+    OnceCalled,
+}
+
 impl World {
     /// The region that a handle and a position in metres from it lead to, and where in it.
     pub(crate) fn locate(
@@ -105,7 +118,7 @@ impl World {
         agent: AgentId,
         target: Target,
         walking: bool,
-        announced: bool,
+        telling: Telling,
     ) -> Option<u64> {
         if self.is_in_transit(agent) {
             return None;
@@ -133,14 +146,25 @@ impl World {
                 TeleportFinish { to, flags: target.flags | flying | nameless }.to_event()
             }
         };
-        if announced {
+        if telling != Telling::Plain {
             self.announce_region(agent, root, target.region);
         }
-        self.tell(agent, root, event);
+        let untold = match telling {
+            Telling::OnceCalled => Some(event),
+            Telling::There => {
+                self.tell(agent, target.region, event);
+                None
+            }
+            Telling::Plain | Telling::Announced => {
+                self.tell(agent, root, event);
+                None
+            }
+        };
         self.journeys += 1;
         let number = self.journeys;
         let (position, look_at) = (target.position, target.look_at);
-        let transit = Transit { number, to: target.region, position, look_at, walking };
+        let to = target.region;
+        let transit = Transit { number, to, position, look_at, walking, untold };
         self.presence_mut(agent)?.transit = Some(transit);
         Some(number)
     }
@@ -200,9 +224,21 @@ impl World {
     /// Takes a teleport back that its viewer has not been told of yet: its number.
     pub(crate) fn cancel_transfer(&mut self, agent: AgentId) -> Option<u64> {
         let presence = self.presence_mut(agent)?;
-        let number = presence.transit.as_ref().filter(|t| !t.walking)?.number;
-        let owner = Owner::AgentIn(agent, presence.root?);
-        self.queues.take_back(owner, "TeleportFinish").then_some(number)
+        let root = presence.root?;
+        let transit = presence.transit.as_mut().filter(|t| !t.walking)?;
+        let (number, to) = (transit.number, transit.to);
+        let untold = transit.untold.take().is_some();
+        let mut taken = [root, to]
+            .into_iter()
+            .map(|region| self.queues.take_back(Owner::AgentIn(agent, region), "TeleportFinish"));
+        (untold || taken.any(|taken| taken)).then_some(number)
+    }
+
+    /// The regions but the avatar's own that its viewer was told of.
+    pub(crate) fn told_of(&self, agent: AgentId) -> Vec<RegionIndex> {
+        let Some(presence) = self.presence(agent) else { return Vec::new() };
+        let others = presence.agents.keys().filter(|region| presence.root != Some(**region));
+        others.copied().collect()
     }
 
     /// The region next to the one an avatar stands in, at a position beyond the border; and that
@@ -236,10 +272,17 @@ impl Core {
         failed: Option<Message>,
     ) -> bool {
         const LIMIT: Duration = Duration::from_secs(50);
-        let announced = self.config.announces_destinations && !walking;
-        let Some(number) = self.world.begin_transfer(agent, target, walking, announced) else {
+        let telling = match self.config.announces_destinations {
+            _ if walking => Telling::Plain,
+            _ if self.breaks(Own::CallsFirst) => Telling::OnceCalled,
+            _ if self.breaks(Own::FinishesThere) => Telling::There,
+            true => Telling::Announced,
+            false => Telling::Plain,
+        };
+        let Some(number) = self.world.begin_transfer(agent, target, walking, telling) else {
             return false;
         };
+        self.tell_once_called(agent, number);
         self.after(LIMIT, "a landing", move |core| {
             let Some((root, closed)) = core.world.abort_transfer(agent, number) else { return };
             if let Some(closed) = closed {
@@ -250,6 +293,28 @@ impl Core {
             }
         });
         true
+    }
+
+    /// Tells the end of a teleport that waits for its viewer's call at the destination, once that
+    /// has come.
+    fn tell_once_called(&mut self, agent: AgentId, number: u64) {
+        const AGAIN: Duration = Duration::from_millis(100);
+        let Some(presence) = self.world.presence_mut(agent) else { return };
+        let Some(root) = presence.root else { return };
+        let transit = presence.transit.as_mut().filter(|transit| transit.number == number);
+        let Some(transit) = transit.filter(|transit| transit.untold.is_some()) else { return };
+        if self.circuits[transit.to.0].of(agent).is_none() {
+            self.after(AGAIN, "a call", move |core| core.tell_once_called(agent, number));
+        } else if let Some(event) = transit.untold.take() {
+            self.world.tell(agent, root, event);
+        }
+    }
+
+    /// Whether somebody is not let go because their viewer was told of a region and has not called
+    /// there.
+    pub(crate) fn awaits_call(&self, agent: AgentId) -> bool {
+        let uncalled = |region: &RegionIndex| self.circuits[region.0].of(agent).is_none();
+        self.world.told_of(agent).iter().any(uncalled) && self.breaks(Own::CallsFirst)
     }
 
     /// What the region left behind and those out of view have to do.
@@ -308,8 +373,9 @@ mod tests {
     #[test]
     fn an_avatar_is_in_one_region_before_and_after_a_teleport() {
         let (mut world, agent) = world();
-        let number = world.begin_transfer(agent, to(RegionIndex(2)), false, false).unwrap();
-        assert_eq!(world.begin_transfer(agent, to(RegionIndex(1)), false, false), None);
+        let number =
+            world.begin_transfer(agent, to(RegionIndex(2)), false, Telling::Plain).unwrap();
+        assert_eq!(world.begin_transfer(agent, to(RegionIndex(1)), false, Telling::Plain), None);
         assert_eq!(world.presence(agent).unwrap().root, Some(RegionIndex(0)));
         assert_eq!(told(&mut world, agent, RegionIndex(0)), ["TeleportFinish"]);
         assert_eq!(world.complete_transfer(agent, RegionIndex(1)), None);
@@ -326,11 +392,12 @@ mod tests {
     #[test]
     fn a_neighbour_stays_in_view_and_is_not_forgotten_with_the_journey() {
         let (mut world, agent) = world();
-        let number = world.begin_transfer(agent, to(RegionIndex(1)), false, true).unwrap();
+        let number =
+            world.begin_transfer(agent, to(RegionIndex(1)), false, Telling::Announced).unwrap();
         let names = ["EnableSimulator", "EstablishAgentCommunication", "TeleportFinish"];
         assert_eq!(told(&mut world, agent, RegionIndex(0)), names);
         assert_eq!(world.abort_transfer(agent, number), Some((RegionIndex(0), None)));
-        world.begin_transfer(agent, to(RegionIndex(1)), false, false).unwrap();
+        world.begin_transfer(agent, to(RegionIndex(1)), false, Telling::Plain).unwrap();
         assert_eq!(
             world.complete_transfer(agent, RegionIndex(1)),
             Some(Landing { left: RegionIndex(0), closed: vec![] })
@@ -340,14 +407,15 @@ mod tests {
     #[test]
     fn what_the_viewer_has_not_heard_of_can_be_recalled() {
         let (mut world, agent) = world();
-        let number = world.begin_transfer(agent, to(RegionIndex(2)), false, false).unwrap();
+        let number =
+            world.begin_transfer(agent, to(RegionIndex(2)), false, Telling::Plain).unwrap();
         assert_eq!(world.cancel_transfer(agent), Some(number));
         assert_eq!(
             world.abort_transfer(agent, number),
             Some((RegionIndex(0), Some(RegionIndex(2))))
         );
         assert_eq!(told(&mut world, agent, RegionIndex(0)), [""; 0]);
-        world.begin_transfer(agent, to(RegionIndex(2)), false, false).unwrap();
+        world.begin_transfer(agent, to(RegionIndex(2)), false, Telling::Plain).unwrap();
         told(&mut world, agent, RegionIndex(0));
         assert_eq!(world.cancel_transfer(agent), None);
     }

@@ -1,6 +1,7 @@
 //! Somebody logged in: the session, the avatar, and an agent in each region that knows it.
 
 use crate::net::tap::RegionIndex;
+use crate::proto::event_queue::Event;
 use crate::proto::id::{AgentId, CircuitCode, SecureSessionId, SessionId};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -40,6 +41,8 @@ pub(in crate::grid) struct Transit {
     pub look_at: [f32; 3],
     /// On foot, not by teleport.
     pub walking: bool,
+    /// The end of the teleport, while its viewer has not called at the destination.
+    pub untold: Option<Event>,
 }
 
 /// Somebody logged in.

@@ -51,6 +51,7 @@ mod reason {
     pub(super) const NO_LANDMARK_REGION: &str = "Landmark region not found";
     pub(super) const NO_LURE: &str = "The teleport offer is not for you, or is no longer open.";
     pub(super) const CLOSED: &str = "Access denied: that region takes no visitors.";
+    pub(super) const UNCALLED: &str = "The region still waits for your viewer to call.";
     pub(super) const CANCELLED: &str = "The teleport was cancelled.";
     pub(super) const NO_ARRIVAL: &str = "Connection between viewer and destination region could not be \
                                   established.";
@@ -170,6 +171,9 @@ fn go(core: &mut Core, from: &Sender, target: Target) -> Result<(), &'static str
     }
     if core.world.is_closed(target.region) {
         return Err(reason::CLOSED);
+    }
+    if core.awaits_call(from.agent) {
+        return Err(reason::UNCALLED);
     }
     core.reply(from, &start);
     let failed = messages::teleport_failed(&core.template, from.agent, reason::NO_ARRIVAL);
