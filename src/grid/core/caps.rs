@@ -32,9 +32,7 @@ impl Core {
         path: &str,
         request: &Request,
     ) -> Option<Reply> {
-        let Some(cap) = self.world.caps.get(id) else {
-            return Some(Reply::status(Channel::Http, "", 404));
-        };
+        let Some(cap) = self.world.caps.get(id) else { return Some(self.gone(request)) };
         let (agent, region) = (cap.owner.agent(), cap.owner.region().unwrap_or_default());
         let visitor = self.tap.is_open().then(|| {
             let session = self.world.presence(agent).map(|presence| presence.session_id);
@@ -66,6 +64,23 @@ impl Core {
         }
     }
 
+    /// Answers for a capability that there is not, or not any more.
+    fn gone(&self, request: &Request) -> Reply {
+        let names = seed::parse_request(&request.body).ok().filter(|names| !names.is_empty());
+        if let Some(names) = names
+            && self.breaks(Own::AnySeed)
+        {
+            let granted = names.into_iter().map(|name| (self.world.url(&name), name));
+            let granted = seed::reply(granted.map(|(url, name)| (name, url)));
+            return Reply::new(Channel::Http, "", Body::Llsd(granted));
+        }
+        if self.breaks(Own::GoneIsAPage) {
+            let page = b"<html><body>There is nothing here.</body></html>";
+            return Reply::new(Channel::Http, "", Body::Plain("text/html", page.to_vec()));
+        }
+        Reply::status(Channel::Http, "", 404)
+    }
+
     fn seed(&mut self, agent: AgentId, region: RegionIndex, request: &Request) -> Reply {
         let status = |status| Reply::status(Channel::Seed, "", status);
         if request.method != "POST" {
@@ -85,6 +100,9 @@ impl Core {
         let wanted: Vec<&'static str> = all
             .filter(|name| names.iter().any(|n| n == name) && without.iter().all(|n| n != name))
             .collect();
+        let often = |name: &str| names.iter().filter(|n| *n == name).count() > 1;
+        let dropped = |name: &&str| often(name) && self.breaks(Own::DropsRepeated);
+        let wanted: Vec<&str> = wanted.into_iter().filter(|name| !dropped(name)).collect();
         for name in names.iter().filter(|name| !wanted.contains(&name.as_str())) {
             self.notices.in_vain("capability", name);
         }
@@ -100,9 +118,6 @@ impl Core {
         let served = self.routes.granted();
         let unknown = names.iter().filter(|name| !served.contains(&name.as_str()));
         if self.breaks(Own::GrantsAnything) {
-        let often = |name: &str| names.iter().filter(|n| *n == name).count() > 1;
-        let dropped = |name: &&str| often(name) && self.breaks(Own::DropsRepeated);
-        let wanted: Vec<&str> = wanted.into_iter().filter(|name| !dropped(name)).collect();
             granted.extend(unknown.clone().map(|name| (name.clone(), self.world.url(name))));
         }
         if self.breaks(Own::GrantsEmpty) {
