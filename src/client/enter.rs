@@ -1,7 +1,8 @@
 //! Circuits, and the whole way from a login reply to an avatar in the world.
 
 use super::{LoginError, ROOT, Source, Viewer, What};
-use crate::net::udp::{CircuitEvent, CircuitHandle, CircuitName, CircuitOptions};
+use crate::net::CircuitName;
+use crate::net::udp::{CircuitEvent, CircuitHandle, CircuitOptions};
 use crate::proto::circuit::{Config, SendOptions};
 use crate::proto::id::Sequence;
 use crate::proto::llsd::Llsd;

@@ -2,9 +2,9 @@
 
 use super::neighbours::{Caller, Follower};
 use super::{Mailbox, Source, Viewer, What};
+use crate::net::CircuitName;
 use crate::net::http::{self, HttpError, Request};
 use crate::net::tap::{Passed, Teller};
-use crate::net::udp::CircuitName;
 use crate::proto::event_queue::{PollReply, PollRequest};
 use crate::proto::id::CapUrl;
 use crate::proto::llsd::Llsd;

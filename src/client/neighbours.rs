@@ -6,10 +6,10 @@
 use super::events::Poller;
 use super::place::{Place, Signs};
 use super::{Common, Mailbox, Source, Viewer, What, caps};
-use crate::net::Impairments;
 use crate::net::http::Request;
 use crate::net::tap::Teller;
-use crate::net::udp::{CircuitHandle, CircuitName, CircuitOptions};
+use crate::net::udp::{CircuitHandle, CircuitOptions};
+use crate::net::{CircuitName, Impairments};
 use crate::proto::circuit::SendOptions;
 use crate::proto::event_queue::{EnableSimulator, EstablishAgentCommunication, Event};
 use crate::proto::id::CapUrl;
@@ -371,103 +371,5 @@ impl Viewer {
         self.neighbours.note_own(address, neighbour.place.signs.clone());
         self.places.insert(circuit.to_owned(), neighbour.place);
         true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::net::Path;
-    use crate::net::tap::Tap;
-    use crate::proto::teleport::handle;
-    use crate::proto::template::Template;
-    use crate::runner::{on_simulated_grid, reference_config};
-    use std::net::Ipv4Addr;
-
-    const WITHIN: Duration = Duration::from_secs(20);
-
-    /// Somebody beside the border of the reference grid's first region, who follows or does not.
-    fn visit<T>(follows: bool, act: impl AsyncFnOnce(&mut Viewer) -> T) -> T {
-        let config = reference_config(2);
-        on_simulated_grid(1, Path::default(), config, async |target| {
-            let common = target.common(Template::shipped().clone());
-            let mut viewer =
-                Viewer::new("jane", target.accounts[0].clone(), common, Tap::default());
-            viewer.follows = follows;
-            let start = format!("uri:{}&250&128&30", target.regions[0]);
-            viewer.enter(&start, WITHIN).await.unwrap();
-            let acted = act(&mut viewer).await;
-            assert!(viewer.log_out().await);
-            acted
-        })
-        .unwrap()
-    }
-
-    /// The circuit to the region east of where the viewer is.
-    fn east(viewer: &Viewer) -> String {
-        let (x, y) = viewer.session().unwrap().region;
-        format!("neighbour {}", handle(x + 256, y))
-    }
-
-    #[test]
-    fn a_region_that_is_announced_is_called_on_and_its_seed_asked() {
-        let (called, greeting) =
-            visit(true, async |viewer| viewer.wait_for_neighbour(&east(viewer), WITHIN).await);
-        assert!(called.address.is_some() && greeting.is_some());
-        assert!(called.granted.unwrap().unwrap().contains(&"EventQueueGet".to_owned()));
-    }
-
-    #[test]
-    fn whoever_does_not_follow_opens_nothing() {
-        let called = visit(false, async |viewer| {
-            let circuit = east(viewer);
-            let told = viewer.mailbox.wait(Instant::now() + WITHIN, |heard| {
-                let told = |o: &super::super::Observed| {
-                    matches!(&o.what, What::Event(e) if e.message == "EnableSimulator")
-                };
-                heard.iter().any(told).then_some(())
-            });
-            assert!(told.await.is_some());
-            viewer.wait_for_neighbour(&circuit, Duration::from_secs(2)).await
-        });
-        assert_eq!(called, (Called::default(), None));
-    }
-
-    #[test]
-    fn a_neighbours_circuit_becomes_that_of_the_avatar() {
-        visit(true, async |viewer| {
-            let circuit = east(viewer);
-            let (called, _) = viewer.wait_for_neighbour(&circuit, WITHIN).await;
-            let port = |viewer: &Viewer| viewer.link("there").map(|link| link.local().port());
-            assert!(!viewer.adopt(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1), "there"));
-            assert!(port(viewer).is_none());
-            assert!(viewer.adopt(called.address.unwrap(), "there"));
-            assert!(port(viewer).is_some() && viewer.place("there").unwrap().cap("Seed").is_none());
-            assert!(viewer.place("there").unwrap().cap("EventQueueGet").is_some());
-            let now = Duration::ZERO;
-            assert!(viewer.wait_for("there", "RegionHandshake", now).await.is_some());
-            assert!(viewer.wait_for(&circuit, "RegionHandshake", now).await.is_none());
-        });
-    }
-
-    #[test]
-    fn who_announces_thousands_is_called_on_for_a_few() {
-        let open = visit(true, async |viewer| {
-            let follower = viewer.follower().unwrap();
-            for port in 10_000..13_000 {
-                let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
-                let enable = EnableSimulator { handle: port.into(), address, size: (256, 256) };
-                follower.heed(&enable.to_event());
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let open = viewer.neighbours.known().beside.len();
-            // Nobody answers there: the wait is over when its time is, and is not made again.
-            viewer.calls_answered(Duration::from_secs(3)).await;
-            let before = Instant::now();
-            viewer.calls_answered(Duration::from_secs(3)).await;
-            assert_eq!(before, Instant::now());
-            open
-        });
-        assert_eq!(open, MOST);
     }
 }

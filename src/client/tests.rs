@@ -3,11 +3,13 @@
 use super::{Common, Credentials, Dead, Form, LoginError, Source, State, Viewer, What};
 use crate::net::server::{self, Answer, Answering, Handler, Request};
 use crate::net::{Network, Path, Timeline, http, simulate};
+use crate::proto::event_queue::EnableSimulator;
 use crate::proto::event_queue::{Event, PollReply};
 use crate::proto::llsd::{self, Llsd};
 use crate::proto::login::Agreed;
 use crate::proto::template::Template;
 use crate::proto::xmlrpc::{self, Document, RpcValue};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -296,4 +298,30 @@ fn more_capabilities_than_any_grid_grants_are_not_kept() {
         (viewer.here().caps.len(), viewer.cap("Cap1").is_some())
     });
     assert_eq!(kept, (1024, true));
+}
+
+#[test]
+fn who_announces_thousands_is_called_on_for_a_few() {
+    let (called, _) = converse(
+        |_, _| rpc(&session()),
+        async |viewer| {
+            viewer.log_in("last", Duration::from_secs(5)).await.unwrap();
+            let follower = viewer.follower().unwrap();
+            for port in 3000..6000 {
+                let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+                let enable = EnableSimulator { handle: port.into(), address, size: (256, 256) };
+                follower.heed(&enable.to_event());
+            }
+            // Nobody answers there: the wait is over when its time is, and is not made again.
+            let before = Instant::now();
+            viewer.calls_answered(Duration::from_secs(3)).await;
+            assert_eq!(before.elapsed(), Duration::from_secs(3));
+            viewer.calls_answered(Duration::from_secs(3)).await;
+            assert_eq!(before.elapsed(), Duration::from_secs(3));
+            let called = std::cell::Cell::new(0);
+            viewer.each_neighbour(|_| called.set(called.get() + 1));
+            called.get()
+        },
+    );
+    assert_eq!(called, 32);
 }

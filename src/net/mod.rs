@@ -1,6 +1,7 @@
 //! Sockets and HTTP: the only room that opens any.
 
 mod chance;
+mod circuit_name;
 pub mod clock;
 pub mod http;
 pub mod impairments;
@@ -14,6 +15,7 @@ pub mod timeline;
 pub mod udp;
 
 pub use chance::Chance;
+pub use circuit_name::CircuitName;
 pub use clock::Clock;
 pub use impairments::{Impairment, Impairments};
 pub use network::Network;

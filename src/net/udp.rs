@@ -1,5 +1,6 @@
 //! The driver that runs one client circuit on a UDP socket.
 
+use super::CircuitName;
 use super::port::Socket;
 use super::tap::{Passed, Teller};
 use super::{Clock, Impairments, Network};
@@ -10,8 +11,8 @@ use crate::proto::template::Template;
 use crate::tamper::{Direction, Tamper};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -105,33 +106,6 @@ pub struct CircuitOptions {
     pub teller: Teller,
     /// as passing on the circuit of this name.
     pub name: CircuitName,
-}
-
-/// The name of a circuit, for people and suites; clones are the same, and it may change while the
-/// circuit runs.
-#[derive(Clone, Debug)]
-pub struct CircuitName(Arc<RwLock<Arc<str>>>);
-
-impl CircuitName {
-    /// That name.
-    pub fn new(name: &str) -> Self {
-        Self(Arc::new(RwLock::new(name.into())))
-    }
-
-    /// What it is now.
-    pub fn get(&self) -> Arc<str> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The same as text.
-    pub fn text(&self) -> String {
-        self.get().as_ref().to_owned()
-    }
-
-    /// Another name from now on.
-    pub fn set(&self, name: &str) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = name.into();
-    }
 }
 
 impl CircuitHandle {

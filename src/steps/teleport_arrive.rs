@@ -8,9 +8,10 @@ use std::time::Duration;
 
 pub(super) static STEP: StepDef = StepDef {
     name: "teleport.arrive",
-    doc: "Does what a viewer does on TeleportFinish (opens a circuit to the destination, completes \
-          the movement there, asks the new seed, polls the new event queue) or on CrossedRegion \
-          (the same on the circuit that is open to the neighbour). Returns the blocks of \
+    doc: "Does what a viewer does on TeleportFinish (opens a circuit to the destination, or takes \
+          the one that is open to the neighbour, sends UseCircuitCode and CompleteAgentMovement, \
+          asks the new seed, polls the new event queue) or on CrossedRegion (the same, without the \
+          code where a circuit is open). Returns the blocks of \
           AgentMovementComplete. From then on steps that name no circuit act on the new one, and \
           the old one keeps its name.",
     keys: &[

@@ -12,6 +12,7 @@ mod interruption;
 mod inventory;
 mod judge;
 mod layers;
+mod neighbours;
 mod own_mistakes;
 mod panel;
 mod proof;
