@@ -5,6 +5,7 @@ use super::Clock;
 use super::tap::{Fact, Listen, Passed, Side, Tap};
 use crate::proto::llsd::Llsd;
 use crate::proto::message::datagram_row;
+use std::collections::VecDeque;
 use std::fmt::{Display, Formatter};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -61,18 +62,24 @@ pub struct Timeline(Arc<Mutex<Rows>>);
 #[derive(Debug)]
 struct Rows {
     clock: Clock,
-    rows: Vec<Entry>,
-    /// As many are kept, and one more that says so.
-    most: usize,
+    /// How it began.
+    first: Vec<Entry>,
+    /// What came last: what went wrong is among it.
+    last: VecDeque<Entry>,
+    /// How many came between and are not kept.
+    left_out: usize,
 }
 
-/// Rows beyond this are not kept: a flood must not fill memory, in every case of a run.
-const MOST: usize = 2000;
+/// So many rows are kept of the beginning and of the end: a flood must not fill memory, in every
+/// case of a run.
+const FIRST: usize = 500;
+const LAST: usize = 1500;
 
 impl Timeline {
     /// An empty timeline that starts now.
     pub fn start() -> Self {
-        Self(Arc::new(Mutex::new(Rows { clock: Clock::start(), rows: Vec::new(), most: MOST })))
+        let (first, last) = (Vec::new(), VecDeque::new());
+        Self(Arc::new(Mutex::new(Rows { clock: Clock::start(), first, last, left_out: 0 })))
     }
 
     fn inner(&self) -> std::sync::MutexGuard<'_, Rows> {
@@ -83,7 +90,9 @@ impl Timeline {
     pub fn restart(&self) {
         let mut inner = self.inner();
         inner.clock = Clock::start();
-        inner.rows.clear();
+        inner.first.clear();
+        inner.last.clear();
+        inner.left_out = 0;
     }
 
     /// A tap that it alone listens to.
@@ -99,22 +108,31 @@ impl Timeline {
     fn add(&self, actor: &str, what: &Passed) {
         let mut inner = self.inner();
         let ms = inner.clock.now().as_secs_f64() * 1e3;
-        let (kept, most) = (inner.rows.len(), inner.most);
-        if kept > most {
-            return;
-        }
         let (channel, direction, text) = row(what);
         // A grid's text may hold line ends, or worse for a terminal; a row is one line.
-        let text = match kept {
-            n if n < most => text.replace(|c: char| c.is_control(), " "),
-            _ => format!("more than {most} rows; what follows is not kept"),
-        };
-        inner.rows.push(Entry { ms, actor: actor.to_owned(), channel, direction, text });
+        let text = text.replace(|c: char| c.is_control(), " ");
+        let entry = Entry { ms, actor: actor.to_owned(), channel, direction, text };
+        if inner.first.len() < FIRST {
+            return inner.first.push(entry);
+        }
+        if inner.last.len() == LAST {
+            inner.last.pop_front();
+            inner.left_out += 1;
+        }
+        inner.last.push_back(entry);
     }
 
-    /// The rows so far.
+    /// The rows so far; where some are left out, one says how many.
     pub fn rows(&self) -> Vec<Entry> {
-        self.inner().rows.clone()
+        let inner = self.inner();
+        let gap = inner.last.front().filter(|_| inner.left_out > 0).map(|next| Entry {
+            ms: next.ms,
+            actor: String::new(),
+            channel: Channel::Note,
+            direction: '·',
+            text: format!("{} rows are left out here", inner.left_out),
+        });
+        inner.first.iter().cloned().chain(gap).chain(inner.last.iter().cloned()).collect()
     }
 }
 
@@ -125,11 +143,6 @@ impl Listen for Timeline {
             Side::Grid => "",
         };
         self.add(actor, &fact.what);
-    }
-
-    fn is_deaf(&self) -> bool {
-        let inner = self.inner();
-        inner.rows.len() > inner.most
     }
 }
 
@@ -246,5 +259,26 @@ fn login(said: &Result<Llsd, String>) -> String {
             format!("login true, simulator {}:{port}", text("sim_ip"))
         }
         word => format!("login {word}, reason {}", text("reason")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_flood_the_beginning_and_the_end_are_kept() {
+        let timeline = Timeline::start();
+        (0..5000).for_each(|n| timeline.remark(&format!("row {n}")));
+        let rows = timeline.rows();
+        assert_eq!(rows.len(), FIRST + 1 + LAST);
+        let texts = [0, FIRST - 1, FIRST, FIRST + 1, FIRST + LAST].map(|n| rows[n].text.as_str());
+        assert_eq!(
+            texts,
+            ["row 0", "row 499", "3000 rows are left out here", "row 3500", "row 4999"]
+        );
+        timeline.restart();
+        timeline.remark("again");
+        assert_eq!(timeline.rows().len(), 1);
     }
 }
