@@ -2,6 +2,7 @@
 
 use crate::net::udp::CircuitEvent;
 use crate::proto::event_queue::Event;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -40,6 +41,19 @@ pub struct Observed {
 }
 
 impl What {
+    /// Of what there may be much.
+    fn name(&self) -> &str {
+        match self {
+            Self::Udp(seen) => match &**seen {
+                CircuitEvent::Message { message, .. } => message.name(),
+                CircuitEvent::Acks(_) => "acks",
+                _ => "trouble on a circuit",
+            },
+            Self::Event(event) => &event.message,
+            Self::Trouble(_) => "trouble of an event queue",
+        }
+    }
+
     /// About how many bytes of memory it takes.
     fn weight(&self) -> usize {
         // What a value takes beside its content: an enum, an allocation or two.
@@ -70,18 +84,46 @@ struct Heard {
     all: Vec<Observed>,
     /// In bytes of memory, of all this and what was forgotten since it was last weighed.
     weight: usize,
-    /// Some of what came is not here any more, and nobody asked for that.
-    overflowed: bool,
+    /// Of what some is not here any more, and nobody asked for that; of everything if it is empty.
+    overflowed: Option<BTreeSet<String>>,
 }
 
 impl Heard {
+    /// Forgets the older half of whatever there is most of: what a talkative grid says by the
+    /// hundred is not what a case waits for. Where nothing stands out, the older half of all.
+    fn forget_most(&mut self) {
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for observed in &self.all {
+            *counts.entry(observed.what.name()).or_default() += 1;
+        }
+        let most = counts.into_iter().max_by_key(|(name, count)| (*count, *name));
+        let most = most.filter(|(_, count)| *count >= self.all.len() / 16);
+        let Some((name, count)) = most.map(|(name, count)| (name.to_owned(), count)) else {
+            let half = self.all.len() / 2;
+            self.all.drain(..half);
+            self.overflowed = Some(BTreeSet::new());
+            return;
+        };
+        let mut left = count.div_ceil(2);
+        self.all.retain(|observed| {
+            let goes = left > 0 && observed.what.name() == name;
+            left -= usize::from(goes);
+            !goes
+        });
+        match &mut self.overflowed {
+            None => self.overflowed = Some(BTreeSet::from([name])),
+            Some(names) if !names.is_empty() => drop(names.insert(name)),
+            Some(_) => {}
+        }
+    }
+
     fn weigh(&mut self) {
         self.weight = self.all.iter().map(|observed| observed.what.weight()).sum();
     }
 }
 
-/// The older half is forgotten beyond this many things, or bytes of memory: a flood must not fill
-/// it. What a case needs is among the latest few hundred things.
+/// Half of what there is most of is forgotten beyond this many things, or bytes of memory: a flood
+/// must not fill it.
 const MOST: usize = 20_000;
 const HEAVIEST: usize = 12 << 20;
 
@@ -94,9 +136,7 @@ impl Mailbox {
             heard.weigh();
         }
         if heard.all.len() >= MOST || heard.weight >= HEAVIEST {
-            let half = heard.all.len() / 2;
-            heard.all.drain(..half);
-            heard.overflowed = true;
+            heard.forget_most();
             heard.weigh();
         }
         heard.weight += what.weight();
@@ -129,9 +169,15 @@ impl Mailbox {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Heard::default();
     }
 
-    /// Whether more came than is kept: what is not here may have come all the same.
+    /// Whether more of this came than is kept: what is not here may have come all the same.
+    pub fn has_forgotten(&self, name: &str) -> bool {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.overflowed.as_ref().is_some_and(|names| names.is_empty() || names.contains(name))
+    }
+
+    /// Whether more came than is kept, whatever it was.
     pub fn has_overflowed(&self) -> bool {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).overflowed
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).overflowed.is_some()
     }
 
     /// Looks at everything heard so far.
@@ -186,5 +232,25 @@ mod tests {
             mailbox.post(Source::Events("root".into()), What::Trouble("x".repeat(10_000)));
         }
         assert_eq!(mailbox.with(|heard| heard.len()), 100);
+    }
+
+    #[test]
+    fn a_talkative_grid_drowns_nothing_but_its_own_talk() {
+        let mailbox = Mailbox::default();
+        let event = |message: &str| {
+            What::Event(Event { message: message.into(), body: crate::proto::llsd::Llsd::Undef })
+        };
+        let source = || Source::Events("root".into());
+        mailbox.post(source(), event("TeleportFinish"));
+        (0..50_000).for_each(|_| mailbox.post(source(), event("Talk")));
+        let names: Vec<String> =
+            mailbox.with(|heard| heard.iter().map(|o| o.what.name().to_owned()).collect());
+        assert_eq!(names[0], "TeleportFinish");
+        assert!(names.len() <= MOST);
+        assert!(mailbox.has_forgotten("Talk") && mailbox.has_overflowed());
+        assert!(!mailbox.has_forgotten("TeleportFinish"));
+        // Of so many names none stands out: then nothing is certain any more.
+        (0..50_000).for_each(|n| mailbox.post(source(), event(&format!("Talk {n}"))));
+        assert!(mailbox.has_forgotten("TeleportFinish"));
     }
 }

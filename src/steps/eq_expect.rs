@@ -69,7 +69,10 @@ pub(super) static STEP: StepDef = StepDef {
                     Err(Failure::missing("comparing the order of events", expected, received))
                 }
                 (Some((true, body)), false) => Ok(body),
-                (None, true) => Ok(Value::Undef),
+                (None, true) => {
+                    heard::kept(call.viewer, Some(&name), &format!("watching for {name}"))?;
+                    Ok(Value::Undef)
+                }
                 (Some(_), true) => {
                     let expected = format!("no {name} within {}", time_text(call.within));
                     Err(Failure::missing(format!("watching for {name}"), expected, "one came"))

@@ -187,9 +187,14 @@ pub(super) fn hint(viewer: &Viewer, circuit: &str) -> Option<String> {
     })
 }
 
-/// Whoever says that something did not come must have kept everything that came.
-pub(super) fn kept(viewer: &Viewer, stage: &str) -> Result<(), Failure> {
-    match viewer.mailbox.has_overflowed() {
+/// Whoever says that something of this name did not come must have kept all of it that came.
+/// Without a name, all that came.
+pub(super) fn kept(viewer: &Viewer, name: Option<&str>, stage: &str) -> Result<(), Failure> {
+    let gone = match name {
+        Some(name) => viewer.mailbox.has_forgotten(name),
+        None => viewer.mailbox.has_overflowed(),
+    };
+    match gone {
         true => Err(Failure::Precondition {
             stage: stage.to_owned(),
             expected: "no more than can be kept".into(),

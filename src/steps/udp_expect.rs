@@ -187,7 +187,10 @@ async fn watch(call: &Call<'_>, count: usize) -> Result<Value, Failure> {
         }
     });
     if too_many.is_none() && found.len() == count {
-        heard::kept(call.viewer, &format!("watching for {}", wanted.names()))?;
+        let stage = format!("watching for {}", wanted.names());
+        for name in std::iter::once(&wanted.name).chain(&wanted.or) {
+            heard::kept(call.viewer, Some(name), &stage)?;
+        }
         return Ok(found.pop().unwrap_or_default());
     }
     let during = time_text(call.within);

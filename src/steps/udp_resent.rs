@@ -66,7 +66,7 @@ pub(super) static STEP: StepDef = StepDef {
             match (found.await, never) {
                 (Some(value), false) => Ok(value),
                 (None, true) => {
-                    heard::kept(call.viewer, "watching for resends")?;
+                    heard::kept(call.viewer, None, "watching for resends")?;
                     Ok(Value::Undef)
                 }
                 (Some(value), true) => {
