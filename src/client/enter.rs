@@ -60,15 +60,11 @@ impl Viewer {
     ) -> std::io::Result<()> {
         let ids = self.session().map(|s| (s.agent_id, s.session_id));
         let options = CircuitOptions {
-            network: self.common.network().clone(),
-            remote,
             config,
-            template: self.common.template.clone(),
             tamper: self.common.tamper(&self.impair, &self.impaired),
             impairments: self.impairments.clone(),
             handshake: ids.filter(|_| handshake),
-            teller: self.teller.clone(),
-            name: CircuitName::new(name),
+            ..self.common.circuit(remote, CircuitName::new(name), &self.teller)
         };
         let mailbox = self.mailbox.clone();
         let source = Source::Circuit(name.to_owned());

@@ -1,7 +1,7 @@
 //! The event queue's poller: polls until it is stopped or the grid says that the queue is gone.
 
 use super::neighbours::{Caller, Follower};
-use super::{Mailbox, Source, Viewer, What};
+use super::{Common, Mailbox, Source, Viewer, What};
 use crate::net::CircuitName;
 use crate::net::http::{self, HttpError, Request};
 use crate::net::tap::{Passed, Teller};
@@ -26,17 +26,17 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// Polls one event queue.
 pub(super) struct Poller {
-    pub url: CapUrl,
-    pub http: http::Client,
-    pub teller: Teller,
-    pub mailbox: Mailbox,
-    pub time_factor: u32,
+    url: CapUrl,
+    http: http::Client,
+    teller: Teller,
+    mailbox: Mailbox,
+    time_factor: u32,
     /// The region's, by its circuit.
-    pub name: CircuitName,
+    name: CircuitName,
     /// How many polls have failed in a row.
-    pub failed: Arc<AtomicU32>,
+    failed: Arc<AtomicU32>,
     /// Calls on the neighbours that are told of.
-    pub follower: Option<Follower>,
+    follower: Option<Follower>,
 }
 
 impl Viewer {
@@ -47,13 +47,9 @@ impl Viewer {
             return true;
         }
         let follower = self.follower().filter(|_| self.follows);
-        let (http, time_factor) = (self.common.http.clone(), self.common.time_factor);
-        let (teller, mailbox) = (self.teller.clone(), self.mailbox.clone());
-        let name = CircuitName::new(&self.root);
-        let here = self.here();
-        let failed = here.failed_polls.clone();
-        let poller = Poller { url, http, teller, mailbox, time_factor, name, failed, follower };
-        here.poll(poller);
+        let queue = (url, CircuitName::new(&self.root));
+        let poller = Poller::new(&self.common, &self.teller, &self.mailbox, queue, follower);
+        self.here().poll(poller);
         true
     }
 
@@ -91,6 +87,36 @@ impl Viewer {
 }
 
 impl Poller {
+    /// Of this queue, of the region of that circuit.
+    pub(super) fn new(
+        common: &Common,
+        teller: &Teller,
+        mailbox: &Mailbox,
+        (url, name): (CapUrl, CircuitName),
+        follower: Option<Follower>,
+    ) -> Self {
+        Self {
+            url,
+            http: common.http.clone(),
+            teller: teller.clone(),
+            mailbox: mailbox.clone(),
+            time_factor: common.time_factor,
+            name,
+            failed: Arc::default(),
+            follower,
+        }
+    }
+
+    /// Its queue.
+    pub(super) fn url(&self) -> &CapUrl {
+        &self.url
+    }
+
+    /// How many polls have failed in a row, now and later.
+    pub(super) fn failures(&self) -> Arc<AtomicU32> {
+        self.failed.clone()
+    }
+
     pub(super) async fn run(self) {
         let mut ack = None;
         let (mut failures, mut idle) = (0, 0);

@@ -58,7 +58,8 @@ pub use state::State;
 pub use teleport::Journey;
 
 use crate::net::tap::{Tap, Teller};
-use crate::net::{Impairments, Network, http};
+use crate::net::udp::CircuitOptions;
+use crate::net::{CircuitName, Impairments, Network, http};
 use crate::proto::circuit::Config;
 use crate::proto::login::{Agreed, Session};
 use crate::proto::template::Template;
@@ -66,6 +67,7 @@ use crate::tamper::{Applied, Rule, Tamper};
 use crate::value::Value;
 use neighbours::Neighbours;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -127,6 +129,21 @@ impl Common {
     /// The figures of a viewer's circuit on this grid.
     pub fn circuit_config(&self) -> Config {
         Config::viewer().faster(self.time_factor)
+    }
+
+    /// How a circuit is opened to a simulator, as viewers do.
+    fn circuit(&self, remote: SocketAddr, name: CircuitName, teller: &Teller) -> CircuitOptions {
+        CircuitOptions {
+            network: self.network().clone(),
+            remote,
+            config: self.circuit_config(),
+            template: self.template.clone(),
+            tamper: None,
+            impairments: Impairments::default(),
+            handshake: None,
+            teller: teller.clone(),
+            name,
+        }
     }
 
     /// What rules do to a circuit. Delays are those of a real grid.

@@ -6,10 +6,10 @@
 use super::events::Poller;
 use super::place::{Place, Signs};
 use super::{Common, Mailbox, Source, Viewer, What, caps};
+use crate::net::CircuitName;
 use crate::net::http::Request;
 use crate::net::tap::Teller;
 use crate::net::udp::{CircuitHandle, CircuitOptions};
-use crate::net::{CircuitName, Impairments};
 use crate::proto::circuit::SendOptions;
 use crate::proto::event_queue::{EnableSimulator, EstablishAgentCommunication, Event};
 use crate::proto::id::CapUrl;
@@ -197,21 +197,6 @@ impl Follower {
         }
     }
 
-    /// Whoever polls an event queue of its viewer's.
-    pub(super) fn poller(&self, url: CapUrl, name: CircuitName, place: &Place) -> Poller {
-        let Caller { common, teller, mailbox, .. } = &*self.caller;
-        Poller {
-            url,
-            http: common.http.clone(),
-            teller: teller.clone(),
-            mailbox: mailbox.clone(),
-            time_factor: common.time_factor,
-            name,
-            failed: place.failed_polls.clone(),
-            follower: Some(self.clone()),
-        }
-    }
-
     /// Opens a circuit to a region that was not known.
     fn enable(&self, region: &EnableSimulator) {
         let name = CircuitName::new(&format!("neighbour {}", region.handle));
@@ -236,15 +221,9 @@ impl Follower {
         let Caller { common, session: own, teller, mailbox, impair, impaired } = &*self.caller;
         let session = own.session_id;
         let options = CircuitOptions {
-            network: common.network().clone(),
-            remote: address.into(),
-            config: common.circuit_config(),
-            template: common.template.clone(),
             tamper: common.tamper(impair, impaired),
-            impairments: Impairments::default(),
             handshake: Some((own.agent_id, session)),
-            teller: teller.clone(),
-            name: name.clone(),
+            ..common.circuit(address.into(), name.clone(), teller)
         };
         let mailbox = mailbox.clone();
         let opened = CircuitHandle::open(options, move |seen| {
@@ -284,7 +263,7 @@ impl Follower {
     async fn ask_seed(self, region: EstablishAgentCommunication) {
         let request =
             Request::post(&*region.seed, seed::CONTENT_TYPE, seed::request(&caps::WANTED));
-        let Caller { common, teller, .. } = &*self.caller;
+        let Caller { common, teller, mailbox, .. } = &*self.caller;
         let granted = match common.ask(teller, "Seed", request, ANSWER).await {
             Ok(reply) if reply.status == 200 => {
                 reply.read(seed::parse_reply).await.map_err(|error| error.to_string())
@@ -309,8 +288,9 @@ impl Follower {
         neighbour.answer = Some(granted.as_ref().map(names).map_err(Clone::clone));
         neighbour.place.caps = granted.unwrap_or_default();
         if let Some(url) = neighbour.place.cap("EventQueueGet").map(CapUrl::from) {
-            let poller = self.poller(url, neighbour.name.clone(), &neighbour.place);
-            neighbour.place.poll(poller);
+            let queue = (url, neighbour.name.clone());
+            let follower = Some(self.clone());
+            neighbour.place.poll(Poller::new(common, teller, mailbox, queue, follower));
         }
     }
 }

@@ -97,8 +97,7 @@ impl Place {
     /// Polls its event queue from now on; whoever polled it before stops.
     pub(super) fn poll(&mut self, poller: Poller) {
         self.stop_polling();
-        self.failed_polls.store(0, Ordering::Relaxed);
-        self.polled = poller.url.clone();
+        (self.polled, self.failed_polls) = (poller.url().clone(), poller.failures());
         self.poller = Some(tokio::spawn(poller.run()));
     }
 

@@ -5,14 +5,6 @@ use crate::net::udp::CircuitHandle;
 use crate::value::Value;
 use std::time::Duration;
 
-fn hush(link: &CircuitHandle) {
-    link.configure(|circuit| {
-        let config = circuit.config_mut();
-        (config.acks, config.pings, config.pongs) = (false, false, false);
-        config.resend_tries = 0;
-    });
-}
-
 pub(super) static STEP: StepDef = StepDef {
     name: "silence",
     doc: "Says nothing for a while: no pings, no answers to pings, no acks, no resends on any \
@@ -52,3 +44,12 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+/// From now on a circuit says nothing.
+fn hush(link: &CircuitHandle) {
+    link.configure(|circuit| {
+        let config = circuit.config_mut();
+        (config.acks, config.pings, config.pongs) = (false, false, false);
+        config.resend_tries = 0;
+    });
+}

@@ -70,9 +70,8 @@ impl Core {
         if let Some(names) = names
             && self.breaks(Own::AnySeed)
         {
-            let granted = names.into_iter().map(|name| (self.world.url(&name), name));
-            let granted = seed::reply(granted.map(|(url, name)| (name, url)));
-            return Reply::new(Channel::Http, "", Body::Llsd(granted));
+            let granted = names.iter().map(|name| (name.clone(), self.world.url(name)));
+            return Reply::new(Channel::Http, "", Body::Llsd(seed::reply(granted)));
         }
         if self.breaks(Own::GoneIsAPage) {
             let page = b"<html><body>There is nothing here.</body></html>";

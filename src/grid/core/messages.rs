@@ -5,7 +5,7 @@ use super::presence::Presence;
 use super::world::Place;
 use crate::proto::id::{AgentId, SessionId};
 use crate::proto::message::{Field, FieldValue, Message};
-use crate::proto::number::{seconds, whole_u8};
+use crate::proto::number::whole_u8;
 use crate::proto::template::Template;
 use uuid::Uuid;
 
@@ -48,7 +48,7 @@ pub(in crate::grid) fn movement_complete(
     place: &Place,
     now: jiff::Timestamp,
 ) -> Message {
-    let now = seconds(now).cast_unsigned();
+    let now = u32::try_from(now.as_second()).unwrap_or(u32::MAX);
     Message::named(template, "AgentMovementComplete")
         .with("AgentData", "AgentID", id(presence.agent_id.0))
         .with("AgentData", "SessionID", id(presence.session_id.0))

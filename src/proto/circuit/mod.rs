@@ -9,7 +9,9 @@ mod tests;
 
 pub use config::Config;
 
-use super::message::{EncodeError, Encoder, Field, Flags, Header, MIN_DATAGRAM, Message, Packet};
+use super::message::{
+    EncodeError, Encoder, Field, Flags, Header, MIN_DATAGRAM, Message, Packet, append_acks,
+};
 use super::template::Template;
 use crate::proto::id::Sequence;
 use ack::{DuplicateFilter, PendingAcks};
@@ -433,8 +435,7 @@ fn trailed(mut bytes: Vec<u8>, acks: &[Sequence]) -> Vec<u8> {
     if let Some(flags) = bytes.first_mut() {
         *flags |= Flags::ACK.0;
     }
-    acks.iter().for_each(|ack| bytes.extend_from_slice(&ack.to_be_bytes()));
-    bytes.push(u8::try_from(acks.len()).unwrap_or(u8::MAX));
+    append_acks(acks, &mut bytes);
     bytes
 }
 

@@ -45,13 +45,14 @@ pub struct Encoder {
     coded: Vec<u8>,
 }
 
-fn append(acks: &[Sequence], out: &mut Vec<u8>) {
+/// Acks as they stand behind a message: big-endian, their count last; at most 255.
+pub(crate) fn append_acks(acks: &[Sequence], out: &mut Vec<u8>) {
     acks.iter().for_each(|ack| out.extend_from_slice(&ack.to_be_bytes()));
     out.push(one_byte(acks.len()));
 }
 
 /// A count that was seen to fit.
-pub(super) fn one_byte(count: usize) -> u8 {
+fn one_byte(count: usize) -> u8 {
     debug_assert!(count <= 255);
     u8::try_from(count).unwrap_or(u8::MAX)
 }
@@ -135,7 +136,7 @@ impl Encoder {
         let appended = flags.has(Flags::ACK);
         if !flags.has(Flags::ZEROCODED) {
             if appended {
-                append(acks, &mut self.plain);
+                append_acks(acks, &mut self.plain);
             }
             return Ok(&self.plain);
         }
@@ -145,7 +146,7 @@ impl Encoder {
             return Ok(&self.coded[..end]);
         }
         self.coded.truncate(end);
-        append(acks, &mut self.coded);
+        append_acks(acks, &mut self.coded);
         Ok(&self.coded)
     }
 

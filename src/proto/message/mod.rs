@@ -11,6 +11,7 @@ mod owned;
 mod zerocode;
 
 pub use decode::{BlockView, DecodeError, Decoder, Instance, Packet};
+pub(crate) use encode::append_acks;
 pub use encode::{EncodeError, Encoder};
 pub use field::{Field, FieldRef, FieldValue};
 pub use header::{Acks, Flags, Header, datagram_row};
