@@ -31,6 +31,8 @@
 //! ```
 
 mod alive;
+#[cfg(test)]
+pub(crate) mod bench;
 mod caps;
 mod enter;
 mod events;

@@ -1,101 +1,16 @@
 //! Conversations with a server of a few lines, on a simulated network: no port, no sleep.
 
-use super::{Common, Credentials, Dead, Form, LoginError, Source, State, Viewer, What};
-use crate::net::server::{self, Answer, Answering, Handler, Request};
-use crate::net::{Network, Path, Timeline, http, simulate};
+use super::bench::{NEVER, converse, rpc, session};
+use super::{Dead, Form, LoginError, Source, State, Viewer, What};
+use crate::net::server::{Answer, Request};
 use crate::proto::event_queue::EnableSimulator;
 use crate::proto::event_queue::{Event, PollReply};
 use crate::proto::llsd::{self, Llsd};
-use crate::proto::login::Agreed;
-use crate::proto::template::Template;
-use crate::proto::xmlrpc::{self, Document, RpcValue};
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 const WITHIN: Duration = Duration::from_secs(30);
-
-/// The status of an answer that does not come.
-const NEVER: u16 = 0;
-
-/// Answers by what it is asked and how often it was asked before.
-type Answers = Arc<dyn Fn(&Request, usize) -> Answer + Send + Sync>;
-
-struct Server {
-    answers: Answers,
-    asked: Mutex<Vec<(Duration, Request)>>,
-    began: Instant,
-}
-
-impl Handler for Server {
-    fn answer(&self, request: Request) -> Answering {
-        let mut asked = self.asked.lock().unwrap();
-        let answer = (self.answers)(&request, asked.len());
-        asked.push((self.began.elapsed(), request));
-        Box::pin(async move {
-            match answer.status {
-                NEVER => std::future::pending().await,
-                _ => answer,
-            }
-        })
-    }
-}
-
-/// Runs a conversation of a viewer with a server, and tells what the server was asked, and when.
-fn converse<T>(
-    answers: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static,
-    talk: impl AsyncFnOnce(&mut Viewer) -> T,
-) -> (T, Vec<(Duration, Request)>) {
-    let talked = simulate(7, Path::default(), async |network: Network| {
-        let listener = network.listen(([127, 0, 0, 1], 8002).into()).await.unwrap();
-        let (_stop, stopped) = watch::channel(false);
-        let answers: Answers = Arc::new(answers);
-        let began = Instant::now();
-        let server = Arc::new(Server { answers, asked: Mutex::default(), began });
-        tokio::spawn(server::serve(listener, server.clone(), stopped));
-        tokio::task::yield_now().await;
-        let common = Common {
-            login_uri: "http://127.0.0.1:8002/".into(),
-            http: http::Client::new(network),
-            template: Template::shipped().clone(),
-            time_factor: 1,
-            time_scale: 1.0,
-            most_patience: Duration::MAX,
-            login_form: None,
-            agreed: Agreed::default(),
-            login_turns: Arc::new(Semaphore::new(1)),
-            departures: super::Departures::default(),
-        };
-        let credentials =
-            Credentials { first: "Jane".into(), last: "Doe".into(), password: "pw".into() };
-        let mut viewer = Viewer::new("jane", credentials, common, Timeline::start().tap());
-        let said = talk(&mut viewer).await;
-        let asked = std::mem::take(&mut *server.asked.lock().unwrap());
-        (said, asked)
-    });
-    talked.unwrap()
-}
-
-fn rpc(members: &[(&str, &str)]) -> Answer {
-    let members = members.iter().map(|(name, value)| (*name, Llsd::string(*value)));
-    let document = Document::Response(RpcValue::from_llsd(&Llsd::map(members)));
-    Answer::ok("text/xml", xmlrpc::to_xml(&document))
-}
-
-fn session() -> Vec<(&'static str, &'static str)> {
-    vec![
-        ("login", "true"),
-        ("agent_id", "00000000-0000-0000-0000-000000000001"),
-        ("session_id", "00000000-0000-0000-0000-000000000002"),
-        ("secure_session_id", "00000000-0000-0000-0000-000000000003"),
-        ("circuit_code", "7"),
-        ("sim_ip", "127.0.0.1"),
-        ("sim_port", "9000"),
-        ("seed_capability", "http://127.0.0.1:8002/seed"),
-    ]
-}
 
 #[test]
 fn a_stale_session_is_waited_for_and_a_wrong_password_is_not() {

@@ -69,3 +69,23 @@ pub(super) fn never(args: &Args) -> Waits {
         _ => Waits::ForAnswer,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_another_type_is_none() {
+        let times = Value::Array(vec![Value::string("a"), Value::string("b")]);
+        let args = Args(Value::map([
+            ("wait", Value::string("250ms")),
+            ("flag", Value::Boolean(true)),
+            ("texts", times),
+            ("n", Value::integer(300)),
+        ]));
+        assert_eq!(args.time("wait"), Some(Duration::from_millis(250)));
+        assert_eq!((args.flag("flag"), args.flag("wait")), (Some(true), None));
+        assert_eq!(args.texts("texts").map(|texts| texts.len()), Some(2));
+        assert_eq!((args.int::<u16>("n"), args.int::<u8>("n")), (Some(300), None));
+    }
+}

@@ -45,3 +45,27 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::net::server::Answer;
+    use crate::steps::bench::{inside, said, silent};
+    use crate::value::Value;
+
+    #[test]
+    fn any_method_goes_to_what_lies_below() {
+        let (ended, _) = inside(
+            |request| Answer::ok("text/plain", format!("{} {}", request.method, request.path)),
+            silent,
+            r#"do = "caps.ask", cap = "Cap", method = "PATCH", path = "/item/1", body = { a = 1 }"#,
+        );
+        assert_eq!(ended.unwrap().get("text"), Some(&Value::string("PATCH /cap/item/1")));
+    }
+
+    #[test]
+    fn what_was_not_granted_is_impossible() {
+        let line = r#"do = "caps.ask", cap = "Other", method = "GET""#;
+        let (ended, _) = inside(|_| Answer::status(200), silent, line);
+        assert_eq!(said(ended), "impossible: the capability Other was not granted");
+    }
+}

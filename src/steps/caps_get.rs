@@ -37,3 +37,32 @@ pub(super) fn granted(call: &Call<'_>) -> Result<(String, String), Failure> {
         None => Err(Failure::Impossible(format!("the capability {name} was not granted"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::client::bench::NEVER;
+    use crate::net::server::Answer;
+    use crate::steps::bench::{inside, said, silent};
+    use crate::value::Value;
+
+    #[test]
+    fn what_follows_the_url_is_asked_for() {
+        let (ended, _) = inside(
+            |request| Answer::ok("text/plain", format!("{} {}", request.method, request.query)),
+            silent,
+            r#"do = "caps.get", cap = "Cap", query = "?ids=1""#,
+        );
+        assert_eq!(ended.unwrap().get("text"), Some(&Value::string("GET ids=1")));
+    }
+
+    #[test]
+    fn a_status_is_an_answer_and_silence_is_none() {
+        let line = r#"do = "caps.get", cap = "Cap", within = "5s""#;
+        let (ended, _) = inside(|_| Answer::status(503), silent, line);
+        assert_eq!(ended.unwrap().get("status"), Some(&Value::integer(503)));
+        let (ended, _) = inside(|_| Answer::status(NEVER), silent, line);
+        assert!(said(ended).starts_with("an HTTP answer: "));
+        let (ended, _) = inside(|_| Answer::status(200), silent, r#"do = "caps.get", cap = "No""#);
+        assert_eq!(said(ended), "impossible: the capability No was not granted");
+    }
+}

@@ -34,3 +34,21 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::net::server::{Answer, Request};
+    use crate::steps::bench::{inside, silent};
+    use crate::value::Value;
+
+    #[test]
+    fn llsd_is_sent_unless_a_body_is_given_to_the_letter() {
+        let body = |line: &str| {
+            let echo = |request: &Request| Answer::ok("text/plain", request.body.clone());
+            inside(echo, silent, line).0.unwrap().get("text").and_then(Value::as_text).unwrap()
+        };
+        let sent = body(r#"do = "caps.post", cap = "Cap", body = { name = "Jane" }"#);
+        assert!(sent.contains("<key>name</key><string>Jane</string>"), "{sent}");
+        assert_eq!(body(r#"do = "caps.post", cap = "Cap", text = "<llsd>""#), "<llsd>");
+    }
+}

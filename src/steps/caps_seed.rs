@@ -31,3 +31,17 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::bench::{hearing, inside, said, silent, unasked};
+
+    #[test]
+    fn the_seed_is_asked_and_its_answer_returned() {
+        let (ended, _) = inside(unasked, silent, r#"do = "caps.seed", names = ["Cap"]"#);
+        let granted = ended.unwrap().get("body").and_then(|body| body.get("Cap")?.as_text());
+        assert_eq!(granted.as_deref(), Some("http://127.0.0.1:8002/cap"));
+        let ended = hearing(|_| {}, r#"do = "caps.seed", names = ["Cap"]"#);
+        assert_eq!(said(ended), "a session: no login gave one");
+    }
+}

@@ -46,3 +46,29 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::bench::answer;
+    use crate::net::server::Answer;
+    use crate::steps::bench::{URL, inside, silent};
+
+    #[test]
+    fn bytes_go_where_the_first_answer_leads_or_nowhere() {
+        let line = r#"do = "caps.upload", cap = "Cap", text = "bytes""#;
+        let (ended, _) = inside(
+            |request| match request.path.as_str() {
+                "/cap" => answer(&Llsd::map([("uploader", Llsd::string(format!("{URL}cap/up")))])),
+                _ => Answer::ok("text/plain", request.body.clone()),
+            },
+            silent,
+            line,
+        );
+        let done = ended.unwrap().get("done").and_then(|done| done.get("text")?.as_text());
+        assert_eq!(done.as_deref(), Some("bytes"));
+        let refused = |_: &_| answer(&Llsd::map([("state", Llsd::string("error"))]));
+        let ended = inside(refused, silent, line).0.unwrap();
+        assert_eq!(ended.get("done"), Some(&Value::Undef));
+    }
+}

@@ -15,3 +15,15 @@ pub(super) static STEP: StepDef = StepDef {
     observes: Observes::GIVEN,
     run: |call| Box::pin(async move { Ok(call.args.get("value").cloned().unwrap_or_default()) }),
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::bench::hearing;
+    use crate::value::Value;
+
+    #[test]
+    fn what_it_is_given_it_returns() {
+        let given = hearing(|_| {}, r#"do = "check", value = { a = 1 }"#).unwrap();
+        assert_eq!(given, Value::map([("a", Value::integer(1))]));
+    }
+}

@@ -97,3 +97,54 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::llsd::Llsd;
+    use crate::steps::bench::{hearing, said, tells};
+
+    fn of(name: &str, n: i32) -> impl Fn(&crate::client::Viewer) {
+        let name = name.to_owned();
+        move |viewer| tells(viewer, &name, Llsd::map([("n", Llsd::Integer(n))]))
+    }
+
+    #[test]
+    fn only_an_event_that_fits_is_taken() {
+        let both = |viewer: &_| {
+            of("ParcelProperties", 1)(viewer);
+            of("ParcelProperties", 2)(viewer);
+        };
+        let line = r#"do = "eq.expect", message = "ParcelProperties", where = { n = 2 }"#;
+        assert_eq!(hearing(both, line).unwrap().get("n"), Some(&Value::integer(2)));
+        let line = r#"do = "eq.expect", message = "ParcelProperties", where = { n = 3 }"#;
+        let expected = "ParcelProperties within 30 s: only ParcelProperties, ParcelProperties";
+        assert_eq!(said(hearing(both, line)), expected);
+    }
+
+    #[test]
+    fn what_must_not_come_and_what_must_come_first() {
+        let line = r#"do = "eq.expect", message = "TeleportFinish", never = true, within = "2s""#;
+        assert_eq!(hearing(|_| {}, line), Ok(Value::Undef));
+        let expected = "no TeleportFinish within 2 s: one came";
+        assert_eq!(said(hearing(of("TeleportFinish", 0), line)), expected);
+        let line = r#"do = "eq.expect", message = "TeleportFinish", after = "EnableSimulator""#;
+        let expected = "TeleportFinish after EnableSimulator: TeleportFinish, and no \
+                        EnableSimulator before it";
+        assert_eq!(said(hearing(of("TeleportFinish", 0), line)), expected);
+    }
+
+    #[test]
+    fn a_refusal_ends_the_wait() {
+        let refused = |viewer: &_| {
+            let info = Llsd::map([("Reason", Llsd::string("it is full"))]);
+            tells(viewer, "TeleportFailed", Llsd::map([("Info", Llsd::Array(vec![info]))]));
+        };
+        let line = r#"do = "eq.expect", message = "TeleportFinish""#;
+        let expected = "TeleportFinish: TeleportFailed, \"it is full\"";
+        assert_eq!(said(hearing(refused, line)), expected);
+        let line = r#"do = "eq.expect", message = "TeleportFinish", despite_refusal = true"#;
+        let expected = "TeleportFinish within 30 s: only TeleportFailed";
+        assert_eq!(said(hearing(refused, line)), expected);
+    }
+}

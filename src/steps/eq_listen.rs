@@ -37,3 +37,25 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::client::bench::NEVER;
+    use crate::net::server::Answer;
+    use crate::steps::bench::{hearing, inside, said, silent};
+
+    const LISTEN: &str = r#"do = "eq.listen""#;
+
+    #[test]
+    fn a_queue_that_holds_is_one_and_one_that_is_gone_is_none() {
+        assert!(inside(|_| Answer::status(NEVER), silent, LISTEN).0.is_ok());
+        let gone = said(inside(|_| Answer::status(404), silent, LISTEN).0);
+        assert_eq!(gone, "a queue that holds or answers: it ended: status 404");
+    }
+
+    #[test]
+    fn a_queue_that_was_not_granted_is_impossible_to_poll() {
+        let ended = hearing(|_| {}, LISTEN);
+        assert_eq!(said(ended), "impossible: EventQueueGet was not granted");
+    }
+}

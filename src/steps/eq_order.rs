@@ -52,3 +52,24 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::proto::llsd::Llsd;
+    use crate::steps::bench::{hearing, said, tells};
+
+    #[test]
+    fn the_first_of_each_must_come_in_order() {
+        let line = r#"do = "eq.order", messages = ["EnableSimulator", "TeleportFinish"]"#;
+        let telling = |names: &'static [&str]| {
+            hearing(|viewer| names.iter().for_each(|name| tells(viewer, name, Llsd::Undef)), line)
+        };
+        assert!(telling(&["EnableSimulator", "TeleportFinish", "EnableSimulator"]).is_ok());
+        let expected = "EnableSimulator before TeleportFinish";
+        assert_eq!(
+            said(telling(&["TeleportFinish", "EnableSimulator"])),
+            format!("{expected}: TeleportFinish, then EnableSimulator")
+        );
+        assert_eq!(said(telling(&["EnableSimulator"])), format!("{expected}: no TeleportFinish"));
+    }
+}

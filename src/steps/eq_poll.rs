@@ -46,3 +46,29 @@ fn told(answer: &Value) -> bool {
     let events = answer.get("body").and_then(|body| body.get("events"));
     !idle && events != Some(&Value::Array(Vec::new()))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::client::bench::answer;
+    use crate::net::server::Request;
+    use crate::proto::event_queue::PollReply;
+    use crate::steps::bench::{hearing, inside, said, silent};
+
+    #[test]
+    fn one_poll_acknowledges_and_is_answered() {
+        let acks = |request: &Request| {
+            let text = String::from_utf8_lossy(&request.body).into_owned();
+            let id = if text.contains("<integer>7</integer>") { 8 } else { 7 };
+            answer(&PollReply { id, events: Vec::new() }.to_llsd())
+        };
+        let (ended, _) = inside(acks, silent, r#"do = "eq.poll", ack = 7"#);
+        let id = ended.unwrap().get("body").and_then(|body| body.get("id")?.as_int::<i64>());
+        assert_eq!(id, Some(8));
+    }
+
+    #[test]
+    fn a_queue_that_was_not_granted_is_impossible_to_poll() {
+        let ended = hearing(|_| {}, r#"do = "eq.poll", ack = 1"#);
+        assert_eq!(said(ended), "impossible: EventQueueGet was not granted");
+    }
+}

@@ -62,3 +62,31 @@ fn compress(body: Vec<u8>) -> Vec<u8> {
     let _ = encoder.write_all(&body);
     encoder.finish().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::net::server::{Answer, Request};
+    use crate::steps::bench::{hearing, inside, said, silent};
+    use crate::value::Value;
+
+    #[test]
+    fn what_is_written_is_sent_to_the_letter() {
+        let echo = |request: &Request| {
+            let head = format!("{} {:?} ", request.method, request.header("x-name"));
+            Answer::ok("text/plain", [head.into_bytes(), request.body.clone()].concat())
+        };
+        let line = r#"do = "http.raw", url = "http://127.0.0.1:8002/cap", method = "PUT",
+                      headers = { x-name = "y" }, hex = "68 69""#;
+        let ended = inside(echo, silent, &line.replace('\n', " ")).0.unwrap();
+        assert_eq!(ended.get("text"), Some(&Value::string("PUT Some(\"y\") hi")));
+    }
+
+    #[test]
+    fn a_url_that_nobody_answers_is_no_answer() {
+        let ended = hearing(|_| {}, r#"do = "http.raw", url = "http://127.0.0.1:8003/""#);
+        assert!(said(ended).starts_with("an HTTP answer: "));
+        let ended =
+            hearing(|_| {}, r#"do = "http.raw", url = "http://127.0.0.1:8002/", hex = "6""#);
+        assert!(said(ended).starts_with("precondition: `hex`"));
+    }
+}

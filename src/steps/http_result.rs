@@ -89,3 +89,31 @@ pub fn no_body(result: &Value, path: &Path) -> Option<String> {
         n => format!("{n} bytes that are neither LLSD nor XML-RPC"),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_read_as_what_it_is() {
+        let (value, odd) = body(b"<llsd><map><key>a</key><integer>1</integer></map></llsd>");
+        assert_eq!((value.get("a"), odd.len()), (Some(&Value::integer(1)), 0));
+        // A value without a key is passed over, as viewers do, and told.
+        let keyless =
+            b"<llsd><map><integer>2</integer><key>a</key><integer>1</integer></map></llsd>";
+        let (value, odd) = body(keyless);
+        assert_eq!((value.get("a"), odd.len()), (Some(&Value::integer(1)), 1));
+        assert_eq!(body(b"<html>no</html>"), (Value::Undef, Vec::new()));
+    }
+
+    #[test]
+    fn a_path_into_a_body_that_is_none_says_what_is_there() {
+        let answer =
+            |size: i64| Value::map([("body", Value::Undef), ("size", Value::integer(size))]);
+        let (inside, beside) = (Path::parse("body.a").unwrap(), Path::parse("status").unwrap());
+        assert_eq!(no_body(&answer(0), &inside).as_deref(), Some("nothing: the body is empty"));
+        let expected = "9 bytes that are neither LLSD nor XML-RPC";
+        assert_eq!(no_body(&answer(9), &inside).as_deref(), Some(expected));
+        assert_eq!(no_body(&answer(9), &beside), None);
+    }
+}

@@ -32,3 +32,21 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::bench::{hearing, said};
+    use crate::value::Value;
+
+    #[test]
+    fn notation_and_xml_are_read_and_nothing_else() {
+        let read = |line: &str| hearing(|_| {}, line);
+        let two = Value::map([("value", Value::Array(vec![Value::integer(1), Value::integer(2)]))]);
+        assert_eq!(read(r#"do = "llsd.parse", text = "[i1,i2]""#), Ok(two.clone()));
+        let xml = "<llsd><array><integer>1</integer><integer>2</integer></array></llsd>";
+        let line = format!(r#"do = "llsd.parse", form = "xml", text = "{xml}""#);
+        assert_eq!(read(&line), Ok(two));
+        let wrong = said(read(r#"do = "llsd.parse", text = "[i1""#));
+        assert!(wrong.starts_with("LLSD notation: \"[i1\": "), "{wrong}");
+    }
+}

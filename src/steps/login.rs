@@ -205,6 +205,20 @@ fn hopeless(reply: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::bench::{converse, rpc};
+    use crate::steps::bench::{hearing, step};
+
+    #[test]
+    fn a_refusal_is_an_answer_and_members_can_be_changed() {
+        let refused = |_: &_, _| rpc(&[("login", "false"), ("reason", "key")]);
+        let line = r#"do = "login", set = { channel = "Odd" }, remove = ["mac"]"#;
+        let (ended, asked) = converse(refused, async |viewer| step(viewer, line).await);
+        assert_eq!(ended.unwrap().get("reason"), Some(&Value::string("key")));
+        let sent = String::from_utf8_lossy(&asked[0].1.body).into_owned();
+        assert!(sent.contains("Odd") && !sent.contains("<name>mac</name>"), "{sent}");
+        let nothing = hearing(|_| {}, r#"do = "login""#).unwrap();
+        assert_eq!(nothing.get("http").unwrap().get("status"), Some(&Value::integer(404)));
+    }
 
     #[test]
     fn numbers_that_are_told_as_text_are_numbers() {

@@ -25,3 +25,14 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::bench::{hearing, said};
+
+    #[test]
+    fn a_grid_that_speaks_neither_form_gives_no_session() {
+        let ended = said(hearing(|_| {}, r#"do = "login.any", within = "1s""#));
+        assert!(ended.starts_with("a session: "), "{ended}");
+    }
+}

@@ -4,6 +4,8 @@
 //! file and name it below; the checker, `gridproof steps` and the runner learn of it by that.
 
 mod args;
+#[cfg(test)]
+mod bench;
 mod caps_ask;
 mod caps_get;
 mod caps_post;

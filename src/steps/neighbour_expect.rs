@@ -54,3 +54,16 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::bench::{hearing, inside, said, silent, unasked};
+
+    #[test]
+    fn a_neighbour_that_was_never_told_of_is_missing() {
+        let line = r#"do = "neighbour.expect", handle = 1, within = "2s""#;
+        let expected = "EnableSimulator with that handle within 2 s: none";
+        assert_eq!(said(hearing(|_| {}, line)), expected);
+        assert_eq!(said(inside(unasked, silent, line).0), expected);
+    }
+}

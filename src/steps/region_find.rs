@@ -63,3 +63,44 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::message::{Field, FieldValue, Message};
+    use crate::steps::bench::{inside, message, said, unasked};
+
+    fn map(told: &Message) -> Vec<Message> {
+        let block = |name: &str, x: u16, access: u8| {
+            message("MapBlockReply")
+                .with("Data", "Name", FieldValue::text(name))
+                .with("Data", "X", Field::U16(x))
+                .with("Data", "Y", Field::U16(1000))
+                .with("Data", "Access", Field::U8(access))
+        };
+        match told.name() {
+            "MapNameRequest" => vec![block("Alphabet", 1001, 13), block("Alpha", 1002, 13)],
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_region_is_found_by_its_whole_name_whatever_the_case() {
+        let (found, _) = inside(unasked, map, r#"do = "region.find", name = "alpha""#);
+        let found = found.unwrap();
+        assert_eq!(found.get("x"), Some(&Value::integer(1002)));
+        assert_eq!(found.get("handle"), Some(&Value::integer((1002u64 * 256) << 32 | 256_000)));
+        let line = r#"do = "region.find", name = "Beta", within = "2s""#;
+        let expected = "Beta in MapBlockReply within 2 s: no such region";
+        assert_eq!(said(inside(unasked, map, line).0), expected);
+    }
+
+    #[test]
+    fn the_border_is_near_and_faced() {
+        assert_eq!(border(2, 0), (Value::Undef, Value::Undef));
+        let (Value::Array(place), _) = border(1, 0) else { panic!("it is beside") };
+        assert_eq!(place[0], Value::Real(252.0));
+        let (Value::Array(place), _) = border(0, -1) else { panic!("it is beside") };
+        assert_eq!(place[1], Value::Real(4.0));
+    }
+}

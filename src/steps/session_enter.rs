@@ -74,3 +74,23 @@ fn explain(error: EnterError) -> Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::bench::{hearing, inside, said, silent, unasked};
+
+    #[test]
+    fn whoever_is_in_the_world_stays_there() {
+        // The bench has brought it there already; it does not log in again.
+        let (ended, told) = inside(unasked, silent, r#"do = "session.enter""#);
+        assert!(ended.is_ok());
+        let codes = told.iter().filter(|told| told.name() == "UseCircuitCode").count();
+        assert_eq!(codes, 1);
+    }
+
+    #[test]
+    fn without_a_login_there_is_no_session() {
+        let ended = said(hearing(|_| {}, r#"do = "session.enter", within = "1s""#));
+        assert!(ended.starts_with("a session: "), "{ended}");
+    }
+}

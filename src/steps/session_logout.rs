@@ -39,3 +39,18 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::bench::{hearing, inside, said, silent, unasked};
+
+    #[test]
+    fn an_ack_is_sign_enough_and_nobody_leaves_without_a_session() {
+        let (ended, told) = inside(unasked, silent, r#"do = "session.logout""#);
+        assert_eq!(ended.unwrap().get("sign"), Some(&Value::string("ack")));
+        assert!(told.iter().any(|told| told.name() == "LogoutRequest"));
+        let ended = hearing(|_| {}, r#"do = "session.logout""#);
+        assert_eq!(said(ended), "a session: no login gave one");
+    }
+}

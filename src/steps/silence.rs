@@ -53,3 +53,21 @@ fn hush(link: &CircuitHandle) {
         config.resend_tries = 0;
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::bench::{inside, silent, unasked};
+
+    #[test]
+    fn whoever_is_silent_answers_no_pings() {
+        let pongs = |line: &str| {
+            let (ended, told) = inside(unasked, silent, line);
+            assert!(ended.is_ok());
+            told.iter().filter(|told| told.name() == "CompletePingCheck").count()
+        };
+        // A simulator pings every five seconds.
+        assert_eq!(pongs(r#"do = "silence", lasts = "20s""#), 0);
+        let otherwise = r#"do = "udp.expect", message = "KickUser", never = true, within = "20s""#;
+        assert!(pongs(otherwise) > 1);
+    }
+}

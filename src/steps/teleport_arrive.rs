@@ -47,3 +47,14 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::bench::{hearing, said};
+
+    #[test]
+    fn an_event_that_leads_nowhere_is_not_followed() {
+        let ended = hearing(|_| {}, r#"do = "teleport.arrive", event = { Info = [] }"#);
+        assert_eq!(said(ended), "precondition: an event that sends this agent nowhere");
+    }
+}

@@ -94,3 +94,37 @@ fn numbers(call: &Call<'_>) -> Result<Vec<Sequence>, Failure> {
     let numbers: Option<Vec<Sequence>> = items.iter().map(Value::as_int).collect();
     numbers.ok_or_else(|| Failure::unfit("`of` is no sequence number"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::bench::{hearing, hears, said};
+
+    #[test]
+    fn each_number_is_awaited_as_often_as_asked() {
+        let acks = |all: &'static [u32]| {
+            move |viewer: &crate::client::Viewer| {
+                let all = all.iter().map(|n| Sequence(*n)).collect();
+                hears(viewer, CircuitEvent::Acks(all));
+            }
+        };
+        assert!(hearing(acks(&[3, 4]), r#"do = "udp.acked", of = [4, 3]"#).is_ok());
+        let few = said(hearing(acks(&[3]), r#"do = "udp.acked", of = [3, 4]"#));
+        assert!(few.starts_with("acks of #3 #4 within 5 s: not (or too few) of #4; "), "{few}");
+        let twice = r#"do = "udp.acked", of = 3, times = 2"#;
+        assert!(hearing(acks(&[3]), twice).is_err() && hearing(acks(&[3, 3]), twice).is_ok());
+    }
+
+    #[test]
+    fn one_ack_of_several_is_too_many_where_none_may_come() {
+        let line = r#"do = "udp.acked", of = [3, 4], never = true, within = "2s""#;
+        let other = |viewer: &crate::client::Viewer| {
+            hears(viewer, CircuitEvent::Acks(vec![Sequence(5)]));
+        };
+        assert!(hearing(other, line).is_ok());
+        let own = |viewer: &crate::client::Viewer| {
+            hears(viewer, CircuitEvent::Acks(vec![Sequence(4)]));
+        };
+        assert_eq!(said(hearing(own, line)), "no ack of #3 #4 within 2 s: an ack");
+    }
+}

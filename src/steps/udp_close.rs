@@ -22,3 +22,15 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::bench::{inside, silent, unasked};
+
+    #[test]
+    fn from_then_on_nothing_is_sent() {
+        let (ended, told) = inside(unasked, silent, r#"do = "udp.close""#);
+        assert!(ended.is_ok());
+        assert!(told.iter().all(|told| told.name() != "CloseCircuit"), "it says nothing");
+    }
+}

@@ -43,3 +43,18 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::bench::{hearing, inside, said, silent, unasked};
+
+    #[test]
+    fn the_next_number_is_set_and_told() {
+        let line = r#"do = "udp.configure", next_sequence = 500"#;
+        let ended = inside(unasked, silent, line).0.unwrap();
+        assert_eq!(ended.get("next_sequence"), Some(&Value::integer(500)));
+        let ended = said(hearing(|_| {}, line));
+        assert_eq!(ended, "error: no circuit `root` is open");
+    }
+}

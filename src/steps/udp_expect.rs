@@ -201,3 +201,63 @@ async fn watch(call: &Call<'_>, count: usize) -> Result<Value, Failure> {
     let received = format!("{} of them", found.len());
     Err(Failure::missing(format!("watching for {}", wanted.names()), expected, received))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Viewer;
+    use crate::proto::message::{Field, FieldValue, Flags};
+    use crate::steps::bench::{hearing, message, said, says, says_again};
+
+    fn line(viewer: &Viewer, n: u32, text: &str) {
+        let chat = message("ChatFromSimulator");
+        says(viewer, n, Flags::RELIABLE, chat.with("ChatData", "Message", FieldValue::text(text)));
+    }
+
+    const CHAT: &str = r#"do = "udp.expect", message = "ChatFromSimulator""#;
+
+    #[test]
+    fn only_a_message_that_fits_is_taken() {
+        let both = |viewer: &Viewer| {
+            line(viewer, 1, "one");
+            line(viewer, 2, "two");
+        };
+        let found = hearing(both, &format!(r#"{CHAT}, where = {{ "ChatData.Message" = "two" }}"#));
+        let header = found.unwrap().get("header").cloned().unwrap();
+        assert_eq!(header.get("sequence"), Some(&Value::integer(2)));
+        assert_eq!(header.get("reliable"), Some(&Value::Boolean(true)));
+        let not = format!(r#"{CHAT}, without = {{ "ChatData.Message" = "one" }}"#);
+        let found = hearing(both, &not).unwrap();
+        assert_eq!(found.get("header").unwrap().get("sequence"), Some(&Value::integer(2)));
+        let none = format!(r#"{CHAT}, where = {{ "ChatData.Message" = "three" }}, within = "1s""#);
+        assert!(said(hearing(both, &none)).ends_with("within 1 s: only ChatFromSimulator ×2"));
+    }
+
+    #[test]
+    fn what_is_counted_is_counted_once_for_each_number() {
+        let twice = |viewer: &Viewer| {
+            line(viewer, 1, "one");
+            says_again(viewer, 1, Flags::RESENT, message("ChatFromSimulator"), true);
+        };
+        let once = format!(r#"{CHAT}, count = 1, within = "1s""#);
+        assert!(hearing(twice, &once).is_ok());
+        let each = said(hearing(twice, &format!("{once}, duplicates = true")));
+        assert_eq!(each, "1 × ChatFromSimulator within 1 s: 2 of them");
+        let never = said(hearing(twice, &format!(r#"{CHAT}, never = true, within = "1s""#)));
+        assert_eq!(never, "no ChatFromSimulator within 1 s: 1 of them");
+        let none = hearing(|_| {}, &format!(r#"{CHAT}, never = true, within = "1s""#));
+        assert_eq!(none, Ok(Value::Undef));
+    }
+
+    #[test]
+    fn what_may_be_missing_may_and_what_may_be_another_too() {
+        assert_eq!(hearing(|_| {}, &format!("{CHAT}, optional = true")), Ok(Value::Undef));
+        let other = |viewer: &Viewer| {
+            let update = message("ObjectUpdate").with("ObjectData", "ID", Field::U32(7));
+            says(viewer, 1, Flags::default(), update);
+        };
+        let or = format!(r#"{CHAT}, or = "ObjectUpdate", where = {{ "ObjectData[*].ID" = 7 }}"#);
+        let item = hearing(other, &or).unwrap().get("item").cloned().unwrap();
+        assert_eq!(item.get("ID"), Some(&Value::integer(7)));
+    }
+}

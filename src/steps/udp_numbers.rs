@@ -62,3 +62,26 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::bench::{hearing, message, says, says_again};
+
+    #[test]
+    fn gaps_and_repetitions_are_counted() {
+        let numbers = hearing(
+            |viewer| {
+                says(viewer, 2, Flags::default(), message("StartPingCheck"));
+                says(viewer, 5, Flags(0x01), message("StartPingCheck"));
+                says_again(viewer, 5, Flags::RESENT, message("StartPingCheck"), true);
+                says(viewer, 2, Flags::default(), message("StartPingCheck"));
+            },
+            r#"do = "udp.numbers""#,
+        );
+        let numbers = numbers.unwrap();
+        let of = |name: &str| numbers.get(name).and_then(Value::as_int::<i64>).unwrap();
+        let all = ["count", "first", "missing", "repeated", "reserved_bits"];
+        assert_eq!(all.map(of), [4, 2, 2, 1, 1]);
+    }
+}

@@ -62,3 +62,24 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::bench::{hearing, inside, said, silent, unasked};
+
+    #[test]
+    fn it_opens_towards_the_simulator_of_the_login_or_another() {
+        let remote = |line: &str| {
+            let opened = inside(unasked, silent, line).0.unwrap();
+            opened.get("remote").and_then(Value::as_text).unwrap()
+        };
+        assert_eq!(remote(r#"do = "udp.open", circuit = "second""#), "127.0.0.1:9000");
+        let other = r#"do = "udp.open", circuit = "second", to = "127.0.0.1:9001""#;
+        assert_eq!(remote(other), "127.0.0.1:9001");
+        let nowhere = hearing(|_| {}, r#"do = "udp.open""#);
+        assert_eq!(said(nowhere), "a session: no login gave one");
+        let nonsense = hearing(|_| {}, r#"do = "udp.open", to = "there""#);
+        assert_eq!(said(nonsense), "an address and port: `there`");
+    }
+}

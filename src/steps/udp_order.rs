@@ -54,3 +54,28 @@ pub(super) static STEP: StepDef = StepDef {
         })
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::proto::message::Flags;
+    use crate::steps::bench::{hearing, message, said, says};
+
+    #[test]
+    fn the_numbers_count_not_the_arrival() {
+        let line = r#"do = "udp.order", messages = ["RegionHandshake", "ObjectUpdate"]"#;
+        let numbered = |handshake: u32, update: u32| {
+            hearing(
+                |viewer| {
+                    says(viewer, update, Flags::default(), message("ObjectUpdate"));
+                    says(viewer, handshake, Flags::default(), message("RegionHandshake"));
+                },
+                line,
+            )
+        };
+        assert!(numbered(1, 2).is_ok());
+        let expected = "RegionHandshake before ObjectUpdate: #1 ObjectUpdate, #2 RegionHandshake";
+        assert_eq!(said(numbered(2, 1)), expected);
+        let missing = "RegionHandshake before ObjectUpdate: no RegionHandshake, no ObjectUpdate";
+        assert_eq!(said(hearing(|_| {}, line)), missing);
+    }
+}

@@ -42,3 +42,20 @@ fn bytes_of(text: Option<String>) -> Result<Vec<u8>, Failure> {
     let compact: String = text.split_whitespace().collect::<String>().replace('-', "");
     hex::decode(&compact).map_err(|error| Failure::unfit(format!("`hex`: {error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::bench::{hearing, inside, said, silent, unasked};
+
+    #[test]
+    fn bytes_are_sent_as_they_are() {
+        // StartPingCheck as number 900.
+        let line = r#"do = "udp.raw", hex = "00 00000384 00 01 05", tail = "00", tail_times = 4"#;
+        let (ended, told) = inside(unasked, silent, &format!("{line}"));
+        assert_eq!(ended.unwrap().get("size"), Some(&Value::integer(12)));
+        assert!(told.iter().any(|told| told.name() == "StartPingCheck"));
+        let odd = said(hearing(|_| {}, r#"do = "udp.raw", hex = "0""#));
+        assert!(odd.starts_with("precondition: `hex`"), "{odd}");
+    }
+}

@@ -94,3 +94,27 @@ fn compare(first: &heard::Heard<'_>, again: &heard::Heard<'_>, after: Duration) 
         ("after_ms", Value::Real(after.as_secs_f64() * 1e3)),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::bench::{hearing, message, said, says, says_again};
+
+    #[test]
+    fn two_datagrams_of_one_number_are_compared() {
+        let resent = |viewer: &crate::client::Viewer| {
+            says(viewer, 4, Flags::RELIABLE, message("RegionHandshake"));
+            let again = Flags::RELIABLE.with(Flags::RESENT);
+            says_again(viewer, 4, again, message("RegionHandshake"), true);
+        };
+        let found = hearing(resent, r#"do = "udp.resent", of = 4"#).unwrap();
+        for held in ["flagged", "reliable", "same_body"] {
+            assert_eq!(found.get(held), Some(&Value::Boolean(true)), "{held}");
+        }
+        let other = said(hearing(resent, r#"do = "udp.resent", of = 5"#));
+        let expected = "a packet sent again within 6 s: only RegionHandshake ×2";
+        assert_eq!(other, expected);
+        let never = r#"do = "udp.resent", never = true, within = "3s""#;
+        assert_eq!(hearing(|_| {}, never), Ok(Value::Undef));
+    }
+}

@@ -111,3 +111,33 @@ fn acks(given: Option<&Value>) -> Vec<Sequence> {
         None => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::bench::{hearing, inside, said, silent, unasked};
+
+    #[test]
+    fn fields_and_ids_are_filled_in() {
+        let line = r#"do = "udp.send", message = "ChatFromViewer", times = 2,
+                      blocks = { ChatData = { Message = "hello", Type = 1 } }"#;
+        let (ended, told) = inside(unasked, silent, &line.replace('\n', " "));
+        let Some(Value::Array(numbers)) = ended.unwrap().get("sequences").cloned() else {
+            panic!("it returns the numbers")
+        };
+        assert_eq!(numbers.len(), 2);
+        let lines: Vec<_> = told.iter().filter(|told| told.name() == "ChatFromViewer").collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0].text("ChatData", "Message").as_deref(), Some("hello"));
+        let agent = lines[0].uuid("AgentData", "AgentID").unwrap();
+        assert_eq!(agent, uuid::Uuid::from_u128(1));
+    }
+
+    #[test]
+    fn a_flag_that_is_none_and_a_circuit_that_is_closed_are_mistakes() {
+        let odd = r#"do = "udp.send", message = "AgentPause", flags = ["LOUD"]"#;
+        assert_eq!(said(inside(unasked, silent, odd).0), "error: `LOUD` is no flag");
+        let ended = said(hearing(|_| {}, r#"do = "udp.send", message = "AgentPause""#));
+        assert_eq!(ended, "error: no circuit `root` is open");
+    }
+}
