@@ -107,3 +107,55 @@ fn balance(core: &mut Core, from: &Sender, _: &Message) {
         .with("MoneyData", "TransactionSuccess", Field::Bool(true));
     core.reply(from, &reply);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::bench::Bench;
+    use uuid::Uuid;
+
+    #[test]
+    fn names_are_told_of_accounts_and_of_nobody_else() {
+        let mut bench = Bench::new(&[]);
+        let (jane, john) = (bench.enter(0), bench.enter(1));
+        bench.heard(jane, 0);
+        let (known, strange) = (bench.viewers[john].agent.0, Uuid::from_u128(99));
+        let ask = |ids: &[Uuid]| {
+            let ask =
+                Message::named(crate::proto::template::Template::shipped(), "UUIDNameRequest");
+            ids.iter().fold(ask, |ask, id| {
+                ask.with_block("UUIDNameBlock").with("UUIDNameBlock", "ID", Field::Uuid(*id))
+            })
+        };
+        bench.say(jane, 0, &ask(&[known, strange]));
+        let told = bench.heard(jane, 0);
+        let told = told.iter().find(|told| told.name() == "UUIDNameReply").unwrap();
+        let ids: Vec<Uuid> = told.rows("UUIDNameBlock").map(|row| row.id("ID")).collect();
+        assert_eq!(ids, [known]);
+        bench.say(jane, 0, &ask(&[strange]));
+        assert_eq!(bench.names(jane, 0), [""; 0]);
+    }
+
+    #[test]
+    fn the_map_is_asked_by_place_and_by_the_beginning_of_a_name() {
+        let mut bench = Bench::new(&[]);
+        let jane = bench.enter(0);
+        let place = bench.core.world.places[1].clone();
+        let begun = place.name[..2].to_uppercase();
+        let by_name = bench.message(jane, "MapNameRequest");
+        let by_name = by_name.with("NameData", "Name", FieldValue::text(&begun));
+        let bounds = [("MinX", place.x), ("MaxX", place.x), ("MinY", place.y), ("MaxY", place.y)];
+        let by_place =
+            bounds.iter().fold(bench.message(jane, "MapBlockRequest"), |ask, (name, at)| {
+                ask.with("PositionData", name, of_the_map(*at))
+            });
+        for ask in [by_name, by_place] {
+            bench.heard(jane, 0);
+            bench.say(jane, 0, &ask);
+            let told = bench.heard(jane, 0);
+            let reply = told.iter().find(|told| told.name() == "MapBlockReply").unwrap();
+            let names: Vec<_> = reply.rows("Data").map(|row| row.text("Name")).collect();
+            assert_eq!(names, [place.name.clone()], "{}", ask.name());
+        }
+    }
+}

@@ -118,3 +118,61 @@ fn home_of(map: &Llsd) -> Option<[f32; 3]> {
     let at = |name| position.get(name).and_then(Llsd::as_f64).map(nearest_f32);
     Some([at("X")?.clamp(0.5, 255.5), at("Y")?.clamp(0.5, 255.5), at("Z")?.clamp(0.0, 4096.0)])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::bench::Bench;
+
+    /// A viewer in the world, and the URL of a capability.
+    fn granted(name: &str) -> (Bench, usize, String) {
+        let mut bench = Bench::new(&[]);
+        let jane = bench.enter(0);
+        let seed = bench.viewers[jane].seed.clone();
+        let url = bench.caps(&seed, &[name])[name].clone();
+        (bench, jane, url)
+    }
+
+    fn get(bench: &mut Bench, url: &str) -> (u16, Llsd) {
+        let asked = bench.ask("GET", url, "", b"");
+        bench.answer(asked).unwrap()
+    }
+
+    #[test]
+    fn names_of_accounts_are_told_and_other_ids_are_bad() {
+        let (mut bench, jane, url) = granted("GetDisplayNames");
+        let own = bench.viewers[jane].agent.0;
+        let (status, reply) = get(&mut bench, &format!("{url}?ids={own}&ids=nobody"));
+        let told = |key: &str| reply.get(key).and_then(Llsd::as_array).unwrap().to_vec();
+        assert_eq!((status, told("bad_ids")), (200, vec![Llsd::string("nobody")]));
+        assert_eq!(told("agents")[0].get("id").and_then(Llsd::as_uuid), Some(own));
+    }
+
+    #[test]
+    fn what_is_no_map_or_asked_by_another_method_is_refused() {
+        let (mut bench, _, url) = granted("AgentPreferences");
+        assert_eq!(get(&mut bench, &url).0, 405);
+        assert_eq!(bench.post(&url, &Llsd::Array(Vec::new())).0, 400);
+        let settings = Llsd::map([("hover_height", Llsd::Real(0.5))]);
+        assert_eq!(bench.post(&url, &settings), (200, settings));
+    }
+
+    #[test]
+    fn home_is_where_it_is_set_within_the_region() {
+        let (mut bench, jane, url) = granted("HomeLocation");
+        let place = [("X", 900.0), ("Y", 10.0), ("Z", 30.0)].map(|(at, n)| (at, Llsd::Real(n)));
+        let home = Llsd::map([("LocationPos", Llsd::map(place))]);
+        let (status, _) = bench.post(&url, &Llsd::map([("HomeLocation", home)]));
+        assert_eq!(status, 200);
+        let agent = bench.viewers[jane].agent;
+        assert_eq!(bench.core.world.home(agent).1, [255.5, 10.0, 30.0]);
+    }
+
+    #[test]
+    fn an_asset_that_is_not_there_is_not_found() {
+        let (mut bench, _, url) = granted("ViewerAsset");
+        let none = format!("{url}?notecard_id={}", Uuid::from_u128(1));
+        assert_eq!(get(&mut bench, &none).0, 404);
+        assert_eq!(get(&mut bench, &format!("{url}?notecard_id=x")).0, 400);
+    }
+}

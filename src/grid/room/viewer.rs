@@ -38,3 +38,30 @@ fn is_short(message: &Message) -> bool {
 fn bear_silence(core: &mut Core, from: &Sender, seconds: u64) {
     core.circuits[from.region.0].set_patience(core.now, from.address, seconds);
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::grid::bench::Bench;
+    use std::time::Duration;
+
+    /// Whether somebody who falls silent is still there after so many seconds.
+    fn survives(says: Option<&str>, seconds: u64) -> bool {
+        let mut bench = Bench::new(&[]);
+        let jane = bench.enter(0);
+        if let Some(name) = says {
+            let message = bench.message(jane, name);
+            bench.say(jane, 0, &message);
+        }
+        bench.viewers.remove(jane);
+        bench.pass(Duration::from_secs(seconds));
+        bench.core.world.population() == 1
+    }
+
+    #[test]
+    fn who_pauses_may_be_silent_for_longer() {
+        assert!(!survives(None, 70));
+        assert!(survives(Some("AgentPause"), 70));
+        assert!(!survives(Some("AgentPause"), 320));
+        assert!(!survives(Some("AgentResume"), 70));
+    }
+}

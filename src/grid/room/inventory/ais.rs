@@ -485,3 +485,55 @@ impl Wanted {
         Some(Llsd::Map(members))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::bench::Bench;
+    use crate::proto::llsd::{CONTENT_TYPE, to_xml};
+
+    fn ask(bench: &mut Bench, method: &str, url: &str, body: &Llsd) -> (u16, Llsd) {
+        let asked = bench.ask(method, url, CONTENT_TYPE, to_xml(body).as_bytes());
+        bench.answer(asked).unwrap()
+    }
+
+    fn granted(name: &str) -> (Bench, String) {
+        let mut bench = Bench::new(&[]);
+        let jane = bench.enter(0);
+        let seed = bench.viewers[jane].seed.clone();
+        let url = bench.caps(&seed, &[name])[name].clone();
+        (bench, url)
+    }
+
+    #[test]
+    fn folders_have_names_and_resources_have_methods() {
+        let (mut bench, url) = granted("InventoryAPIv3");
+        let mut status = |method: &str, path: &str| {
+            ask(&mut bench, method, &format!("{url}{path}"), &Llsd::Undef).0
+        };
+        assert_eq!(status("GET", "/category/trash"), 200);
+        assert_eq!(status("GET", "/category/nothing"), 404);
+        assert_eq!(status("PUT", "/category/trash"), 405);
+        assert_eq!(status("GET", "/nowhere"), 404);
+    }
+
+    #[test]
+    fn the_same_transaction_is_carried_out_once() {
+        let (mut bench, url) = granted("InventoryAPIv3");
+        let folder = Llsd::map([("name", Llsd::string("mine"))]);
+        let asked = Llsd::map([("categories", Llsd::Array(vec![folder]))]);
+        let url = format!("{url}/category/root?tid={}", Uuid::from_u128(3));
+        let first = ask(&mut bench, "POST", &url, &asked);
+        assert_eq!(first.0, 201);
+        assert_eq!(ask(&mut bench, "POST", &url, &asked), first);
+    }
+
+    #[test]
+    fn the_library_is_read_and_not_changed() {
+        let (mut bench, url) = granted("LibraryAPIv3");
+        let root = bench.core.inventories.library().root;
+        let url = format!("{url}/category/{root}");
+        assert_eq!(ask(&mut bench, "GET", &url, &Llsd::Undef).0, 200);
+        assert_eq!(ask(&mut bench, "DELETE", &url, &Llsd::Undef).0, 405);
+    }
+}

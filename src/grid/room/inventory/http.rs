@@ -174,3 +174,55 @@ pub(super) fn status(refusal: Refusal) -> u16 {
         _ => 400,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::bench::Bench;
+
+    fn asking(name: &str) -> (Bench, Uuid, String) {
+        let mut bench = Bench::new(&[]);
+        let jane = bench.enter(0);
+        let root = bench.core.inventories.of(bench.viewers[jane].agent).unwrap().root;
+        let seed = bench.viewers[jane].seed.clone();
+        let url = bench.caps(&seed, &[name])[name].clone();
+        (bench, root, url)
+    }
+
+    fn wanted(key: &str, id_key: &str, ids: &[Uuid]) -> Llsd {
+        let ids = ids.iter().map(|id| Llsd::map([(id_key, Llsd::Uuid(*id))]));
+        Llsd::map([(key, Llsd::Array(ids.collect()))])
+    }
+
+    #[test]
+    fn a_folder_asked_for_twice_is_told_once_and_one_that_is_not_there_is_bad() {
+        let (mut bench, root, url) = asking("FetchInventoryDescendents2");
+        let asked = wanted("folders", "folder_id", &[root, Uuid::from_u128(9), root]);
+        let (status, reply) = bench.post(&url, &asked);
+        let told = |key: &str| reply.get(key).and_then(Llsd::as_array).unwrap().len();
+        assert_eq!((status, told("folders"), told("bad_folders")), (200, 1, 1));
+    }
+
+    #[test]
+    fn an_item_that_is_not_there_is_left_out() {
+        let (mut bench, _, url) = asking("FetchInventory2");
+        let (status, reply) = bench.post(&url, &wanted("items", "item_id", &[Uuid::from_u128(9)]));
+        assert_eq!((status, reply.get("items")), (200, Some(&Llsd::Array(Vec::new()))));
+        assert_eq!(bench.post(&url, &Llsd::map::<&str>([])).0, 400);
+    }
+
+    #[test]
+    fn a_folder_is_made_under_the_id_that_was_chosen_and_not_twice() {
+        let (mut bench, root, url) = asking("CreateInventoryCategory");
+        let make = Llsd::map([
+            ("folder_id", Llsd::Uuid(Uuid::from_u128(7))),
+            ("parent_id", Llsd::Uuid(root)),
+            ("type", Llsd::Integer(-1)),
+            ("name", Llsd::string("mine")),
+        ]);
+        let (status, made) = bench.post(&url, &make);
+        let id = made.get("folder_id").and_then(Llsd::as_uuid);
+        assert_eq!((status, id), (200, Some(Uuid::from_u128(7))));
+        assert_eq!(bench.post(&url, &make).0, 400);
+    }
+}

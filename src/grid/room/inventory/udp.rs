@@ -408,3 +408,65 @@ fn in_packets<T>(entries: &[T], size: impl Fn(&T) -> usize) -> Vec<&[T]> {
     }
     packets
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::bench::Bench;
+    use crate::proto::message::FieldValue;
+
+    /// The names of what a folder holds, as it is told.
+    fn told(bench: &mut Bench, who: usize, folder: Uuid) -> Option<Vec<String>> {
+        bench.heard(who, 0);
+        let fetch = bench
+            .message(who, "FetchInventoryDescendents")
+            .with("InventoryData", "FolderID", Field::Uuid(folder))
+            .with("InventoryData", "FetchFolders", Field::Bool(true))
+            .with("InventoryData", "FetchItems", Field::Bool(true));
+        bench.say(who, 0, &fetch);
+        let heard = bench.heard(who, 0);
+        let replies = heard.iter().filter(|heard| heard.name() == "InventoryDescendents");
+        let folders: Vec<_> = replies.map(|reply| reply.rows("FolderData")).collect();
+        (!folders.is_empty())
+            .then(|| folders.into_iter().flatten().map(|row| row.text("Name")).collect())
+    }
+
+    #[test]
+    fn a_folder_is_made_renamed_and_thrown_away() {
+        let mut bench = Bench::new(&[]);
+        let jane = bench.enter(0);
+        let (root, trash) = {
+            let own = bench.core.inventories.of(bench.viewers[jane].agent).unwrap();
+            (own.root, own.system_folder(14).unwrap())
+        };
+        let of = |bench: &Bench, message: &str, name: &str| {
+            bench
+                .message(jane, message)
+                .with("FolderData", "FolderID", Field::Uuid(Uuid::from_u128(7)))
+                .with("FolderData", "ParentID", Field::Uuid(root))
+                .with("FolderData", "Type", Field::S8(-1))
+                .with("FolderData", "Name", FieldValue::text(name))
+        };
+        let make = of(&bench, "CreateInventoryFolder", "mine");
+        bench.say(jane, 0, &make);
+        let rename = of(&bench, "UpdateInventoryFolder", "yours");
+        bench.say(jane, 0, &rename);
+        let names = told(&mut bench, jane, root).unwrap();
+        assert!(names.contains(&"yours".to_owned()) && !names.contains(&"mine".to_owned()));
+        let discard = bench
+            .message(jane, "MoveInventoryFolder")
+            .with("InventoryData", "FolderID", Field::Uuid(Uuid::from_u128(7)))
+            .with("InventoryData", "ParentID", Field::Uuid(trash));
+        bench.say(jane, 0, &discard);
+        assert_eq!(told(&mut bench, jane, trash).unwrap(), ["yours"]);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_or_not_ones_own_is_not_told() {
+        let mut bench = Bench::new(&[]);
+        let (jane, john) = (bench.enter(0), bench.enter(1));
+        assert_eq!(told(&mut bench, jane, Uuid::from_u128(9)), None);
+        let others = bench.core.inventories.of(bench.viewers[john].agent).unwrap().root;
+        assert_eq!(told(&mut bench, jane, others), None);
+    }
+}

@@ -142,3 +142,28 @@ impl InventoryMessage<'_> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::bench::Bench;
+
+    #[test]
+    fn a_small_asset_in_one_message_is_complete_and_a_null_one_is_none() {
+        let mut bench = Bench::new(&[]);
+        let jane = bench.enter(0);
+        bench.heard(jane, 0);
+        let upload = |transaction: u128| {
+            Message::named(crate::proto::template::Template::shipped(), "AssetUploadRequest")
+                .with("AssetBlock", "TransactionID", Field::Uuid(Uuid::from_u128(transaction)))
+                .with("AssetBlock", "Type", Field::S8(7))
+                .with("AssetBlock", "AssetData", Field::Variable(b"a note".to_vec()))
+        };
+        bench.say(jane, 0, &upload(5));
+        let heard = bench.heard(jane, 0);
+        let complete = heard.iter().find(|heard| heard.name() == "AssetUploadComplete").unwrap();
+        assert_eq!(complete.field("AssetBlock", "Success"), Some(&Field::Bool(true)));
+        let id = complete.uuid("AssetBlock", "UUID").unwrap();
+        assert_eq!(&*bench.core.inventories.asset(id).unwrap().bytes, b"a note");
+    }
+}

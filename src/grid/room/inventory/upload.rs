@@ -224,3 +224,41 @@ fn faulty_lines(bytes: &[u8]) -> Vec<String> {
     }
     errors
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_faulty_where_braces_or_its_state_are() {
+        assert_eq!(faulty_lines(b"default { state_entry() { } }"), [""; 0]);
+        assert!(!faulty_lines(b"default { state_entry() { }").is_empty());
+        assert!(!faulty_lines(b"// default {\n}").is_empty());
+        assert!(!faulty_lines(b"\xff").is_empty());
+    }
+
+    #[test]
+    fn so_many_uploaders_wait_and_no_more() {
+        let mut bench = crate::grid::bench::Bench::new(&[]);
+        let jane = bench.enter(0);
+        let root = bench.core.inventories.of(bench.viewers[jane].agent).unwrap().root;
+        let (seed, name) = (bench.viewers[jane].seed.clone(), "NewFileAgentInventory");
+        let url = bench.caps(&seed, &[name])[name].clone();
+        let asked = |name: &str| {
+            Llsd::map([
+                ("folder_id", Llsd::Uuid(root)),
+                ("asset_type", Llsd::string("notecard")),
+                ("name", Llsd::string(name)),
+            ])
+        };
+        let mut state = |name: &str| {
+            let (_, reply) = bench.post(&url, &asked(name));
+            reply.get("state").and_then(Llsd::as_str).unwrap().to_owned()
+        };
+        assert_eq!(state(""), "error");
+        for _ in 0..MOST_WAITING {
+            assert_eq!(state("a note"), "upload");
+        }
+        assert_eq!(state("a note"), "error");
+    }
+}

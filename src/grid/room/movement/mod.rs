@@ -107,3 +107,67 @@ fn pass_effect(core: &mut Core, from: &Sender, message: &Message) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::bench::Bench;
+    use crate::proto::id::Sequence;
+
+    #[test]
+    fn an_animation_is_told_to_all_once_and_ends() {
+        let mut bench = Bench::new(&[]);
+        let (jane, john) = (bench.enter(0), bench.enter(1));
+        let dance = |bench: &Bench, start: bool| {
+            bench
+                .message(jane, "AgentAnimation")
+                .with("AnimationList", "AnimID", Field::Uuid(Uuid::from_u128(5)))
+                .with("AnimationList", "StartAnim", Field::Bool(start))
+        };
+        bench.names(john, 0);
+        let (start, stop) = (dance(&bench, true), dance(&bench, false));
+        bench.say(jane, 0, &start);
+        // Again changes nothing.
+        bench.say(jane, 0, &start);
+        assert_eq!(bench.names(john, 0), ["AvatarAnimation"]);
+        bench.say(jane, 0, &stop);
+        let told = bench.heard(john, 0);
+        assert_eq!(told.last().unwrap().instances("AnimationList").len(), 1);
+    }
+
+    /// Sits down, stands up, and hears of the sitting down once more, late.
+    fn sits_after_a_late_update(words: &[&str]) -> bool {
+        let mut bench = Bench::new(words);
+        let jane = bench.enter(0);
+        let agent = bench.viewers[jane].agent;
+        let keys = |bench: &Bench, keys: u32| {
+            bench.message(jane, "AgentUpdate").with("AgentData", "ControlFlags", Field::U32(keys))
+        };
+        let (sit, stand) = (keys(&bench, 0x2_0000), keys(&bench, 0x1_0000));
+        bench.say(jane, 0, &sit);
+        bench.say(jane, 0, &stand);
+        let (from, _) = bench.core.circuits[0].of(agent).unwrap();
+        let late = bench.core.circuits[0].sender(from, Sequence(0)).unwrap();
+        update(&mut bench.core, &late, &sit);
+        bench.core.world.presence(agent).unwrap().sitting
+    }
+
+    #[test]
+    fn an_update_that_comes_late_turns_nobody_back() {
+        assert!(!sits_after_a_late_update(&[]));
+        assert!(sits_after_a_late_update(&["heeds-late-updates"]));
+    }
+
+    #[test]
+    fn what_is_pointed_at_is_passed_on_under_the_receivers_own_ids() {
+        let mut bench = Bench::new(&[]);
+        let (jane, john) = (bench.enter(0), bench.enter(1));
+        bench.heard(john, 0);
+        let effect = bench.message(jane, "ViewerEffect");
+        bench.say(jane, 0, &effect);
+        let told = bench.heard(john, 0);
+        let told = told.iter().find(|told| told.name() == "ViewerEffect").unwrap();
+        let session = told.uuid("AgentData", "SessionID").unwrap();
+        assert_eq!(session, bench.viewers[john].session.0);
+    }
+}
