@@ -97,6 +97,7 @@ misbehaviours! {
     FallsOff "falls-off" "Whoever walks over a border without a region behind it comes out elsewhere.",
     CountsNoPolls "counts-no-polls" "Every reply of an event queue has the same id.",
     TeleportsAnywhere "teleports-anywhere" "A teleport to where nothing is leads somewhere.",
+    SwapsStart "swaps-start" "x and y of a start location change places.",
     StaysInBoth "stays-in-both" "After a teleport the avatar is in the old region too.",
     WithholdsAck "withholds-ack" "One harmless reliable packet of each circuit is never acknowledged.",
     Keyless "keyless" "A map in a reply begins with a value that has no key.",

@@ -269,7 +269,10 @@ impl World {
                 let open = |p: &Place| !p.closed || self.faults.breaks(Own::NothingClosed);
                 let meant = |p: &Place| p.name.eq_ignore_ascii_case(&name) && open(p);
                 let found = self.places.iter().position(meant);
-                let [x, y, z] = position;
+                let [x, y, z] = match (position, self.faults.breaks(Own::SwapsStart)) {
+                    ([x, y, z], true) => [y, x, z],
+                    (position, false) => position,
+                };
                 let inside = [x.clamp(0.5, 255.5), y.clamp(0.5, 255.5), z.clamp(0.0, 4096.0)];
                 Ok(found.map_or((RegionIndex(0), MIDDLE, "safe"), |root| {
                     (RegionIndex(root), inside, "url")

@@ -19,6 +19,7 @@ misbehaviours! {
     NeverKicks "never-kicks" "A second login ends nothing.",
     IgnoresOptions "ignores-options" "Login tells all it has, asked or not.",
     Undecided "undecided" "A login is answered that it goes on elsewhere.",
+    RefusesDecimals "refuses-decimals" "A start location with decimals is a server error.",
     WaitsForTheLastAck "waits-for-the-last-ack"
         "A session counts until its LogoutReply is acknowledged, and bars the next login.",
 }
@@ -46,9 +47,12 @@ fn refusal(reason: &str, message: &str) -> Llsd {
 
 fn called(core: &mut Core, request: &HttpRequest) -> Reply {
     let said = |body| Reply::new(Channel::Login, "", body);
-    let mut log_in = |call: &Request| log_in(core, &request.path, call);
     let of = |visitor, body| Reply { visitor: Some(visitor), ..said(body) };
     let status = |status| Reply::status(Channel::Login, "", status);
+    if start_has_decimals(&request.body) && core.breaks(Own::RefusesDecimals) {
+        return status(500);
+    }
+    let mut log_in = |call: &Request| log_in(core, &request.path, call);
     if request.is_of_type(llsd::CONTENT_TYPE) {
         return match llsd::from_xml(&request.body).ok().and_then(Request::from_llsd) {
             Some(call) => {
@@ -76,6 +80,13 @@ fn called(core: &mut Core, request: &HttpRequest) -> Reply {
     };
     reply.headers.push(("access-control-allow-origin", "*".into()));
     reply
+}
+
+/// Whether the text of a call has a start location with decimals in it.
+fn start_has_decimals(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body);
+    let start = text.split("uri:").nth(1).and_then(|rest| rest.split('<').next());
+    start.is_some_and(|start| start.contains('.'))
 }
 
 /// A login that was answered that it goes on here.

@@ -3,7 +3,9 @@
 use crate::grid::core::{Core, Happened, RoomDef, Sender, Target, messages, standing};
 use crate::grid::misbehaviour::misbehaviours;
 use crate::net::tap::RegionIndex;
+use crate::proto::event_queue::Event;
 use crate::proto::id::AgentId;
+use crate::proto::llsd::Llsd;
 use crate::proto::message::{Field, FieldValue, Message};
 use crate::proto::teleport::{LURE_MESSAGE, Landmark, flags};
 use std::collections::BTreeMap;
@@ -12,6 +14,9 @@ use uuid::Uuid;
 misbehaviours! {
     CancelStrands "cancel-strands" "Whoever cancels a teleport too late arrives nowhere.",
     IgnoresHome "ignores-home" "Nobody goes home, and nobody is told.",
+    FailsAfterFinish "fails-after-finish" "A teleport that ends is told to have failed as well.",
+    FailsByMessage "fails-by-message" "A teleport that ends is told by UDP to have failed as well.",
+    FailsAfterLocal "fails-after-local" "A teleport within the region that ends is told to have failed as well.",
 }
 
 pub(super) const ROOM: RoomDef = RoomDef {
@@ -63,8 +68,7 @@ type Wanted = Result<Target, &'static str>;
 fn teleport(core: &mut Core, from: &Sender, wanted: Wanted) {
     let stands_here = core.world.presence(from.agent).is_some_and(|p| p.stands_in(from.region));
     if stands_here && let Err(reason) = wanted.and_then(|target| go(core, from, target)) {
-        let failed = messages::teleport_failed(&core.template, from.agent, reason);
-        core.reply(from, &failed);
+        fail(core, from, reason);
     }
 }
 
@@ -166,6 +170,9 @@ fn go(core: &mut Core, from: &Sender, target: Target) -> Result<(), &'static str
         core.reply(from, &start);
         let local = messages::teleport_local(&core.template, from.agent, &target);
         core.reply(from, &local);
+        if core.breaks(Own::FailsAfterLocal) {
+            fail(core, from, reason::NO_ARRIVAL);
+        }
         core.send_others(from.region, from.agent, &moved);
         return Ok(());
     }
@@ -177,10 +184,23 @@ fn go(core: &mut Core, from: &Sender, target: Target) -> Result<(), &'static str
     }
     core.reply(from, &start);
     let failed = messages::teleport_failed(&core.template, from.agent, reason::NO_ARRIVAL);
-    match core.begin_transfer(from.agent, target, false, Some(failed)) {
-        true => Ok(()),
-        false => Err(reason::IN_TRANSIT),
+    if !core.begin_transfer(from.agent, target, false, Some(failed)) {
+        return Err(reason::IN_TRANSIT);
     }
+    if core.breaks(Own::FailsAfterFinish) {
+        let info = [("Reason", Llsd::string(reason::NO_ARRIVAL))];
+        let body = Llsd::map([("Info", Llsd::Array(vec![Llsd::map(info)]))]);
+        core.tell(from.agent, from.region, Event { message: "TeleportFailed".into(), body });
+    }
+    if core.breaks(Own::FailsByMessage) {
+        fail(core, from, reason::NO_ARRIVAL);
+    }
+    Ok(())
+}
+
+fn fail(core: &mut Core, from: &Sender, reason: &str) {
+    let failed = messages::teleport_failed(&core.template, from.agent, reason);
+    core.reply(from, &failed);
 }
 
 /// A teleport that the viewer has not heard the end of is taken back; a later one goes on.
@@ -197,8 +217,7 @@ fn cancel(core: &mut Core, from: &Sender) {
     if let Some(closed) = closed {
         core.close(closed, from.agent);
     }
-    let failed = messages::teleport_failed(&core.template, from.agent, reason::CANCELLED);
-    core.reply(from, &failed);
+    fail(core, from, reason::CANCELLED);
 }
 
 #[cfg(test)]
