@@ -13,6 +13,7 @@ mod simulation;
 pub mod tap;
 pub mod timeline;
 pub mod udp;
+mod undecodable;
 
 pub use chance::Chance;
 pub use circuit_name::CircuitName;
@@ -21,3 +22,4 @@ pub use impairments::{Impairment, Impairments};
 pub use network::Network;
 pub use simulation::{Path, Simulation, simulate};
 pub use timeline::{Channel, Entry, Timeline};
+pub use undecodable::Undecodable;

@@ -1,12 +1,13 @@
 //! The driver that runs one client circuit on a UDP socket.
 
-use super::CircuitName;
 use super::port::Socket;
 use super::tap::{Passed, Teller};
+use super::{CircuitName, Undecodable};
 use super::{Clock, Impairments, Network};
 use crate::proto::circuit::{Circuit, Config, Event, Handled, SendOptions};
+use crate::proto::handshake;
 use crate::proto::id::{AgentId, Sequence, SessionId};
-use crate::proto::message::{Decoder, EncodeError, Field, Flags, Header, Message};
+use crate::proto::message::{Decoder, EncodeError, Flags, Header, Message};
 use crate::proto::template::Template;
 use crate::tamper::{Direction, Tamper};
 use std::collections::BTreeMap;
@@ -35,13 +36,15 @@ pub enum CircuitEvent {
         extra: usize,
         /// Its zero-coded part has a run of no zeros, which nobody should send.
         empty_run: bool,
+        /// How many bytes stand behind its last block, of no block that is known.
+        trailing: usize,
     },
     /// These of our numbers were acknowledged, by a `PacketAck`, a trailer or both.
     Acks(Vec<Sequence>),
     /// A message of ours was given up.
     ResendsExhausted(Sequence),
-    /// A datagram that does not decode.
-    Bad(String),
+    /// A datagram of this number that does not decode, and how.
+    Bad(Sequence, Undecodable),
     /// The peer was silent for too long.
     TimedOut,
 }
@@ -428,7 +431,10 @@ impl Driver {
         let now = self.clock.now();
         let packet = match self.decoder.decode(&self.options.template, bytes) {
             Ok(packet) => packet,
-            Err(error) => return (self.seen)(CircuitEvent::Bad(error.to_string())),
+            Err(error) => {
+                let how = Undecodable::of(error, bytes, &mut self.decoder, &self.options.template);
+                return (self.seen)(CircuitEvent::Bad(sequence(bytes), how));
+            }
         };
         if packet.name() != "PacketAck" {
             self.signs.spoken.store(true, Ordering::Relaxed);
@@ -441,7 +447,7 @@ impl Driver {
         if let (Some((agent, session)), "RegionHandshake") = (self.options.handshake, packet.name())
             && handled == Handled::Deliver
         {
-            let reply = handshake_reply(&self.options.template, agent, session);
+            let reply = handshake::reply(&self.options.template, agent, session);
             let _ = self.circuit.send(now, &reply, SendOptions::RELIABLE);
         }
         // Whoever hears nothing needs no message: in a crowd that is most of the work.
@@ -456,6 +462,7 @@ impl Driver {
             body: packet.body().to_vec(),
             extra: packet.extra.len(),
             empty_run: packet.has_empty_run(bytes),
+            trailing: packet.unexplained(),
             message,
         });
     }
@@ -484,14 +491,6 @@ fn sequence(bytes: &[u8]) -> Sequence {
 /// The name of the message in a datagram; empty if it does not decode.
 fn name(decoder: &mut Decoder, template: &Template, bytes: &[u8]) -> String {
     decoder.decode(template, bytes).map(|packet| packet.name().to_owned()).unwrap_or_default()
-}
-
-/// The answer to a RegionHandshake: the viewer's flags with self-appearance.
-pub fn handshake_reply(template: &Template, agent: AgentId, session: SessionId) -> Message {
-    Message::named(template, "RegionHandshakeReply")
-        .with("AgentData", "AgentID", Field::Uuid(agent.0))
-        .with("AgentData", "SessionID", Field::Uuid(session.0))
-        .with("RegionInfo", "Flags", Field::U32(4))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 pub mod circuit;
 pub mod event_queue;
+pub mod handshake;
 pub mod id;
 pub mod inventory;
 pub mod llsd;

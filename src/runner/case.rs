@@ -3,8 +3,9 @@
 use super::judge;
 use super::scope::Scope;
 use super::{Finding, FindingKind, Outcome, Target};
-use crate::client::{Dead, Viewer};
-use crate::net::Timeline;
+use crate::client::{Dead, Observed, Viewer, What};
+use crate::net::udp::CircuitEvent;
+use crate::net::{Timeline, Undecodable};
 use crate::steps::{Args, Call, Failure, Repeat, StepDef, Waits};
 use crate::suite::{ALIVE, Action, Case, Level, Library, Step};
 use crate::value::Value;
@@ -93,6 +94,25 @@ impl Attempt {
     }
 }
 
+/// What of what was heard came in datagrams that break a requirement: which, and how.
+fn unreadable(heard: &[Observed]) -> Vec<(&'static str, String)> {
+    let broken = heard.iter().filter_map(|observed| match &observed.what {
+        What::Udp(seen) => match &**seen {
+            CircuitEvent::Bad(_, Undecodable::Unknown) => None,
+            CircuitEvent::Bad(sequence, how) => {
+                Some(("PKT-SERVER-DECODES-1", format!("#{sequence}, {how}")))
+            }
+            CircuitEvent::Message { message, header, trailing, .. } if *trailing > 0 => {
+                let what = format!("#{} {}, {trailing} bytes", header.sequence, message.name());
+                Some(("PKT-SERVER-TRAILING-1", what))
+            }
+            _ => None,
+        },
+        _ => None,
+    });
+    broken.collect()
+}
+
 type Going<'b> = Pin<Box<dyn Future<Output = bool> + Send + 'b>>;
 
 impl Stage<'_> {
@@ -113,6 +133,7 @@ impl Stage<'_> {
             self.overdue(&mut attempt);
         }
         self.impaired(&mut attempt);
+        self.unreadable(&mut attempt);
         attempt.shown = attempt.is_mourning() || self.is_still_there(&mut attempt).await;
         let limit = Duration::from_secs(30).mul_f64(self.target.time_scale);
         scope.clean_up();
@@ -240,6 +261,27 @@ impl Stage<'_> {
         attempt.held.retain(|id| !step.requirements.contains(id));
         attempt.leave(judge::citations(step, self.library));
         false
+    }
+
+    /// A datagram that no viewer can read breaks a requirement, and one with more than it should
+    /// hold another, whatever the case is about: each told once.
+    fn unreadable(&self, attempt: &mut Attempt) {
+        if !self.case.impair.is_empty() {
+            // The case's own wire may have made it so.
+            return;
+        }
+        let Some(step) = self.case.steps.last() else { return };
+        let mut seen: BTreeMap<&str, (String, usize)> = BTreeMap::new();
+        for observed in self.viewers.values().flat_map(|v| v.mailbox.with(|all| unreadable(all))) {
+            seen.entry(observed.0).or_insert((observed.1, 0)).1 += 1;
+        }
+        for (requirement, (first, count)) in seen {
+            if !attempt.findings.iter().any(|finding| finding.cites(requirement)) {
+                let catalogue = &self.library.catalogue;
+                let received = format!("{count} that do not, the first: {first}");
+                attempt.findings.push(judge::datagrams(step, requirement, received, catalogue));
+            }
+        }
     }
 
     /// Sees that whoever the case talked to is there at its end. False where nothing shows it

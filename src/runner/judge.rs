@@ -170,6 +170,24 @@ pub(super) fn dead(step: &Step, dead: &Dead) -> Finding {
     }
 }
 
+/// Datagrams of the grid that break a requirement by themselves, whichever step saw them.
+pub(super) fn datagrams(
+    step: &Step,
+    requirement: &str,
+    received: String,
+    catalogue: &Catalogue,
+) -> Finding {
+    let mut finding = Finding {
+        expected: "datagrams that hold what their message has, and no more".into(),
+        received,
+        stage: Some("reading what the simulator sent".into()),
+        place: None,
+        ..new_finding(step)
+    };
+    cite(&mut finding, &[requirement.to_owned()], None, catalogue);
+    finding
+}
+
 /// Whether a finding says that somebody is gone.
 pub(super) fn is_dead(finding: &Finding) -> bool {
     finding.stage.as_deref() == Some(STILL_THERE)

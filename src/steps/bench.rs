@@ -124,10 +124,19 @@ pub(super) fn says_again(
 ) {
     let header = Header { flags, sequence: Sequence(sequence) };
     let body = format!("{message:?}").into_bytes();
-    let (size, extra, empty_run) = (body.len(), 0, false);
+    let (size, extra, empty_run, trailing) = (body.len(), 0, false, 0);
     hears(
         viewer,
-        CircuitEvent::Message { message, header, size, duplicate, body, extra, empty_run },
+        CircuitEvent::Message {
+            message,
+            header,
+            size,
+            duplicate,
+            body,
+            extra,
+            empty_run,
+            trailing,
+        },
     );
 }
 

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use crate::client::{Observed, Source, Viewer, What};
+use crate::net::Undecodable;
 use crate::net::udp::CircuitEvent;
 use crate::proto::id::Sequence;
 use crate::proto::message::{Flags, Header, Message};
@@ -86,6 +87,7 @@ pub(super) struct Heard<'a> {
     pub body: &'a [u8],
     pub extra: usize,
     pub empty_run: bool,
+    pub trailing: usize,
 }
 
 /// The message an observation is, if it is one of that circuit.
@@ -95,10 +97,19 @@ pub(super) fn message<'a>(observed: &'a Observed, circuit: &str) -> Option<Heard
         return None;
     }
     match &**seen {
-        CircuitEvent::Message { message, header, size, duplicate, body, extra, empty_run } => {
+        CircuitEvent::Message {
+            message,
+            header,
+            size,
+            duplicate,
+            body,
+            extra,
+            empty_run,
+            trailing,
+        } => {
             let (header, size, duplicate) = (*header, *size, *duplicate);
-            let (extra, empty_run) = (*extra, *empty_run);
-            Some(Heard { message, header, size, duplicate, body, extra, empty_run })
+            let (extra, empty_run, trailing) = (*extra, *empty_run, *trailing);
+            Some(Heard { message, header, size, duplicate, body, extra, empty_run, trailing })
         }
         _ => None,
     }
@@ -159,8 +170,27 @@ pub(super) fn alert(viewer: &Viewer, circuit: &str) -> Option<String> {
     })
 }
 
+/// The datagrams of a circuit that do not decode, by number.
+pub(super) fn undecodable(heard: &[Observed], circuit: &str) -> Vec<(Sequence, Undecodable)> {
+    let on =
+        |observed: &&Observed| matches!(&observed.source, Source::Circuit(name) if name == circuit);
+    let bad = heard.iter().filter(on).filter_map(|observed| match &observed.what {
+        What::Udp(seen) => match &**seen {
+            CircuitEvent::Bad(sequence, how) => Some((*sequence, how.clone())),
+            _ => None,
+        },
+        _ => None,
+    });
+    bad.collect()
+}
+
 /// What the sequence numbers say about a message that did not come.
 pub(super) fn hint(viewer: &Viewer, circuit: &str) -> Option<String> {
+    let bad = viewer.mailbox.with(|heard| undecodable(heard, circuit));
+    if let [(number, how), others @ ..] = bad.as_slice() {
+        let also = if others.is_empty() { "" } else { ", and others" };
+        return Some(format!("perhaps in what does not decode: #{number} ({how}){also}"));
+    }
     if viewer.mailbox.has_overflowed() {
         return Some("perhaps drowned: more came than is kept, and its beginning is gone".into());
     }

@@ -315,6 +315,19 @@ impl Circuits {
             bytes[HEADER_LEN - 1] = 4;
             bytes.splice(MIN_DATAGRAM..MIN_DATAGRAM, [0xDE, 0xAD, 0xBE, 0xEF]);
         }
+        if ping && !flags.has(Flags::ACK) && self.faults.breaks(Own::TrailingBytes) {
+            bytes.extend([0, 0, 0, 1, 1]);
+        }
+        let places = name == "CoarseLocationUpdate" && !flags.has(Flags::ACK);
+        if places && self.faults.breaks(Own::CutLocations) {
+            bytes.pop();
+        }
+        if places && !flags.has(Flags::ZEROCODED) && self.faults.breaks(Own::CodedTrailer) {
+            bytes[0] |= Flags::ZEROCODED.with(Flags::ACK).0;
+            bytes.extend([0, 0, 0, 1, 1]);
+            let plain = bytes.split_off(HEADER_LEN);
+            bytes.extend(odd::zero_coded(&plain));
+        }
         let coded = flags.has(Flags::ZEROCODED) && !flags.has(Flags::ACK);
         if coded && self.faults.breaks(Own::EmptyRuns) {
             // 257 zeros behind the last block, which readers pass over.

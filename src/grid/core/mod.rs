@@ -119,6 +119,9 @@ misbehaviours! {
     ForeignCrossings "foreign-crossings" "Every reply of the event queue has a CrossedRegion for another agent.",
     GreetsStrangers "greets-strangers" "A code that no login gave out is greeted.",
     RefusesNewPort "refuses-new-port" "A session cannot be taken over from another port.",
+    CodedTrailer "coded-trailer" "The acks behind a CoarseLocationUpdate are zero-coded with its body.",
+    CutLocations "cut-locations" "A CoarseLocationUpdate ends within its last block.",
+    TrailingBytes "trailing-bytes" "Five bytes follow the last block of every ping.",
     EmptyRuns "empty-runs" "A run of zeros is begun by one that is said to have none.",
 }
 

@@ -6,7 +6,7 @@
 //! templates append blocks. Extra header bytes stand after the message number, inside the zero
 //! coding, as the viewer and hippolyzer place them.
 
-use super::{Acks, FieldRef, Flags, Header, field, header, zerocode};
+use super::{Acks, FieldRef, Flags, Header, appended, field, header, zerocode};
 use crate::proto::id::Sequence;
 use crate::proto::template::{BlockDef, MessageDef, Quantity, Template};
 use std::sync::Arc;
@@ -120,6 +120,24 @@ impl Decoder {
         let used = self.layout.measure(def, body, self.tolerant)?;
         let trailing = body.len() - used;
         Ok(Packet { header, acks, extra, def, body, layout: &self.layout, trailing })
+    }
+
+    /// Whether a datagram that does not decode would if its trailer of acks were zero-coded along
+    /// with its body: a mistake that simulators have made.
+    pub fn has_coded_trailer(&mut self, template: &Template, datagram: &[u8]) -> bool {
+        let flags = Flags(datagram.first().copied().unwrap_or_default());
+        if datagram.len() < super::MIN_DATAGRAM || !flags.has(Flags::ZEROCODED.with(Flags::ACK)) {
+            return false;
+        }
+        let (head, coded) = datagram.split_at(super::HEADER_LEN);
+        let mut plain = Vec::new();
+        if zerocode::expand(coded, &mut plain).is_err() {
+            return false;
+        }
+        let mut all = head.to_vec();
+        all[0] = flags.without(Flags::ZEROCODED).0;
+        all.extend(plain);
+        self.decode(template, &all).is_ok_and(|packet| packet.trailing == 0)
     }
 }
 
@@ -248,6 +266,12 @@ impl<'a> Packet<'a> {
     /// The bytes of all blocks and what trails them.
     pub fn body(&self) -> &'a [u8] {
         self.body
+    }
+
+    /// How many bytes stand behind its last block that are of no block that any template is known
+    /// to append there.
+    pub fn unexplained(&self) -> usize {
+        appended::unknown(self.name(), &self.body[self.body.len() - self.trailing..])
     }
 
     /// How many blocks the datagram holds: trailing ones may be left out.

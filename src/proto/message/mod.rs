@@ -3,6 +3,7 @@
 //! [`Decoder`] turns a datagram into a [`Packet`], a view that borrows the bytes; [`Encoder`] does
 //! the reverse into a buffer it reuses. [`Message`] is the owned form that scripts build and keep.
 
+mod appended;
 mod decode;
 mod encode;
 mod field;
