@@ -3,7 +3,7 @@
 use super::Check;
 use crate::judge::check_result::{CheckResult, Checked, never, rule, within};
 use crate::judge::visit::Visit;
-use crate::net::tap::{Passed, RegionIndex, UNKNOWN_EVENT, is_odd};
+use crate::net::tap::{Fact, Passed, RegionIndex, UNKNOWN_EVENT, is_odd};
 use crate::proto::event_queue::PollRequest;
 use crate::proto::llsd::{CONTENT_TYPE, Llsd};
 use std::collections::{HashMap, HashSet};
@@ -14,6 +14,7 @@ pub(super) const CHECKS: &[Check] = &[
     ("SEED-CLIENT-TYPE-1", seed_type),
     ("SEED-CLIENT-BODY-1", seed_body),
     ("SEED-RESPONSE-TYPE-ANY-1", uses_the_seed),
+    ("EQ-CLIENT-POLLS-1", polls_the_queue),
     ("EQ-CLIENT-BODY-1", poll_body),
     ("EQ-ACK-UNDEF-FIRST-1", |visit| first_poll(visit, |poll| poll.ack.is_none(), "`ack` undef")),
     ("EQ-ACK-UNDEF-FIRST-2", |visit| first_poll(visit, |poll| !poll.done, "`done` false")),
@@ -184,6 +185,21 @@ fn uses_the_seed(visit: &Visit) -> CheckResult {
         within(limit, seed.at, used, visit.seen(), seed.index, what)
     });
     CheckResult::of(NO_SEED, seen)
+}
+
+/// Whoever asks for the event queue is told there what it needs: where it is sent, for one.
+fn polls_the_queue(visit: &Visit) -> CheckResult {
+    let asked = seeds(visit).find(|seed| {
+        seed.names.is_some_and(|names| names.iter().any(|name| name == "EventQueueGet"))
+    });
+    let seen = asked.map(|seed| {
+        let polls = |heard: &&Fact| matches!(heard.what, Passed::Polled(..)) && heard.at >= seed.at;
+        let polled = visit.events.iter().find(polls).map(|heard| heard.at);
+        let (limit, what) =
+            (Duration::from_secs(10), "a poll of the event queue that it asked for");
+        within(limit, seed.at, polled, visit.seen(), seed.index, what)
+    });
+    CheckResult::of("it did not ask for EventQueueGet and stay", seen)
 }
 
 fn poll_body(visit: &Visit) -> CheckResult {

@@ -18,6 +18,9 @@ pub(super) const CHECKS: &[Check] = &[
     ("HS-CLIENT-CHILD-1", no_movement_as_child),
     ("HS-CLIENT-IDS-1", own_ids),
     ("HS-CLIENT-UPDATE-1", updates),
+    ("HS-CLIENT-UPDATE-2", no_early_updates),
+    ("HS-CLIENT-REPLY-1", replies),
+    ("HS-CLIENT-REPLY-RELIABLE-1", |visit| reliable(visit, "RegionHandshakeReply")),
     ("HS-CLIENT-LOGOUT-1", logs_out),
     ("HS-CLIENT-LOGOUT-2", |visit| reliable(visit, "LogoutRequest")),
     ("HS-CLIENT-LOGOUT-3", silent_after_logout),
@@ -169,6 +172,31 @@ fn pauses(visit: &Visit) -> Vec<(Duration, Duration)> {
     pauses
 }
 
+/// An avatar that is not there yet has nothing to update.
+fn no_early_updates(visit: &Visit) -> CheckResult {
+    let Some(arrived) = visit.arrived() else { return CheckResult::NotObserved(NOT_HERE) };
+    let early = visit.received_named("AgentUpdate").find(|came| came.at < arrived);
+    let seen = early.map(|came| {
+        let expected = || "no AgentUpdate before AgentMovementComplete".to_owned();
+        Some(Err(Violation::new(came.index, expected(), "one before it")))
+    });
+    CheckResult::of(NOT_HERE, [seen.unwrap_or(Some(Ok(())))])
+}
+
+fn replies(visit: &Visit) -> CheckResult {
+    let circuits = visit.circuits();
+    let seen = circuits.iter().map(|circuit| {
+        let greeting = circuit.sent_named("RegionHandshake").next()?;
+        let reply = circuit.received_named("RegionHandshakeReply").next().map(|reply| reply.at);
+        let what = "RegionHandshakeReply";
+        within(GREETED, greeting.at, reply, circuit.watched, greeting.index, what)
+    });
+    CheckResult::of("it was not greeted and stayed", seen)
+}
+
+/// A greeting is answered within this time.
+const GREETED: Duration = Duration::from_secs(5);
+
 fn logs_out(visit: &Visit) -> CheckResult {
     let silent = visit.events.iter().position(|heard| matches!(heard.what, Passed::Silent));
     match (visit.received_named("LogoutRequest").next(), silent) {
@@ -195,8 +223,10 @@ fn replies_each_time(visit: &Visit) -> CheckResult {
     let seen = circuits.iter().map(|circuit| {
         let greetings: Vec<_> = circuit.sent_named("RegionHandshake").collect();
         let [_, .., last] = greetings.as_slice() else { return None };
+        // Whoever answers none has broken another requirement.
+        circuit.received_named("RegionHandshakeReply").next()?;
         let enough = circuit.received_named("RegionHandshakeReply").nth(greetings.len() - 1);
-        let (limit, enough) = (Duration::from_secs(5), enough.map(|reply| reply.at));
+        let (limit, enough) = (GREETED, enough.map(|reply| reply.at));
         let what = format!("a reply to each of {} RegionHandshakes", greetings.len());
         within(limit, last.at, enough, circuit.watched, last.index, &what)
     });

@@ -58,6 +58,10 @@ pub(super) fn login(path: &str, password: &str) -> Passed {
     Passed::LoginAsked(path.into(), call)
 }
 
+fn seed() -> Passed {
+    Passed::Seed(Some("application/llsd+xml".into()), Some(vec!["EventQueueGet".into()]))
+}
+
 fn poll() -> Passed {
     Passed::Polled("q".into(), Some(PollRequest { ack: None, done: false }))
 }
@@ -182,6 +186,31 @@ pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
             "LOGIN-TIMEOUT-1",
             vec![(0, login("/", "a")), (90, Passed::LoginLeft)],
             vec![(0, login("/", "a")), (900, Passed::LoginLeft)],
+        ),
+        (
+            "HS-CLIENT-UPDATE-2",
+            vec![code(), (2, sent("AgentMovementComplete", 2, reliable)), update(3, 2)],
+            vec![code(), update(1, 2), (2, sent("AgentMovementComplete", 2, reliable))],
+        ),
+        (
+            "HS-CLIENT-REPLY-1",
+            vec![
+                code(),
+                (1, sent("RegionHandshake", 2, reliable)),
+                (2, received("RegionHandshakeReply", 2, reliable)),
+                update(99, 3),
+            ],
+            vec![code(), (1, sent("RegionHandshake", 2, reliable)), update(99, 3)],
+        ),
+        (
+            "HS-CLIENT-REPLY-RELIABLE-1",
+            vec![code(), (2, received("RegionHandshakeReply", 2, reliable))],
+            vec![code(), (2, received("RegionHandshakeReply", 2, none))],
+        ),
+        (
+            "EQ-CLIENT-POLLS-1",
+            vec![code(), (1, seed()), (2, poll()), update(99, 3)],
+            vec![code(), (1, seed()), update(99, 3)],
         ),
         (
             "TP-FAILED-UDP-1",
