@@ -124,7 +124,8 @@ impl Circuit {
             owed: PendingAcks::default(),
             seen: DuplicateFilter::new(config.dedup_window),
             ping_due: now + config.ping_interval,
-            ping_id: 0,
+            // As Linden's library counts (llcircuit.h nextPingID).
+            ping_id: 1,
             pings: VecDeque::new(),
             round_trip: None,
             heard: now,
