@@ -52,7 +52,7 @@ mod tests {
     fn bytes_are_sent_as_they_are() {
         // StartPingCheck as number 900.
         let line = r#"do = "udp.raw", hex = "00 00000384 00 01 05", tail = "00", tail_times = 4"#;
-        let (ended, told) = inside(unasked, silent, &format!("{line}"));
+        let (ended, told) = inside(unasked, silent, line);
         assert_eq!(ended.unwrap().get("size"), Some(&Value::integer(12)));
         assert!(told.iter().any(|told| told.name() == "StartPingCheck"));
         let odd = said(hearing(|_| {}, r#"do = "udp.raw", hex = "0""#));

@@ -155,7 +155,7 @@ mod tests {
             let told = bench.heard(jane, 0);
             let reply = told.iter().find(|told| told.name() == "MapBlockReply").unwrap();
             let names: Vec<_> = reply.rows("Data").map(|row| row.text("Name")).collect();
-            assert_eq!(names, [place.name.clone()], "{}", ask.name());
+            assert_eq!(names, std::slice::from_ref(&place.name), "{}", ask.name());
         }
     }
 }
