@@ -1,5 +1,5 @@
-//! What conversations are tried with: a viewer, a server of a few lines and a simulator of one
-//! circuit, on a simulated network. No port, no sleep.
+//! What conversations are tried with: a viewer, a server of a few lines and simulators of one
+//! circuit each, on a simulated network. No port, no sleep.
 
 use super::{Common, Credentials, Departures, Viewer};
 use crate::net::server::{self, Answer, Answering, Handler, Request};
@@ -19,8 +19,8 @@ use tokio::time::Instant;
 /// Where the server is.
 pub(crate) const URL: &str = "http://127.0.0.1:8002/";
 
-/// Where the simulator is.
-const SIMULATOR: ([u8; 4], u16) = ([127, 0, 0, 1], 9000);
+/// Where the simulators are: that of the login, and another.
+const SIMULATORS: [u16; 2] = [9000, 9001];
 
 /// The status of an answer that does not come.
 pub(crate) const NEVER: u16 = 0;
@@ -56,7 +56,7 @@ pub(crate) fn converse<T>(
     converse_there(answers, |_| Vec::new(), talk)
 }
 
-/// The same where there is a simulator too, which acknowledges what it gets and says what `says`
+/// The same where there are simulators too, which acknowledge what they get and say what `says`
 /// makes of it.
 pub(crate) fn converse_there<T>(
     answers: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static,
@@ -70,7 +70,11 @@ pub(crate) fn converse_there<T>(
         let began = Instant::now();
         let server = Arc::new(Server { answers, asked: Mutex::default(), began });
         tokio::spawn(server::serve(listener, server.clone(), stopped));
-        tokio::spawn(region(network.clone(), says));
+        let says = Arc::new(says);
+        for port in SIMULATORS {
+            let says = says.clone();
+            tokio::spawn(region(network.clone(), port, move |message: &Message| says(message)));
+        }
         tokio::task::yield_now().await;
         let common = Common {
             login_uri: URL.into(),
@@ -95,8 +99,12 @@ pub(crate) fn converse_there<T>(
 }
 
 /// One end of a circuit: whoever speaks to it last is whom it answers.
-async fn region(network: Network, says: impl Fn(&Message) -> Vec<Message> + Send + 'static) {
-    let port = network.bind(SIMULATOR.into()).await.unwrap();
+async fn region(
+    network: Network,
+    port: u16,
+    says: impl Fn(&Message) -> Vec<Message> + Send + 'static,
+) {
+    let port = network.bind(([127, 0, 0, 1], port).into()).await.unwrap();
     let (template, clock) = (Template::shipped(), Clock::start());
     let mut circuit = Circuit::new(Config::simulator(), template.clone(), clock.now());
     let mut decoder = Decoder::tolerant();

@@ -1,11 +1,14 @@
 //! Conversations with a server of a few lines, on a simulated network: no port, no sleep.
 
-use super::bench::{NEVER, converse, rpc, session};
-use super::{Dead, Form, LoginError, Source, State, Viewer, What};
+use super::bench::{NEVER, URL, answer, converse, converse_there, rpc, session, welcome};
+use super::{Dead, EnterError, Form, Journey, LoginError, ROOT, Source, State, Viewer, What};
 use crate::net::server::{Answer, Request};
 use crate::proto::event_queue::EnableSimulator;
 use crate::proto::event_queue::{Event, PollReply};
+use crate::proto::id::AgentId;
 use crate::proto::llsd::{self, Llsd};
+use crate::proto::message::Message;
+use crate::proto::teleport::{Destination, TeleportFinish};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -239,4 +242,79 @@ fn who_announces_thousands_is_called_on_for_a_few() {
         },
     );
     assert_eq!(called, 32);
+}
+
+/// A viewer in the world of a grid that grants one capability at every seed.
+fn in_the_world<T>(
+    says: impl Fn(&Message) -> Vec<Message> + Send + Sync + 'static,
+    talk: impl AsyncFnOnce(&mut Viewer) -> T,
+) -> (T, Vec<String>) {
+    let answers = |request: &Request, _| match request.is_of_type("text/xml") {
+        true => rpc(&session()),
+        false => answer(&Llsd::map([("Cap", Llsd::string(URL))])),
+    };
+    let (said, asked) = converse_there(answers, says, async |viewer| {
+        viewer.enter("last", WITHIN).await.unwrap();
+        talk(viewer).await
+    });
+    (said, asked.into_iter().map(|(_, request)| request.path).collect())
+}
+
+fn to_port(port: u16, agent: u128, viewer: &Viewer) -> Option<Journey> {
+    let to = Destination {
+        agent_id: AgentId(uuid::Uuid::from_u128(agent)),
+        address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port),
+        handle: (256_000 << 32) | 512_000,
+        seed: format!("{URL}there").into(),
+    };
+    Journey::parse(&TeleportFinish { to, flags: 16 }.to_event().body, viewer)
+}
+
+#[test]
+fn a_teleport_goes_where_its_event_leads() {
+    let ((root, old), asked) = in_the_world(welcome, async |viewer| {
+        assert!(to_port(9001, 9, viewer).is_none(), "it is another agent's");
+        let journey = to_port(9001, 1, viewer).unwrap();
+        viewer.follow(journey, "there", WITHIN).await.unwrap();
+        (viewer.root.clone(), viewer.circuit_lives(ROOT).await)
+    });
+    assert_eq!(root, "there");
+    // A region out of view may close the circuit: nobody expects anything of it.
+    assert_eq!(old, Ok(false));
+    assert_eq!(asked, ["/", "/seed", "/there"]);
+}
+
+#[test]
+fn a_teleport_to_where_nobody_is_does_not_arrive() {
+    let (arrived, _) = in_the_world(welcome, async |viewer| {
+        let journey = to_port(9002, 1, viewer).unwrap();
+        viewer.follow(journey, "there", WITHIN).await
+    });
+    assert!(matches!(arrived, Err(EnterError::Silence("AgentMovementComplete"))));
+}
+
+#[test]
+fn who_is_never_greeted_does_not_arrive() {
+    let mute = |message: &Message| match message.name() {
+        "UseCircuitCode" => Vec::new(),
+        _ => welcome(message),
+    };
+    let (arrived, _) = converse_there(
+        |request, _| match request.is_of_type("text/xml") {
+            true => rpc(&session()),
+            false => answer(&Llsd::map([("Cap", Llsd::string(URL))])),
+        },
+        mute,
+        async |viewer| viewer.enter("last", WITHIN).await,
+    );
+    assert!(matches!(arrived, Err(EnterError::Silence("RegionHandshake"))));
+}
+
+#[test]
+fn a_circuit_lives_while_its_pings_are_answered() {
+    let (lives, _) = in_the_world(welcome, async |viewer| {
+        let lives = viewer.circuit_lives(ROOT).await;
+        (lives, viewer.circuit_lives("another").await)
+    });
+    assert_eq!(lives, (Ok(true), Ok(false)));
 }
