@@ -3,8 +3,7 @@
 use super::bench::{NEVER, URL, answer, converse, converse_there, rpc, session, welcome};
 use super::{Dead, EnterError, Form, Journey, LoginError, ROOT, Source, State, Viewer, What};
 use crate::net::server::{Answer, Request};
-use crate::proto::event_queue::EnableSimulator;
-use crate::proto::event_queue::{Event, PollReply};
+use crate::proto::event_queue::{EnableSimulator, Event, PollReply};
 use crate::proto::id::AgentId;
 use crate::proto::llsd::{self, Llsd};
 use crate::proto::message::Message;
@@ -244,16 +243,20 @@ fn who_announces_thousands_is_called_on_for_a_few() {
     assert_eq!(called, 32);
 }
 
-/// A viewer in the world of a grid that grants one capability at every seed.
+/// A grid that lets everybody in and grants one capability at every seed.
+fn lets_in(request: &Request, _: usize) -> Answer {
+    match request.is_of_type("text/xml") {
+        true => rpc(&session()),
+        false => answer(&Llsd::map([("Cap", Llsd::string(URL))])),
+    }
+}
+
+/// A viewer in its world.
 fn in_the_world<T>(
     says: impl Fn(&Message) -> Vec<Message> + Send + Sync + 'static,
     talk: impl AsyncFnOnce(&mut Viewer) -> T,
 ) -> (T, Vec<String>) {
-    let answers = |request: &Request, _| match request.is_of_type("text/xml") {
-        true => rpc(&session()),
-        false => answer(&Llsd::map([("Cap", Llsd::string(URL))])),
-    };
-    let (said, asked) = converse_there(answers, says, async |viewer| {
+    let (said, asked) = converse_there(lets_in, says, async |viewer| {
         viewer.enter("last", WITHIN).await.unwrap();
         talk(viewer).await
     });
@@ -299,14 +302,8 @@ fn who_is_never_greeted_does_not_arrive() {
         "UseCircuitCode" => Vec::new(),
         _ => welcome(message),
     };
-    let (arrived, _) = converse_there(
-        |request, _| match request.is_of_type("text/xml") {
-            true => rpc(&session()),
-            false => answer(&Llsd::map([("Cap", Llsd::string(URL))])),
-        },
-        mute,
-        async |viewer| viewer.enter("last", WITHIN).await,
-    );
+    let enter = async |viewer: &mut Viewer| viewer.enter("last", WITHIN).await;
+    let (arrived, _) = converse_there(lets_in, mute, enter);
     assert!(matches!(arrived, Err(EnterError::Silence("RegionHandshake"))));
 }
 

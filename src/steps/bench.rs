@@ -9,11 +9,12 @@ use crate::net::udp::CircuitEvent;
 use crate::proto::event_queue::Event;
 use crate::proto::id::Sequence;
 use crate::proto::llsd::Llsd;
-use crate::proto::message::{Flags, Header, Message};
+use crate::proto::message::{Field, FieldValue, Flags, Header, Message};
 use crate::proto::template::Template;
 use crate::value::Value;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use uuid::Uuid;
 
 pub(super) use crate::client::bench::URL;
 
@@ -102,6 +103,30 @@ pub(super) fn unasked(_: &Request) -> Answer {
 /// A simulator that says nothing of its own.
 pub(super) fn silent(_: &Message) -> Vec<Message> {
     Vec::new()
+}
+
+/// The folder that [`folders`] tells of, and the one in it.
+pub(super) const ROOT: &str = "00000000-0000-0000-0000-0000000000aa";
+pub(super) const BELOW: Uuid = Uuid::from_u128(0xbb);
+
+/// A simulator with a folder that holds one other, which is empty.
+pub(super) fn folders(told: &Message) -> Vec<Message> {
+    if told.name() != "FetchInventoryDescendents" {
+        return Vec::new();
+    }
+    let asked = told.uuid("InventoryData", "FolderID").unwrap();
+    let top = asked.to_string() == ROOT;
+    let owner = Field::Uuid(Uuid::from_u128(1));
+    let reply = message("InventoryDescendents")
+        .with("AgentData", "AgentID", owner.clone())
+        .with("AgentData", "OwnerID", owner)
+        .with("AgentData", "FolderID", Field::Uuid(asked))
+        .with("AgentData", "Version", Field::S32(3))
+        .with("AgentData", "Descendents", Field::S32(i32::from(top)))
+        .with("FolderData", "FolderID", Field::Uuid(if top { BELOW } else { Uuid::nil() }))
+        .with("FolderData", "ParentID", Field::Uuid(asked))
+        .with("FolderData", "Name", FieldValue::text("Below"));
+    vec![reply]
 }
 
 /// A message of the template.

@@ -76,34 +76,7 @@ pub(super) static STEP: StepDef = StepDef {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::message::{Field, FieldValue, Message};
-    use crate::steps::bench::{inside, unasked};
-
-    const ROOT: &str = "00000000-0000-0000-0000-0000000000aa";
-    const BELOW: u128 = 0xbb;
-
-    /// A folder with one folder in it, which is empty, by UDP.
-    fn folders(told: &Message) -> Vec<Message> {
-        if told.name() != "FetchInventoryDescendents" {
-            return Vec::new();
-        }
-        let asked = told.uuid("InventoryData", "FolderID").unwrap();
-        let top = asked.to_string() == ROOT;
-        let reply = crate::steps::bench::message("InventoryDescendents")
-            .with("AgentData", "AgentID", Field::Uuid(uuid::Uuid::from_u128(1)))
-            .with("AgentData", "OwnerID", Field::Uuid(uuid::Uuid::from_u128(1)))
-            .with("AgentData", "FolderID", Field::Uuid(asked))
-            .with("AgentData", "Version", Field::S32(3))
-            .with("AgentData", "Descendents", Field::S32(i32::from(top)));
-        let below = |id| {
-            reply
-                .clone()
-                .with("FolderData", "FolderID", Field::Uuid(uuid::Uuid::from_u128(id)))
-                .with("FolderData", "ParentID", Field::Uuid(asked))
-                .with("FolderData", "Name", FieldValue::text("Below"))
-        };
-        vec![if top { below(BELOW) } else { below(0) }]
-    }
+    use crate::steps::bench::{BELOW, ROOT, folders, inside, unasked};
 
     #[test]
     fn only_what_was_not_there_before_goes() {
@@ -116,6 +89,6 @@ mod tests {
             (ended.unwrap().get("removed").and_then(Value::as_int), gone)
         };
         assert_eq!(removed(""), (Some(1), 1));
-        assert_eq!(removed(&format!("\"{}\"", Uuid::from_u128(BELOW))), (Some(0), 0));
+        assert_eq!(removed(&format!("\"{}\"", BELOW)), (Some(0), 0));
     }
 }

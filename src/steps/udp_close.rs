@@ -25,12 +25,23 @@ pub(super) static STEP: StepDef = StepDef {
 
 #[cfg(test)]
 mod tests {
-    use crate::steps::bench::{inside, silent, unasked};
+    use crate::client::bench::{converse_there, rpc, session, welcome};
+    use crate::steps::bench::{said, step};
 
     #[test]
-    fn from_then_on_nothing_is_sent() {
-        let (ended, told) = inside(unasked, silent, r#"do = "udp.close""#);
-        assert!(ended.is_ok());
-        assert!(told.iter().all(|told| told.name() != "CloseCircuit"), "it says nothing");
+    fn a_circuit_that_is_closed_sends_nothing_more() {
+        let pause = r#"do = "udp.send", message = "AgentPause""#;
+        let (ended, _) = converse_there(
+            |_, _| rpc(&session()),
+            welcome,
+            async |viewer| {
+                step(viewer, r#"do = "login.any""#).await.unwrap();
+                step(viewer, r#"do = "udp.open""#).await.unwrap();
+                let open = step(viewer, pause).await.is_ok();
+                step(viewer, r#"do = "udp.close""#).await.unwrap();
+                (open, said(step(viewer, pause).await))
+            },
+        );
+        assert_eq!(ended, (true, "error: no circuit `root` is open".to_owned()));
     }
 }

@@ -11,7 +11,7 @@ use crate::net::tap::{self, Passed, RegionIndex, Said, is_odd};
 use crate::proto::id::{AgentId, CircuitCode, Sequence, SessionId};
 use crate::proto::llsd;
 use crate::proto::message::{
-    Datagram, Decoder, Field, Flags, HEADER_LEN, MIN_DATAGRAM, Message, Packet,
+    Datagram, Decoder, Field, Flags, HEADER_LEN, MIN_DATAGRAM, Message, Packet, zero_coded,
 };
 use crate::proto::template::Template;
 use crate::proto::xmlrpc::{self, Document, RpcValue};
@@ -326,7 +326,7 @@ impl Circuits {
             bytes[0] |= Flags::ZEROCODED.with(Flags::ACK).0;
             bytes.extend([0, 0, 0, 1, 1]);
             let plain = bytes.split_off(HEADER_LEN);
-            bytes.extend(odd::zero_coded(&plain));
+            bytes.extend(zero_coded(&plain));
         }
         let coded = flags.has(Flags::ZEROCODED) && !flags.has(Flags::ACK);
         if coded && self.faults.breaks(Own::EmptyRuns) {

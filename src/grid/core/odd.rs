@@ -55,20 +55,6 @@ pub(super) fn terse(xml: &str) -> String {
     pieces.fold(first, |text, piece| text + "</" + &piece.replacen('>', " >", 1))
 }
 
-/// Zero coding of whatever it is given, the trailer of acks too.
-pub(super) fn zero_coded(plain: &[u8]) -> Vec<u8> {
-    let mut coded = Vec::new();
-    for run in plain.chunk_by(|a, b| (*a == 0) == (*b == 0)) {
-        match run[0] {
-            0 => run.chunks(255).for_each(|zeros| {
-                coded.extend([0, u8::try_from(zeros.len()).unwrap_or(u8::MAX)]);
-            }),
-            _ => coded.extend(run),
-        }
-    }
-    coded
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

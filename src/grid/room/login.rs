@@ -49,7 +49,8 @@ fn called(core: &mut Core, request: &HttpRequest) -> Reply {
     let said = |body| Reply::new(Channel::Login, "", body);
     let of = |visitor, body| Reply { visitor: Some(visitor), ..said(body) };
     let status = |status| Reply::status(Channel::Login, "", status);
-    if start_has_decimals(&request.body) && core.breaks(Own::RefusesDecimals) {
+    let refuses = core.faults.has(Own::RefusesDecimals);
+    if refuses && start_has_decimals(&request.body) && core.breaks(Own::RefusesDecimals) {
         return status(500);
     }
     let mut log_in = |call: &Request| log_in(core, &request.path, call);

@@ -175,12 +175,11 @@ fn pauses(visit: &Visit) -> Vec<(Duration, Duration)> {
 /// An avatar that is not there yet has nothing to update.
 fn no_early_updates(visit: &Visit) -> CheckResult {
     let Some(arrived) = visit.arrived() else { return CheckResult::NotObserved(NOT_HERE) };
-    let early = visit.received_named("AgentUpdate").find(|came| came.at < arrived);
-    let seen = early.map(|came| {
-        let expected = || "no AgentUpdate before AgentMovementComplete".to_owned();
-        Some(Err(Violation::new(came.index, expected(), "one before it")))
+    let seen = visit.received_named("AgentUpdate").map(|came| {
+        let expected = || "no AgentUpdate before AgentMovementComplete".into();
+        rule(came.at >= arrived, came.index, expected, || "one before it".into())
     });
-    CheckResult::of(NOT_HERE, [seen.unwrap_or(Some(Ok(())))])
+    CheckResult::of("it sent no AgentUpdate", seen)
 }
 
 fn replies(visit: &Visit) -> CheckResult {

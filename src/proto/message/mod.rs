@@ -17,6 +17,7 @@ pub use encode::{EncodeError, Encoder};
 pub use field::{Field, FieldRef, FieldValue};
 pub use header::{Acks, Flags, Header, datagram_row};
 pub use owned::{Datagram, Message, Row};
+pub(crate) use zerocode::zero_coded;
 
 /// The smallest datagram that can hold a message.
 pub const MIN_DATAGRAM: usize = 7;

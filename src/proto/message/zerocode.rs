@@ -127,16 +127,17 @@ pub(super) fn compress(plain: &[u8], out: &mut Vec<u8>, begin: usize) -> usize {
     to
 }
 
+/// `plain` zero-coded, whatever it is.
+pub(crate) fn zero_coded(plain: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let end = compress(plain, &mut out, 0);
+    out.truncate(end);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn coded(plain: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        let end = compress(plain, &mut out, 0);
-        out.truncate(end);
-        out
-    }
 
     fn zeros(n: usize) -> Vec<u8> {
         let mut plain = vec![1];
@@ -147,10 +148,10 @@ mod tests {
 
     #[test]
     fn runs_are_cut_at_255() {
-        assert_eq!(coded(&zeros(255)), [1, 0, 255, 2]);
-        assert_eq!(coded(&zeros(256)), [1, 0, 255, 0, 1, 2]);
-        assert_eq!(coded(&zeros(300)), [1, 0, 255, 0, 0x2D, 2]);
-        assert_eq!(coded(&zeros(510)), [1, 0, 255, 0, 255, 2]);
+        assert_eq!(zero_coded(&zeros(255)), [1, 0, 255, 2]);
+        assert_eq!(zero_coded(&zeros(256)), [1, 0, 255, 0, 1, 2]);
+        assert_eq!(zero_coded(&zeros(300)), [1, 0, 255, 0, 0x2D, 2]);
+        assert_eq!(zero_coded(&zeros(510)), [1, 0, 255, 0, 255, 2]);
     }
 
     #[test]
@@ -178,7 +179,7 @@ mod tests {
             plain in proptest::collection::vec(proptest::prop_oneof![3 => 0u8..1, 1 => 0u8..255], 0..4000)
         ) {
             let mut out = Vec::new();
-            let coded = coded(&plain);
+            let coded = zero_coded(&plain);
             proptest::prop_assert!(!coded.windows(2).any(|w| w == [0, 0]));
             expand(&coded, &mut out).unwrap();
             proptest::prop_assert_eq!(out, plain);
