@@ -187,16 +187,19 @@ pub(super) fn undecodable(heard: &[Observed], circuit: &str) -> Vec<(Sequence, U
 /// What the sequence numbers say about a message that did not come.
 pub(super) fn hint(viewer: &Viewer, circuit: &str) -> Option<String> {
     let bad = viewer.mailbox.with(|heard| undecodable(heard, circuit));
-    if let [(number, how), others @ ..] = bad.as_slice() {
-        let also = if others.is_empty() { "" } else { ", and others" };
+    // A newer grid says what this template does not know all the time.
+    let mut broken = bad.iter().filter(|(_, how)| *how != Undecodable::Unknown);
+    if let Some((number, how)) = broken.next() {
+        let also = if broken.next().is_none() { "" } else { ", and others" };
         return Some(format!("perhaps in what does not decode: #{number} ({how}){also}"));
     }
     if viewer.mailbox.has_overflowed() {
         return Some("perhaps drowned: more came than is kept, and its beginning is gone".into());
     }
-    let numbers: BTreeSet<Sequence> = viewer.mailbox.with(|heard| {
+    let mut numbers: BTreeSet<Sequence> = viewer.mailbox.with(|heard| {
         heard.iter().filter_map(|o| message(o, circuit)).map(|m| m.header.sequence).collect()
     });
+    numbers.extend(bad.iter().map(|(number, _)| *number));
     let (first, last) = (numbers.first()?, numbers.last()?);
     let missing: Vec<String> = (first.0..last.0)
         .map(Sequence)
@@ -272,6 +275,30 @@ pub(super) fn trouble(viewer: &Viewer) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::steps::bench::{hearing, hears, says};
+
+    /// The hint of a wait for what does not come.
+    fn hint_after(bad: Undecodable) -> String {
+        let message = || crate::steps::bench::message("StartPingCheck");
+        let ended = hearing(
+            |viewer| {
+                says(viewer, 1, Flags::default(), message());
+                hears(viewer, CircuitEvent::Bad(Sequence(2), bad));
+                says(viewer, 3, Flags::default(), message());
+            },
+            r#"do = "udp.expect", message = "KickUser", within = "1s""#,
+        );
+        let Err(Failure::Missing { hint: Some(hint), .. }) = ended else { panic!("{ended:?}") };
+        hint
+    }
+
+    #[test]
+    fn what_does_not_decode_is_no_gap_and_an_unknown_message_is_no_reason() {
+        let unknown = hint_after(Undecodable::Unknown);
+        assert!(unknown.starts_with("never sent: "), "{unknown}");
+        let coded = hint_after(Undecodable::CodedTrailer);
+        assert!(coded.starts_with("perhaps in what does not decode: #2 ("), "{coded}");
+    }
 
     #[test]
     fn conditions_on_every_item_hold_of_one_and_the_same() {
