@@ -48,7 +48,7 @@ const PINGS: std::ops::Range<u8> = 0xA0..0xA3;
 impl Viewer {
     /// From now on nobody expects this circuit to be alive: what its owner did may end it.
     pub fn give_up(&mut self, circuit: &str) {
-        self.places.entry(circuit.to_owned()).or_default().may_end = true;
+        self.place_named(circuit).may_end = true;
     }
 
     /// Whether the simulator of a circuit is still there. False where nothing can be asked: it

@@ -1,5 +1,6 @@
 //! Circuits, and the whole way from a login reply to an avatar in the world.
 
+use super::place::Signs;
 use super::{LoginError, ROOT, Source, Viewer, What};
 use crate::net::CircuitName;
 use crate::net::udp::{CircuitEvent, CircuitHandle, CircuitOptions};
@@ -10,7 +11,6 @@ use crate::proto::login::Session;
 use crate::proto::message::{Field, FieldValue, Message};
 use crate::proto::template::Template;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -74,8 +74,9 @@ impl Viewer {
             old.close();
         }
         self.mailbox.forget_source(&source);
-        let place = self.places.entry(name.to_owned()).or_default();
-        place.signs = Arc::default();
+        let new = Signs::of(&self.presence);
+        let place = self.place_named(name);
+        place.signs = new;
         (place.may_end, place.out_of_view) = (false, false);
         let (signs, session) = (place.signs.clone(), ids.map(|(_, session)| session));
         if let SocketAddr::V4(address) = remote {
@@ -86,7 +87,12 @@ impl Viewer {
             mailbox.post(source.clone(), What::Udp(Box::new(seen)));
         })
         .await?;
-        self.places.entry(name.to_owned()).or_default().link = Some(link);
+        let updates = self.common.updates();
+        let place = self.place_named(name);
+        match handshake {
+            true => place.runs(link, updates),
+            false => place.link = Some(link),
+        }
         Ok(())
     }
 
@@ -202,6 +208,7 @@ impl Viewer {
 
     /// Sends on a circuit; its number, 0 if the circuit is gone.
     pub async fn send(&self, circuit: &str, message: Message, reliable: bool) -> Sequence {
+        self.presence.saying(&message);
         let options = if reliable { SendOptions::RELIABLE } else { SendOptions::UNRELIABLE };
         match self.link(circuit) {
             Some(link) => link.send(message, options).await.unwrap_or_default(),
@@ -217,7 +224,7 @@ pub(super) fn throttles() -> Vec<u8> {
 }
 
 /// An avatar that stands still and looks 128 metres far.
-fn agent_update(template: &Template, session: &Session) -> Message {
+pub(super) fn agent_update(template: &Template, session: &Session) -> Message {
     let far: FieldValue = Field::F32(128.0);
     agent_message(template, "AgentUpdate", session)
         .with("AgentData", "CameraCenter", Field::Vector3([128.0, 128.0, 26.0]))

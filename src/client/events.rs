@@ -61,6 +61,7 @@ impl Viewer {
             session,
             teller: self.teller.clone(),
             mailbox: self.mailbox.clone(),
+            presence: self.presence.clone(),
             impair: self.impair.clone(),
             impaired: self.impaired.clone(),
         }))

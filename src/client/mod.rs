@@ -43,6 +43,7 @@ mod mailbox;
 mod map;
 mod neighbours;
 mod place;
+mod presence;
 mod state;
 mod teleport;
 #[cfg(test)]
@@ -64,10 +65,12 @@ use crate::net::udp::CircuitOptions;
 use crate::net::{CircuitName, Impairments, Network, http};
 use crate::proto::circuit::Config;
 use crate::proto::login::{Agreed, Session};
+use crate::proto::message::Message;
 use crate::proto::template::Template;
 use crate::tamper::{Applied, Rule, Tamper};
 use crate::value::Value;
 use neighbours::Neighbours;
+use presence::Presence;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -133,6 +136,11 @@ impl Common {
         Config::viewer().faster(self.time_factor)
     }
 
+    /// Between two updates of an avatar that stands still.
+    fn updates(&self) -> Duration {
+        presence::UPDATES / self.time_factor.max(1)
+    }
+
     /// How a circuit is opened to a simulator, as viewers do.
     fn circuit(&self, remote: SocketAddr, name: CircuitName, teller: &Teller) -> CircuitOptions {
         CircuitOptions {
@@ -185,6 +193,8 @@ pub struct Viewer {
     places: BTreeMap<String, Place>,
     /// The name of the one where the avatar stands, or is to stand.
     pub root: String,
+    /// Where the avatar stands.
+    presence: Presence,
     /// The regions that it was told of and has called on.
     neighbours: Neighbours,
     /// It calls on the regions that its grid tells of, as viewers do.
@@ -228,6 +238,7 @@ impl Viewer {
             state: State::LoggedOut,
             places: BTreeMap::new(),
             root: ROOT.to_owned(),
+            presence: Presence::default(),
             neighbours: Neighbours::default(),
             follows: true,
             impair: Vec::new(),
@@ -256,6 +267,11 @@ impl Viewer {
             State::InWorld(_, arrival) => arrival.as_ref(),
             _ => None,
         }
+    }
+
+    /// Takes heed of what a suite sends in its name: an avatar that walks goes on walking.
+    pub fn saying(&self, message: &Message) {
+        self.presence.saying(message);
     }
 
     /// Keeps in mind what that step returned, for cases that share the session.

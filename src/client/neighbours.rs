@@ -5,6 +5,7 @@
 
 use super::events::Poller;
 use super::place::{Place, Signs};
+use super::presence::Presence;
 use super::{Common, Mailbox, Source, Viewer, What, caps};
 use crate::net::CircuitName;
 use crate::net::http::Request;
@@ -174,6 +175,7 @@ pub(super) struct Caller {
     pub session: Session,
     pub teller: Teller,
     pub mailbox: Mailbox,
+    pub presence: Presence,
     /// Faults on each circuit.
     pub impair: Vec<Rule>,
     pub impaired: Applied,
@@ -182,6 +184,7 @@ pub(super) struct Caller {
 impl Follower {
     /// Does what a viewer does on an event.
     pub(super) fn heed(&self, event: &Event) {
+        self.caller.presence.hearing(&event.message);
         match event.message.as_str() {
             "EnableSimulator" => {
                 if let Some(region) = EnableSimulator::parse(&event.body) {
@@ -200,7 +203,7 @@ impl Follower {
     /// Opens a circuit to a region that was not known.
     fn enable(&self, region: &EnableSimulator) {
         let name = CircuitName::new(&format!("neighbour {}", region.handle));
-        let signs = Arc::<Signs>::default();
+        let signs = Signs::of(&self.caller.presence);
         let Some(known) = self.known.upgrade() else { return };
         {
             let mut known = known.lock();
@@ -218,7 +221,7 @@ impl Follower {
     }
 
     async fn call_on(self, address: SocketAddrV4, name: CircuitName, signs: Arc<Signs>) {
-        let Caller { common, session: own, teller, mailbox, impair, impaired } = &*self.caller;
+        let Caller { common, session: own, teller, mailbox, impair, impaired, .. } = &*self.caller;
         let session = own.session_id;
         let options = CircuitOptions {
             tamper: common.tamper(impair, impaired),
@@ -239,7 +242,7 @@ impl Follower {
         // Whoever has left meanwhile has taken it out; dropped, the circuit closes.
         let Some(known) = self.known.upgrade() else { return };
         if let Some(neighbour) = known.lock().beside.get_mut(&address) {
-            neighbour.place.link = Some(link);
+            neighbour.place.runs(link, common.updates());
         }
     }
 

@@ -1,20 +1,23 @@
 //! A region as an agent has it: the circuit to its simulator, its seed, the capabilities that it
 //! granted, its event queue. A viewer has one for each region that it was told of.
 
+use super::enter::agent_update;
 use super::events::Poller;
+use super::presence::{Presence, Spot};
 use super::{State, Viewer};
 use crate::net::udp::{CircuitEvent, CircuitHandle};
 use crate::proto::id::{CapUrl, SessionId};
 use crate::proto::login::Session;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// Messages by which a simulator ends a circuit.
 const FAREWELLS: [&str; 3] = ["DisableSimulator", "KickUser", "LogoutReply"];
 
 /// A region as an agent has it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Place {
     /// The circuit, if one was opened.
     pub(super) link: Option<CircuitHandle>,
@@ -28,6 +31,8 @@ pub struct Place {
     pub(super) failed_polls: Arc<AtomicU32>,
     /// What its simulator was heard to say.
     pub(super) signs: Arc<Signs>,
+    /// Whoever says that the avatar is here, while it is.
+    stay: Option<JoinHandle<()>>,
     /// Its circuit need not be alive any more.
     pub(super) may_end: bool,
     /// It is out of view since the avatar went elsewhere: the grid closes its circuit.
@@ -35,13 +40,18 @@ pub struct Place {
 }
 
 /// What a simulator was heard to say that counts for more than the step that waits for it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Signs {
-    arrived: AtomicBool,
+    spot: Spot,
     dismissed: AtomicBool,
 }
 
 impl Signs {
+    /// Nothing yet, on a new circuit.
+    pub(super) fn of(presence: &Presence) -> Arc<Self> {
+        Arc::new(Self { spot: presence.spot(), dismissed: AtomicBool::default() })
+    }
+
     /// Whether the simulator has ended the circuit.
     pub(super) fn dismissed(&self) -> bool {
         self.dismissed.load(Ordering::Relaxed)
@@ -53,8 +63,9 @@ impl Signs {
         if message.name() == "AgentMovementComplete"
             && message.uuid("AgentData", "SessionID").map(SessionId) == session
         {
-            self.arrived.store(true, Ordering::Relaxed);
+            self.spot.take();
         }
+        self.spot.presence().hearing(message.name());
         if FAREWELLS.contains(&message.name()) {
             self.dismissed.store(true, Ordering::Relaxed);
         }
@@ -64,9 +75,31 @@ impl Signs {
 impl Place {
     /// One whose simulator is heard by these.
     pub(super) fn with(signs: Arc<Signs>) -> Self {
-        let mut place = Self::default();
-        place.signs = signs;
-        place
+        Self {
+            link: None,
+            caps: Vec::new(),
+            poller: None,
+            polled: CapUrl::default(),
+            failed_polls: Arc::default(),
+            signs,
+            stay: None,
+            may_end: false,
+            out_of_view: false,
+        }
+    }
+
+    /// Its circuit runs: it says that the avatar is here, whenever it is.
+    pub(super) fn runs(&mut self, link: CircuitHandle, updates: Duration) {
+        let stay = self.signs.spot.clone().stay(link.speaker(), updates);
+        self.end_stay();
+        self.stay = Some(tokio::spawn(stay));
+        self.link = Some(link);
+    }
+
+    fn end_stay(&mut self) {
+        if let Some(stay) = self.stay.take() {
+            stay.abort();
+        }
     }
 
     /// The URL of a granted capability.
@@ -81,17 +114,12 @@ impl Place {
 
     /// Whether its simulator said that the avatar has arrived, since it was last asked to move it.
     pub fn has_avatar(&self) -> bool {
-        self.signs.arrived.load(Ordering::Relaxed)
+        self.signs.spot.is_taken()
     }
 
     /// Whether its simulator has ended the circuit.
     pub fn was_dismissed(&self) -> bool {
         self.signs.dismissed()
-    }
-
-    /// Another avatar, or the same again, is to come here: what was said before does not count.
-    pub(super) fn expect_avatar(&self) {
-        self.signs.arrived.store(false, Ordering::Relaxed);
     }
 
     /// Polls its event queue from now on; whoever polled it before stops.
@@ -116,6 +144,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.end_stay();
         self.stop_polling();
     }
 }
@@ -128,7 +157,14 @@ impl Viewer {
 
     /// The region where the avatar stands, or is to stand.
     pub(super) fn here(&mut self) -> &mut Place {
-        self.places.entry(self.root.clone()).or_default()
+        let root = self.root.clone();
+        self.place_named(&root)
+    }
+
+    /// The region of that name, known from now on.
+    pub(super) fn place_named(&mut self, name: &str) -> &mut Place {
+        let new = || Place::with(Signs::of(&self.presence));
+        self.places.entry(name.to_owned()).or_insert_with(new)
     }
 
     /// A circuit by its name.
@@ -151,6 +187,11 @@ impl Viewer {
         self.places.get(&self.root)?.cap(name)
     }
 
+    /// From now on nobody says on this circuit that the avatar is there.
+    pub fn end_updates(&mut self, circuit: &str) {
+        self.place_named(circuit).end_stay();
+    }
+
     /// A session has begun, by whatever login: earlier ones may end with it.
     pub(super) fn begin(&mut self, session: Session) {
         self.sessions += 1;
@@ -158,8 +199,8 @@ impl Viewer {
         for place in self.places.values_mut() {
             place.may_end = true;
             place.caps.clear();
-            place.expect_avatar();
         }
+        self.presence.begin(agent_update(&self.common.template, &session));
         self.state = State::LoggedIn(session);
     }
 }

@@ -84,7 +84,7 @@ impl Viewer {
             Session { simulator: to.address, seed: to.seed, region: here, ..session.clone() };
         self.state = State::Between(moved, session.simulator);
         self.root = circuit.to_owned();
-        self.here().expect_avatar();
+        self.presence.leave();
         self.send(circuit, movement, true).await;
         let seed = self.ask_seed_for_all(within).await;
         seed.map_err(|error| EnterError::Seed(error.to_string()))?;

@@ -1,14 +1,17 @@
 //! Conversations with a server of a few lines, on a simulated network: no port, no sleep.
 
+use super::agent_message;
 use super::bench::{NEVER, URL, answer, converse, converse_there, rpc, session, welcome};
 use super::{Dead, EnterError, Form, Journey, LoginError, ROOT, Source, State, Viewer, What};
 use crate::net::server::{Answer, Request};
 use crate::proto::event_queue::{EnableSimulator, Event, PollReply};
 use crate::proto::id::AgentId;
 use crate::proto::llsd::{self, Llsd};
-use crate::proto::message::Message;
+use crate::proto::message::{Field, Message};
 use crate::proto::teleport::{Destination, TeleportFinish};
+use crate::proto::template::Template;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -305,6 +308,79 @@ fn who_is_never_greeted_does_not_arrive() {
     let enter = async |viewer: &mut Viewer| viewer.enter("last", WITHIN).await;
     let (arrived, _) = converse_there(lets_in, mute, enter);
     assert!(matches!(arrived, Err(EnterError::Silence("RegionHandshake"))));
+}
+
+/// What a simulator was told of an avatar: when, and with which control flags.
+fn updates_told(talk: impl AsyncFnOnce(&mut Viewer)) -> Vec<(u64, u32)> {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let (began, hears) = (Arc::new(OnceLock::new()), told.clone());
+    let says = move |message: &Message| {
+        let began = began.get_or_init(Instant::now);
+        if message.name() == "AgentUpdate" {
+            let flags = message.u32("AgentData", "ControlFlags").unwrap();
+            hears.lock().unwrap().push((began.elapsed().as_secs(), flags));
+        }
+        welcome(message)
+    };
+    in_the_world(says, talk);
+    let told = told.lock().unwrap();
+    told.clone()
+}
+
+fn walking(viewer: &Viewer, flags: u32) -> Message {
+    let update = agent_message(Template::shipped(), "AgentUpdate", viewer.session().unwrap());
+    update.with("AgentData", "ControlFlags", Field::U32(flags))
+}
+
+#[test]
+fn an_avatar_that_stands_still_says_so_every_second() {
+    let told = updates_told(async |_| tokio::time::sleep(Duration::from_millis(3500)).await);
+    assert_eq!(told, [(0, 0), (1, 0), (2, 0), (3, 0)]);
+}
+
+#[test]
+fn it_walks_on_until_told_otherwise_and_sits_down_once() {
+    const FORWARD: u32 = 1;
+    const SIT_ON_GROUND: u32 = 0x20000;
+    let told = updates_told(async |viewer| {
+        let update = walking(viewer, FORWARD | SIT_ON_GROUND);
+        viewer.send(ROOT, update, true).await;
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+    });
+    assert_eq!(told, [(0, 0), (0, FORWARD | SIT_ON_GROUND), (1, FORWARD), (2, FORWARD)]);
+}
+
+#[test]
+fn nothing_is_updated_on_the_way_elsewhere_nor_after_a_farewell() {
+    let asks = |name: &'static str| {
+        updates_told(async move |viewer| {
+            let session = viewer.session().unwrap();
+            let request = agent_message(Template::shipped(), name, session);
+            viewer.send(ROOT, request, true).await;
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        })
+    };
+    // Nobody has answered the one; as a viewer gives it up after 15 s, it goes on.
+    assert_eq!(asks("TeleportLocationRequest")[..3], [(0, 0), (15, 0), (16, 0)]);
+    assert_eq!(asks("LogoutRequest"), [(0, 0)]);
+}
+
+#[test]
+fn updates_go_where_the_avatar_stands_and_nowhere_once_it_is_silent() {
+    let ((there, silent), _) = in_the_world(welcome, async |viewer| {
+        let journey = to_port(9001, 1, viewer).unwrap();
+        viewer.follow(journey, "there", WITHIN).await.unwrap();
+        let there = !viewer.place(ROOT).unwrap().has_avatar()
+            && viewer.place("there").unwrap().has_avatar();
+        let next = async |viewer: &Viewer| viewer.link("there").unwrap().next_sequence(None).await;
+        viewer.end_updates("there");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let before = next(viewer).await;
+        // A ping goes out every five seconds, an ack or two.
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        (there, next(viewer).await.0 - before.0)
+    });
+    assert!(there && silent < 12, "{silent} datagrams in 20 s");
 }
 
 #[test]

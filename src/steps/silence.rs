@@ -8,7 +8,7 @@ use std::time::Duration;
 pub(super) static STEP: StepDef = StepDef {
     name: "silence",
     doc: "Says nothing for a while: no pings, no answers to pings, no acks, no resends on any \
-          circuit (or on one). The time is that of a real grid; a grid that runs its timers \
+          circuit (or on one), no AgentUpdate. The time is that of a real grid; a grid that runs its timers \
           faster is given as much less.",
     keys: &[
         need("lasts", Kind::Time, "how long"),
@@ -30,6 +30,7 @@ pub(super) static STEP: StepDef = StepDef {
                 for name in names {
                     // Whoever is silent for long is rightly dropped.
                     call.viewer.give_up(&name);
+                    call.viewer.end_updates(&name);
                     if let Some(link) = call.viewer.link(&name) {
                         hush(link);
                     }

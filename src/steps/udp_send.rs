@@ -52,6 +52,9 @@ pub(super) static STEP: StepDef = StepDef {
                 flags: flags(&args.texts("flags").unwrap_or_default())?,
                 acks: acks(args.get("acks")),
             };
+            if options.sequence.is_none() {
+                call.viewer.saying(&message);
+            }
             let mut sequences = Vec::new();
             for _ in 0..args.int("times").unwrap_or(1u32).min(1000) {
                 let sequence = link.send(message.clone(), options.clone()).await;
