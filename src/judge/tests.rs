@@ -231,6 +231,9 @@ const BY_VISITS: &[Proof] = &[
         let mut early =
             v.events.iter().find(|heard| is(&heard.what, "AgentThrottle")).unwrap().clone();
         early.at = Duration::ZERO;
+        if let Passed::Received(received) = &mut early.what {
+            received.header.sequence = Sequence(0);
+        }
         v.events.insert(0, early);
     }),
     ("HS-CLIENT-CODE-IDS-1", |v| {

@@ -3,9 +3,11 @@
 use super::Check;
 use crate::judge::check_result::{CheckResult, Checked, Violation, never, rule, seconds, within};
 use crate::judge::visit::{Circuit, FromClient, Visit};
+use crate::net::tap::RegionIndex;
 use crate::proto::id::Sequence;
 use crate::proto::message::Flags;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -61,20 +63,25 @@ fn trailing(visit: &Visit) -> CheckResult {
     )
 }
 
-/// Holds the number of each new datagram against the greatest before it. What a network swaps or
-/// doubles is no fault of a client's.
+/// Holds the number of each new datagram against the greatest before it. What a network swaps,
+/// delays, loses or doubles is no fault of a client's: a number that is missing and comes late, or
+/// again, was given in its turn.
 fn numbers(
     visit: &Visit,
     follows: fn(Sequence, Sequence) -> bool,
     wanted: &'static str,
 ) -> CheckResult {
-    const SWAPPED: Duration = Duration::from_secs(1);
+    const LATE: Duration = Duration::from_secs(5);
     // Behind its farewell a client may number as it likes.
     let present = visit.present();
+    // Some of it may have come before the circuit was open.
+    let came = visit.received().map(|came| (came.region, came.received.from, came.number()));
+    let ever: HashSet<(RegionIndex, SocketAddr, Sequence)> = came.collect();
     let mut seen = Vec::new();
     for circuit in visit.circuits() {
         let staying = |came: &&FromClient<'_>| came.at <= present && came.message().is_some();
         let fresh = circuit.received.iter().filter(|came| !came.has(Flags::RESENT)).filter(staying);
+        let first = circuit.received.first().map_or(Sequence(0), FromClient::number);
         let mut greatest: Option<(Sequence, Duration)> = None;
         let mut before: HashMap<Sequence, FromClient<'_>> = HashMap::new();
         for came in fresh {
@@ -86,13 +93,17 @@ fn numbers(
                 continue;
             };
             let wrapped = most.0 > 0x00F0_0000 && number.0 < 0x0010_0000;
-            let swapped = same.is_none() && number < most && came.at <= since + SWAPPED;
+            let late = same.is_none() && (first..most).contains(&number) && came.at <= since + LATE;
             if wrapped || number > most {
                 greatest = Some((number, came.at));
             }
-            if !wrapped && !doubled && !swapped {
+            let known = |n| ever.contains(&(came.region, came.received.from, Sequence(n)));
+            let whole = number.0 - most.0.min(number.0) < 1000 && (most.0 + 1..number.0).all(known);
+            let goes_on = number.0 > most.0 + 1 && whole;
+            if !wrapped && !doubled && !late {
                 let expected = || format!("{wanted} #{most}");
-                seen.push(rule(follows(most, number), came.index, expected, || named(came)));
+                let follows = follows(most, number) || goes_on;
+                seen.push(rule(follows, came.index, expected, || named(came)));
             }
         }
     }

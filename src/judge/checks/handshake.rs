@@ -41,8 +41,12 @@ fn code_first(visit: &Visit) -> CheckResult {
     regions.sort_unstable();
     regions.dedup();
     let seen = regions.into_iter().map(|region| {
-        let first =
-            visit.received().find(|came| came.region == region && came.message().is_some())?;
+        // By number, since a network may lose the first, delay it or swap it with the next.
+        let here = |came: &FromClient<'_>| came.region == region && came.message().is_some();
+        let met = visit.received().find(here)?;
+        let code = codes.iter().find(|code| code.region == region)?;
+        let on_its_way = code.received.from == met.received.from && code.number() < met.number();
+        let first = if on_its_way { *code } else { met };
         let name = || first.message().map_or(String::new(), |m| m.name().to_owned());
         let expected = || "UseCircuitCode before anything else".into();
         rule(first.is("UseCircuitCode"), first.index, expected, name)
