@@ -262,7 +262,7 @@ impl JudgeMode {
         let named: String = named.map(|trial| format!(" --trial {}", trial.id)).collect();
         let verdict = Verdict {
             catalogue: &self.library.catalogue,
-            visited: visited(grid),
+            visited: Visited::of(grid),
             trials: &self.trials,
             started,
             watched,
@@ -271,16 +271,6 @@ impl JudgeMode {
             reproduce: &format!("gridproof serve --judge{named}"),
         };
         verdict.record(&self.judge)
-    }
-}
-
-/// What the judge needs to know of the grid.
-fn visited(grid: &Grid) -> Visited {
-    Visited {
-        login_uri: grid.login_uri.clone(),
-        regions: grid.regions.clone(),
-        names: grid.names(),
-        passwords: grid.accounts.iter().map(|account| account.password.clone()).collect(),
     }
 }
 

@@ -7,12 +7,14 @@
 mod check_result;
 mod checks;
 mod journey;
+mod own_client;
 mod record;
 #[cfg(test)]
 mod tests;
 mod trial;
 mod visit;
 
+pub use own_client::{Conduct, conduct};
 pub use record::{Verdict, Visited};
 pub use trial::{Trial, trials};
 

@@ -3,6 +3,7 @@
 use super::check_result::{CheckResult, Violation};
 use super::visit::Visit;
 use super::{Judge, Trial, checks};
+use crate::grid::Grid;
 use crate::net::Entry;
 use crate::net::tap::{Fact, Region};
 use crate::net::timeline::row;
@@ -46,6 +47,18 @@ pub struct Visited {
     pub names: BTreeMap<AgentId, String>,
     /// Their passwords, to be kept out of the record.
     pub passwords: Vec<String>,
+}
+
+impl Visited {
+    /// What is known of a reference grid.
+    pub fn of(grid: &Grid) -> Self {
+        Self {
+            login_uri: grid.login_uri.clone(),
+            regions: grid.regions.clone(),
+            names: grid.names(),
+            passwords: grid.accounts.iter().map(|account| account.password.clone()).collect(),
+        }
+    }
 }
 
 /// Rows of a timeline before and behind what broke a requirement.

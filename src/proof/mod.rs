@@ -21,6 +21,7 @@ pub use generate::named;
 pub(crate) use load::faults;
 pub use load::{Mutants, shipped_sources};
 pub use mutant::{Mutant, Origin};
+pub(crate) use run::side_by_side;
 pub use run::{Prepared, Prover, Run, Unproven};
 pub use variant::{Variant, Verdicts, shipped_variants};
 pub use verdict::{CaseVerdict, Fate, MutantVerdict, Proof, RequirementVerdict, Score};

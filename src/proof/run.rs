@@ -389,7 +389,7 @@ impl Prover {
 
 /// Does the same with each of many, on so many threads: each run is a world of its own that waits
 /// for nothing outside. In no order; a run that panicked says so.
-pub(super) fn side_by_side<T: Send, R: Send>(
+pub(crate) fn side_by_side<T: Send, R: Send>(
     jobs: usize,
     all: Vec<T>,
     tell: &(dyn Fn(usize) + Send + Sync),

@@ -22,14 +22,33 @@ pub(super) fn library(library: &Library, template: &Template, mistakes: &mut Vec
         }
     }
     for suite in &library.suites {
-        let mut seen = HashSet::new();
+        let (mut seen, mut violated) = (HashSet::new(), HashSet::new());
         for case in &suite.cases {
             // The rows of one case are the same text: told once.
             if seen.insert(case.span.start) {
                 self::case(library, template, case, mistakes);
             }
+            let violates = case.violates.iter();
+            for id in violates.filter(|id| violated.insert((case.span.start, id.as_str()))) {
+                mistakes.extend(no_rule_of_clients(library, case, id));
+            }
         }
     }
+}
+
+/// What is wrong with one of the requirements that a case says it violates.
+fn no_rule_of_clients(library: &Library, case: &Case, id: &str) -> Option<Diagnostic> {
+    let judged = library.catalogue.all.values().filter(|known| known.judge.is_some());
+    let mut ids = judged.map(|requirement| requirement.id.as_str());
+    if ids.clone().any(|known| known == id) {
+        return None;
+    }
+    let what = match library.catalogue.get(id) {
+        Some(_) => format!("`{id}` binds no client that `serve --judge` can judge"),
+        None => unknown("requirement of clients", id, &mut ids),
+    };
+    let what = format!("`violates`: {what}");
+    Some(Diagnostic::new(&case.source, case.span.clone(), what))
 }
 
 /// The step by which a procedure comes to call itself, if it does.
@@ -78,7 +97,7 @@ fn case(library: &Library, template: &Template, case: &Case, mistakes: &mut Vec<
         .columns
         .iter()
         .flatten()
-        .filter(|column| !["id", "impair"].contains(&column.as_str()))
+        .filter(|column| !["id", "impair", "violates"].contains(&column.as_str()))
         .filter(|column| !check.used_columns.contains(*column))
         .cloned()
         .collect();

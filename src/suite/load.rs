@@ -7,7 +7,7 @@ use super::reader::Reader;
 use super::{Diagnostic, Need, Node, NodeKind, Source, rows};
 use crate::steps::{self, COMMON_KEYS};
 use crate::tamper::{Action as Fault, Channel, Direction, Rule};
-use crate::value::{PREDICATES, Path, Predicate, unknown};
+use crate::value::{PREDICATES, Path, Predicate, Value, unknown};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,9 +59,17 @@ fn needs(reader: &mut Reader<'_>, table: &Node) -> Vec<Need> {
 }
 
 const CASE_KEYS: &[&str] = &[
-    "id", "title", "tags", "needs", "effects", "session", "actors", "impair", "for_each", "within",
-    "step", "always", "note",
+    "id", "title", "tags", "needs", "effects", "session", "actors", "impair", "violates",
+    "for_each", "within", "step", "always", "note",
 ];
+
+/// What one row makes of a case.
+struct RowOfCase {
+    suffix: Option<String>,
+    row: Option<Value>,
+    impair: Vec<Rule>,
+    violates: Vec<String>,
+}
 
 fn case(
     reader: &mut Reader<'_>,
@@ -96,6 +104,7 @@ fn case(
         }
     }
     let impair = table.get("impair").map(|node| impair(reader, node)).unwrap_or_default();
+    let violates = reader.text_or_texts(table, "violates");
     let within = reader.time(table, "within").unwrap_or(Duration::from_secs(180));
     let steps = steps(reader, table, "step");
     if steps.is_empty() {
@@ -105,17 +114,24 @@ fn case(
     let rows: Vec<_> = rows::read(reader, table)
         .into_iter()
         .map(|(suffix, row)| {
-            // A row may bring rules of its own.
+            // A row may bring rules of its own, and break requirements of its own.
             let id = |item: &&Node| item.get("id").and_then(Node::text) == suffix.as_deref();
-            let own = lists.iter().find(id).and_then(|item| item.get("impair"));
-            let own = own.map(|node| self::impair(reader, node)).unwrap_or_default();
-            (suffix, row, impair.iter().cloned().chain(own).collect::<Vec<Rule>>())
+            let own = lists.iter().find(id);
+            let rules = own.and_then(|item| item.get("impair"));
+            let rules = rules.map(|node| self::impair(reader, node)).unwrap_or_default();
+            let broken = own.map(|item| reader.text_or_texts(item, "violates"));
+            RowOfCase {
+                suffix,
+                row,
+                impair: impair.iter().cloned().chain(rules).collect(),
+                violates: violates.iter().cloned().chain(broken.unwrap_or_default()).collect(),
+            }
         })
         .collect();
     let tags = [tags, &reader.texts(table, "tags")].concat();
     let needs = [needs, &self::needs(reader, table)].concat();
     rows.into_iter()
-        .map(|(suffix, row, impair)| Case {
+        .map(|RowOfCase { suffix, row, impair, violates }| Case {
             id: match &suffix {
                 Some(suffix) => format!("{suite}/{id}[{suffix}]"),
                 None => format!("{suite}/{id}"),
@@ -127,6 +143,7 @@ fn case(
             session,
             actors: actors.clone(),
             impair,
+            violates,
             row,
             within,
             requirements: citations(steps.iter().chain(&always)),

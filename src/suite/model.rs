@@ -71,6 +71,8 @@ pub struct Case {
     pub actors: Vec<String>,
     /// Faults on its wire.
     pub impair: Vec<Rule>,
+    /// Requirements of clients that it breaks on purpose.
+    pub violates: Vec<String>,
     /// The values of its row.
     pub row: Option<Value>,
     /// The longest it may take altogether.

@@ -111,6 +111,7 @@ step = [
   { do = "udp.send", message = "AgentUpdate", blocks = { AgentData = { Farr = 1.0, Flags = 300 } } },
   { do = "udp.acked", of = "${lgoin.sequence}" },
 ]
+violates = ["HS-CLIENT-UPDAT-1", "LOGIN-BAD-PASSWORD-1"]
 "#;
     std::fs::write(&suite, bad).unwrap();
     for command in ["check", "run"] {
@@ -129,6 +130,8 @@ step = [
             "unknown field `Farr`; did you mean `Far`?",
             "Flags takes U8, not 300",
             "unknown reference `lgoin`",
+            "unknown requirement of clients `HS-CLIENT-UPDAT-1`; did you mean `HS-CLIENT-UPDATE-1`?",
+            "`LOGIN-BAD-PASSWORD-1` binds no client",
             "`nth` takes a whole number from 1 to 1048576",
             "bad.toml:6:31",
             "bad.toml:6:89",

@@ -13,6 +13,7 @@ mod inventory;
 mod judge;
 mod layers;
 mod neighbours;
+mod own_client;
 mod own_mistakes;
 mod panel;
 mod proof;
