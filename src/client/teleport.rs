@@ -87,7 +87,10 @@ impl Viewer {
         self.presence.leave();
         self.send(circuit, movement, true).await;
         let seed = self.ask_seed_for_all(within).await;
-        seed.map_err(|error| EnterError::Seed(error.to_string()))?;
+        let seed = seed.map_err(|error| EnterError::Seed(error.to_string()))?;
+        if seed.status != 200 {
+            return Err(EnterError::Seed(format!("status {}", seed.status)));
+        }
         let arrived = self.wait_for_since(since, circuit, "AgentMovementComplete", within).await;
         let arrived = arrived.ok_or(EnterError::Silence("AgentMovementComplete"))?;
         self.state.enter();

@@ -29,6 +29,7 @@ mod login;
 mod login_any;
 mod neighbour_expect;
 mod observes;
+mod region_edge;
 mod region_find;
 mod session_enter;
 mod session_logout;
@@ -77,6 +78,7 @@ pub const STEPS: &[&StepDef] = &[
     &inventory_fetch::STEP,
     &inventory_tree::STEP,
     &inventory_restore::STEP,
+    &region_edge::STEP,
     &region_find::STEP,
     &neighbour_expect::STEP,
     &teleport_arrive::STEP,

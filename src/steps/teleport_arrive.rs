@@ -28,7 +28,10 @@ pub(super) static STEP: StepDef = StepDef {
             let body = call.args.get("event").map_or(Llsd::Undef, Llsd::from);
             let circuit = call.args.text("circuit").unwrap_or_else(|| "destination".into());
             let Some(journey) = Journey::parse(&body, call.viewer) else {
-                return Err(Failure::unfit("an event that sends this agent nowhere"));
+                let (stage, sends) =
+                    ("reading where the event leads", "an event that sends this agent");
+                let expected = format!("{sends} somewhere");
+                return Err(Failure::missing(stage, expected, format!("{sends} nowhere")));
             };
             if matches!(journey, Journey::Teleport(_)) && circuit == call.viewer.root {
                 let what = format!("the avatar stands on circuit `{circuit}`: name another");
@@ -55,6 +58,7 @@ mod tests {
     #[test]
     fn an_event_that_leads_nowhere_is_not_followed() {
         let ended = hearing(|_| {}, r#"do = "teleport.arrive", event = { Info = [] }"#);
-        assert_eq!(said(ended), "precondition: an event that sends this agent nowhere");
+        let sends = "an event that sends this agent";
+        assert_eq!(said(ended), format!("{sends} somewhere: {sends} nowhere"));
     }
 }
