@@ -1,6 +1,7 @@
 //! Logging out, whatever state the session is in.
 
 use super::{ROOT, State, Viewer, agent_message};
+use crate::net::udp::CircuitHandle;
 use crate::proto::circuit::Config;
 use crate::proto::id::Sequence;
 use crate::proto::login::Session;
@@ -68,6 +69,12 @@ impl Viewer {
     /// The session has ended on a circuit: nothing of it need be alive any more.
     pub fn ended(&mut self, circuit: &str) {
         self.state = State::LoggedOut;
+        // Nobody is there any more who would ask whether anybody is.
+        let quiet = |link: &CircuitHandle| {
+            link.configure(|of| (of.config_mut().pings, of.config_mut().resend_tries) = (false, 0));
+        };
+        self.links().for_each(|(_, link)| quiet(link));
+        self.each_neighbour(quiet);
         self.give_up(circuit);
         self.stop_events();
     }

@@ -21,7 +21,10 @@ fn told(conduct: &Conduct) -> String {
     for broken in conduct.unsaid() {
         let finding = &broken.findings[0];
         let (id, how) = (&broken.requirements[0], &finding.received);
-        writeln!(said, "{} breaks {id}: {how:?} {:?}", conduct.case.id, finding.hint).unwrap();
+        writeln!(said, "{} breaks {id}: {how}", conduct.case.id).unwrap();
+        for row in &broken.timeline {
+            writeln!(said, "  {:.1} {} {} {}", row.ms, row.actor, row.direction, row.text).unwrap();
+        }
     }
     for id in conduct.unbroken() {
         writeln!(said, "{} does not break {id}, as it says", conduct.case.id).unwrap();

@@ -19,6 +19,8 @@ misbehaviours! {
     RestartsOnCode "restarts-on-code" "UseCircuitCode on a running circuit ends it.",
     NeedsHandshakeReply "needs-handshake-reply" "The avatar arrives only after RegionHandshakeReply.",
     LeavesWithoutAck "leaves-without-ack" "LogoutRequest is carried out and not acknowledged.",
+    SaysFarewellTwice "says-farewell-twice" "LogoutReply comes twice, each with its own number.",
+    KicksWhoLeaves "kicks-who-leaves" "Whoever logs out is thrown out behind LogoutReply.",
     TellsArrivalTwice "tells-arrival-twice" "An arrival is told twice.",
     FatDatagrams "fat-datagrams" "A datagram is larger than any path carries in one piece.",
     ShowsWorldAgain "shows-world-again" "Every RegionHandshakeReply shows the world anew.",
@@ -145,6 +147,13 @@ fn log_out(core: &mut Core, from: &Sender, _: &Message) {
     }
     let reply = messages::logout_reply(&core.template, agent, from.session);
     core.reply(from, &reply);
+    if core.breaks(Own::SaysFarewellTwice) {
+        core.reply(from, &reply);
+    }
+    if core.breaks(Own::KicksWhoLeaves) {
+        let kick = messages::kick(&core.template, agent, from.session, "you have left");
+        core.reply(from, &kick);
+    }
     core.happened(&Happened::Left(agent, region));
     if !core.breaks(Own::StaysAfterLogout) {
         core.circuits[region.0].close(core.now, from.address);
