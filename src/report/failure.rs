@@ -159,13 +159,18 @@ fn timeline(record: &CaseRecord, room: usize, paint: Paint) -> Vec<String> {
         })
         .collect();
     let room = room.saturating_sub(missing.len());
-    // What came after the case's own steps is clean-up, and pings are seldom the matter.
+    // What came after the case's own steps is clean-up; pings are seldom the matter, nor is what our
+    // client says of its avatar every second.
     let end = record.timeline.iter().position(|row| row.text == CLEAN_UP);
     let steps = &record.timeline[..end.unwrap_or(record.timeline.len())];
     let about_pings = record.findings.iter().any(|f| f.expected.contains("Ping"));
     let is_ping = |row: &&Entry| row.text.contains("PingCheck") && !row.text.contains("acks");
-    let quiet = |row: &&Entry| about_pings || steps.len() <= room || !is_ping(row);
-    let rows: Vec<&Entry> = steps.iter().filter(quiet).collect();
+    let is_update = |row: &&Entry| {
+        row.direction == '→' && row.text.contains(" AgentUpdate") && !row.text.contains("reliable")
+    };
+    let is_habit = |row: &&Entry| is_update(row) || (is_ping(row) && !about_pings);
+    let tells = |row: &&Entry| steps.len() <= room || !is_habit(row);
+    let rows: Vec<&Entry> = steps.iter().filter(tells).collect();
     let mut lines = Vec::new();
     if rows.len() <= room {
         lines.extend(rows.iter().map(|r| row(r)));

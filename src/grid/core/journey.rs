@@ -323,7 +323,8 @@ impl Core {
             return;
         }
         self.happened(&Happened::Left(agent, landing.left));
-        for closed in &landing.closed {
+        let forgets = self.breaks(Own::ForgetsNeighbours);
+        for closed in landing.closed.iter().filter(|of| !forgets || **of == landing.left) {
             self.disable(*closed, agent);
         }
     }

@@ -98,6 +98,7 @@ misbehaviours! {
     CountsNoPolls "counts-no-polls" "Every reply of an event queue has the same id.",
     TeleportsAnywhere "teleports-anywhere" "A teleport to where nothing is leads somewhere.",
     SwapsStart "swaps-start" "x and y of a start location change places.",
+    ForgetsNeighbours "forgets-neighbours" "Neighbours of a region that was left for one far away keep their child agents.",
     StaysInBoth "stays-in-both" "After a teleport the avatar is in the old region too.",
     WithholdsAck "withholds-ack" "One harmless reliable packet of each circuit is never acknowledged.",
     Keyless "keyless" "A map in a reply begins with a value that has no key.",
