@@ -197,6 +197,12 @@ impl Stage<'_> {
         let actor = step.actor.clone().unwrap_or_else(|| scope.actor.clone());
         scope.set_account(&actor, self.target.network.now());
         let control = step.control.as_deref();
+        let entered = self.viewers.get(&actor).is_some_and(|viewer| viewer.session().is_some());
+        if scope.is_cleaning() && !entered {
+            // Whoever never came in left nothing to clean.
+            attempt.leave(judge::citations(step, self.library));
+            return true;
+        }
         if scope.lacks(&step.args) || control.is_some_and(|id| scope.has_failed(id)) {
             // What it builds on did not come, which has been told.
             attempt.leave(judge::citations(step, self.library));

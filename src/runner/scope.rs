@@ -110,6 +110,11 @@ impl Scope {
         self.cleaning = true;
     }
 
+    /// Whether it is.
+    pub(super) fn is_cleaning(&self) -> bool {
+        self.cleaning
+    }
+
     /// Whether a tree refers to what an earlier step did not bring, as has been told.
     pub(super) fn lacks(&self, node: &Node) -> bool {
         let mut lacks = false;

@@ -232,6 +232,11 @@ impl Inventories {
         self.of.values().find(|own| own.item(item).is_some()).map(|own| own.owner)
     }
 
+    /// Everybody whose inventory was looked at: for faults.
+    pub(super) fn owners(&self) -> impl Iterator<Item = AgentId> + use<> {
+        self.of.keys().copied().collect::<Vec<_>>().into_iter()
+    }
+
     /// Removes items whoever owns them: for faults.
     pub(super) fn remove_anywhere(&mut self, ids: &[Uuid]) {
         for inventory in self.of.values_mut() {

@@ -14,6 +14,8 @@ misbehaviours! {
     MakesTwice "makes-twice" "A request with the same transaction again makes its folder again.",
     CreatesOnUpdate "creates-on-update" "An update of an item that is not there makes it.",
     MovesSilently "moves-silently" "An update moves its item to the root.",
+    ChangesForeign "changes-foreign" "Folders and items are changed by UDP whoever owns them.",
+    CopiesForeign "copies-foreign" "Whoever names an item's owner may copy it.",
     RemovesForeign "removes-foreign" "Items are removed whoever owns them.",
     ForgetsFolders "forgets-folders" "A folder made by HTTP is confirmed and not made.",
     LosesLastPacket "loses-last-packet" "Of several packets of one folder the last is not sent.",

@@ -121,13 +121,22 @@ impl InventoryMessage<'_> {
 
     /// Makes a change for every entry, kept together; the first refusal is told, the other entries
     /// are made.
-    fn each<T>(
+    fn each<T: Clone>(
         &self,
         core: &mut Core,
         entries: impl IntoIterator<Item = T>,
         mut change: impl FnMut(&mut Inventory, T) -> Done,
     ) -> Done {
-        let all = &mut core.inventories;
+        let foreign = core.breaks(Own::ChangesForeign);
+        let (all, entries) = (&mut core.inventories, entries.into_iter().collect::<Vec<T>>());
+        for owner in all.owners().filter(|owner| foreign && *owner != self.from.agent) {
+            let _ = all.change(owner, |theirs| {
+                for entry in &entries {
+                    let _ = change(theirs, entry.clone());
+                }
+                Ok(())
+            });
+        }
         let mut done = Ok(());
         let kept = all.change(self.from.agent, |own| {
             for entry in entries {
@@ -312,8 +321,11 @@ impl InventoryMessage<'_> {
 
     fn copy_items(&self, core: &mut Core) -> Done {
         let mut done = Ok(());
+        let own = self.from.agent;
         for row in self.message.rows("InventoryData") {
-            let copied = copy(&mut core.inventories, self.from.agent, row);
+            let named = AgentId(row.id("OldAgentID"));
+            let from = if core.breaks(Own::CopiesForeign) { named } else { own };
+            let copied = copy(&mut core.inventories, from, own, row);
             match copied {
                 Ok(copy) => self.announce(core, &copy, row.int("CallbackID")),
                 Err(refusal) => done = Err(refusal),
@@ -323,8 +335,13 @@ impl InventoryMessage<'_> {
     }
 }
 
-fn copy(all: &mut Inventories, agent: AgentId, wanted: Row<'_>) -> Result<Item, Refusal> {
-    let source = all.item(agent, wanted.id("OldItemID")).ok_or(Refusal::NoSuchItem)?;
+fn copy(
+    all: &mut Inventories,
+    from: AgentId,
+    agent: AgentId,
+    wanted: Row<'_>,
+) -> Result<Item, Refusal> {
+    let source = all.item(from, wanted.id("OldItemID")).ok_or(Refusal::NoSuchItem)?;
     let (folder, name) = (wanted.id("NewFolderID"), wanted.text("NewName"));
     all.change(agent, |own| own.copy_item(&source, folder, &name))
 }
