@@ -44,6 +44,8 @@ impl Core {
             }
         };
         match cap.purpose {
+            // Nothing is beneath a seed.
+            Purpose::Seed if !path.is_empty() => Some(self.gone(request)),
             Purpose::Seed => {
                 let names = || seed::parse_request(&request.body).ok();
                 hear(&|| Passed::Seed(request.content_type.clone(), names()));

@@ -132,7 +132,7 @@ impl World {
             agent_id: agent,
             address: place.address,
             handle: place.handle(),
-            seed: self.url(&seed).into(),
+            seed: self.seed_url(&seed).into(),
         };
         let event = match walking {
             true => {

@@ -341,6 +341,12 @@ impl World {
         cap_url(&self.base, id)
     }
 
+    /// The URL of a seed: the same wherever it is told, with the slash that OpenSim's end in
+    /// (OpenSim/Framework/CapsUtil.cs:44). Clients that compare the texts take another for a change.
+    pub(crate) fn seed_url(&self, id: &str) -> String {
+        format!("{}/", self.url(id))
+    }
+
     /// Grants a capability that no seed names: its id.
     pub(crate) fn grant_own(&mut self, owner: Owner, name: &'static str) -> String {
         let id = self.chance.uuid().to_string();
@@ -430,7 +436,7 @@ impl World {
         let establish = EstablishAgentCommunication {
             agent_id: agent,
             address: place.address,
-            seed: self.url(&seed).into(),
+            seed: self.seed_url(&seed).into(),
         };
         self.tell(agent, teller, enable.to_event());
         self.tell(agent, teller, establish.to_event());

@@ -274,7 +274,7 @@ fn session_members(
         ("sim_ip", text(&place.address.ip().to_string())),
         ("sim_port", int(u32::from(place.address.port()))),
         ("http_port", int(0)),
-        ("seed_capability", Llsd::String(format!("{}/", world.url(seed.unwrap_or_default())))),
+        ("seed_capability", Llsd::String(world.seed_url(seed.unwrap_or_default()))),
         ("region_x", int(x)),
         ("region_y", int(y)),
         ("region_size_x", int(256)),
