@@ -6,7 +6,7 @@ use crate::proto::circuit::Config;
 use crate::proto::id::Sequence;
 
 /// Misbehaviours that are figures of circuits.
-pub(super) const OF_CIRCUITS: [Own; 11] = [
+pub(super) const OF_CIRCUITS: [Own; 12] = [
     Own::NeverAcks,
     Own::AcksOnce,
     Own::AcksSingly,
@@ -16,6 +16,7 @@ pub(super) const OF_CIRCUITS: [Own; 11] = [
     Own::NeverPongs,
     Own::NeverPings,
     Own::NeverTimesOut,
+    Own::DropsEarly,
     Own::CountsFromAHundred,
     Own::AcksByTheHundred,
 ];
@@ -31,7 +32,12 @@ pub(super) fn figures(faults: &Faults, config: Config) -> Config {
         resend_tries: if faults.has(Own::NeverResends) { 0 } else { config.resend_tries },
         pongs: !faults.has(Own::NeverPongs),
         pings: !faults.has(Own::NeverPings),
-        idle_timeout: config.idle_timeout.filter(|_| !faults.has(Own::NeverTimesOut)),
+        idle_timeout: match config.idle_timeout {
+            _ if faults.has(Own::NeverTimesOut) => None,
+            // A quarter of the minute that is right.
+            Some(limit) if faults.has(Own::DropsEarly) => Some(limit / 4),
+            limit => limit,
+        },
         first_sequence: match faults.has(Own::CountsFromAHundred) {
             true => Sequence(100),
             false => config.first_sequence,

@@ -106,6 +106,7 @@ misbehaviours! {
     NamelessFlags "nameless-flags" "A teleport is told with a flag that has no name.",
     NeverAcks "never-acks" "Reliable packets are not acknowledged.",
     IgnoresAcks "ignores-acks" "Acks are not heeded: everything is sent again and again.",
+    DropsEarly "drops-early" "Whoever is silent for a quarter of a minute is dropped.",
     NeverResends "never-resends" "Nothing is sent again.",
     ProcessesDuplicates "processes-duplicates" "Duplicates are processed.",
     NeverPongs "never-pongs" "Pings are not answered.",
