@@ -208,7 +208,7 @@ impl Viewer {
 
     /// Sends on a circuit; its number, 0 if the circuit is gone.
     pub async fn send(&self, circuit: &str, message: Message, reliable: bool) -> Sequence {
-        self.presence.saying(&message);
+        self.saying(&message);
         let options = if reliable { SendOptions::RELIABLE } else { SendOptions::UNRELIABLE };
         match self.link(circuit) {
             Some(link) => link.send(message, options).await.unwrap_or_default(),

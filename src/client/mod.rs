@@ -269,9 +269,14 @@ impl Viewer {
         }
     }
 
-    /// Takes heed of what a suite sends in its name: an avatar that walks goes on walking.
+    /// Takes heed of what is sent in its name: an avatar that walks goes on walking. What is said in
+    /// a name that is not its own makes no difference.
     pub fn saying(&self, message: &Message) {
-        self.presence.saying(message);
+        let own = self.session().map(|session| session.session_id.0);
+        let named = ["AgentData", "Info"].iter().find_map(|block| message.uuid(block, "SessionID"));
+        if own.is_some() && named == own {
+            self.presence.saying(message);
+        }
     }
 
     /// Keeps in mind what that step returned, for cases that share the session.

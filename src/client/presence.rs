@@ -13,8 +13,8 @@ use tokio::time::Instant;
 /// Between two updates.
 pub(super) const UPDATES: Duration = Duration::from_secs(1);
 
-/// A teleport that has not ended after this long has failed, for a viewer (llagent.cpp,
-/// TELEPORT_EXPIRY; llviewerdisplay.cpp).
+/// A teleport that has not ended after this long has failed, for a viewer
+/// (indra/newview/llviewerdisplay.cpp:123).
 const TELEPORT_EXPIRY: Duration = Duration::from_secs(15);
 
 /// Control flags that a viewer sends once and does not hold: to stand up, to sit down.

@@ -366,6 +366,19 @@ fn nothing_is_updated_on_the_way_elsewhere_nor_after_a_farewell() {
 }
 
 #[test]
+fn what_is_said_in_a_foreign_name_makes_no_difference() {
+    let told = updates_told(async |viewer| {
+        let foreign = Field::Uuid(uuid::Uuid::from_u128(99));
+        for mut said in [walking(viewer, 1), Message::named(Template::shipped(), "LogoutRequest")] {
+            said = said.with("AgentData", "SessionID", foreign.clone());
+            viewer.send(ROOT, said, false).await;
+        }
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+    });
+    assert_eq!(told, [(0, 0), (0, 1), (1, 0)]);
+}
+
+#[test]
 fn updates_go_where_the_avatar_stands_and_nowhere_once_it_is_silent() {
     let ((there, silent), _) = in_the_world(welcome, async |viewer| {
         let journey = to_port(9001, 1, viewer).unwrap();

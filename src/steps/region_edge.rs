@@ -124,19 +124,21 @@ mod tests {
 
     #[test]
     fn the_map_is_asked_and_may_know_nothing() {
-        let west = |told: &Message| match told.name() {
+        let far = |told: &Message| match told.name() {
             "MapBlockRequest" => vec![
                 message("MapBlockReply")
-                    .with("Data", "Name", FieldValue::text("West"))
+                    .with("Data", "Name", FieldValue::text("Far"))
                     .with("Data", "X", Field::U16(999))
                     .with("Data", "Y", Field::U16(1000)),
             ],
             _ => Vec::new(),
         };
         let line = r#"do = "region.edge", within = "2s""#;
-        let (found, _) = inside(unasked, west, line);
-        let side = found.unwrap().get("side").cloned();
-        assert_eq!(side, Some(Value::string("south")));
+        let (found, told) = inside(unasked, far, line);
+        let found = found.unwrap();
+        assert_eq!(found.get("side"), Some(&Value::string("west")));
+        assert!(found.get("place").is_some_and(|place| *place != Value::Undef));
+        assert!(told.iter().any(|told| told.name() == "MapBlockRequest"));
         assert_eq!(said(inside(unasked, silent, line).0), "regions in MapBlockReply: none");
     }
 }
