@@ -91,7 +91,7 @@ impl Viewer {
         let place = self.place_named(name);
         match handshake {
             true => place.runs(link, updates),
-            false => place.link = Some(link),
+            false => place.runs_quietly(link),
         }
         Ok(())
     }

@@ -73,8 +73,7 @@ impl Viewer {
         let quiet = |link: &CircuitHandle| {
             link.configure(|of| (of.config_mut().pings, of.config_mut().resend_tries) = (false, 0));
         };
-        self.links().for_each(|(_, link)| quiet(link));
-        self.each_neighbour(quiet);
+        self.each_circuit(quiet);
         self.give_up(circuit);
         self.stop_events();
     }

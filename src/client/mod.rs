@@ -288,8 +288,7 @@ impl Viewer {
 
     /// From now on its circuits answer and acknowledge, and nothing of what they hear is kept.
     pub fn rest(&mut self) {
-        self.links().for_each(|(_, link)| link.mute(true));
-        self.neighbours.each_circuit(|link| link.mute(true));
+        self.each_circuit(|link| link.mute(true));
         self.mailbox.forget();
     }
 

@@ -304,6 +304,12 @@ impl Viewer {
         self.neighbours.each_circuit(with);
     }
 
+    /// Does something with every circuit, those to neighbours among them.
+    pub(super) fn each_circuit(&self, with: impl Fn(&CircuitHandle)) {
+        self.links().for_each(|(_, link)| with(link));
+        self.neighbours.each_circuit(with);
+    }
+
     /// Waits until all that it was told of have answered its call, each at most once: people ask
     /// for a teleport later than that, and some grids refuse one before.
     pub async fn calls_answered(&self, within: Duration) {

@@ -91,8 +91,13 @@ impl Place {
     /// Its circuit runs: it says that the avatar is here, whenever it is.
     pub(super) fn runs(&mut self, link: CircuitHandle, updates: Duration) {
         let stay = self.signs.spot.clone().stay(link.speaker(), updates);
-        self.end_stay();
+        self.runs_quietly(link);
         self.stay = Some(tokio::spawn(stay));
+    }
+
+    /// Its circuit runs, and nobody says on it that the avatar is here.
+    pub(super) fn runs_quietly(&mut self, link: CircuitHandle) {
+        self.end_stay();
         self.link = Some(link);
     }
 

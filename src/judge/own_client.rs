@@ -2,12 +2,13 @@
 //! what a case says that it breaks on purpose (`violates`).
 
 use super::{Judge, Verdict, Visited};
-use crate::grid::{Grid, GridConfig};
-use crate::net::{Clock, Path, simulate};
+use crate::grid::Grid;
+use crate::net::{Clock, Path};
 use crate::proof::{Run, side_by_side};
 use crate::proto::template::Template;
 use crate::runner::{
     CaseRecord, Engine, Options, Outcome, RunRecord, reference_config, reference_target,
+    with_simulated_grid,
 };
 use crate::suite::{Case, Library, Profile};
 use std::collections::BTreeSet;
@@ -62,24 +63,20 @@ pub fn conduct(library: &Arc<Library>, run: Run) -> Result<Vec<Conduct>, String>
 const SEED: u64 = 1;
 
 fn of(library: &Arc<Library>, case: &Arc<Case>) -> std::io::Result<Conduct> {
-    let (library, case) = (library.clone(), case.clone());
-    let ran = simulate(SEED, Path::default(), async move |network| {
-        let judge = Judge::default();
-        let config = reference_config(3);
-        let mut config = GridConfig { time_factor: 1, network, ..config };
-        config.tap.add(judge.listener());
-        let grid = Grid::start(config).await?;
-        let clock = Clock::start();
+    let judge = Judge::default();
+    let mut config = reference_config(3);
+    config.tap.add(judge.listener());
+    let visit = async |grid: &Grid| {
+        let (clock, options) = (Clock::start(), Options::default());
         let (template, profile) = (Template::shipped().clone(), Profile::default());
-        let options = Options::default();
-        let target = reference_target(&grid);
+        let target = reference_target(grid);
         let engine = Engine::new(target, library.clone(), profile, template, options);
         let (_keep, never) = watch::channel(false);
-        let record = engine.run_case(&case, never).await;
+        let record = engine.run_case(case, never).await;
         engine.finish().await;
         let verdict = Verdict {
             catalogue: &library.catalogue,
-            visited: Visited::of(&grid),
+            visited: Visited::of(grid),
             trials: &[],
             started: jiff::Timestamp::UNIX_EPOCH,
             watched: clock.now(),
@@ -87,9 +84,12 @@ fn of(library: &Arc<Library>, case: &Arc<Case>) -> std::io::Result<Conduct> {
             fail_on_impossible: false,
             reproduce: "gridproof serve --judge",
         };
-        let verdict = verdict.record(&judge);
-        grid.shutdown().await;
-        Ok(Conduct { case: record, violates: case.violates.iter().cloned().collect(), verdict })
-    });
-    ran?
+        let violates = case.violates.iter().cloned().collect();
+        Conduct { case: record, violates, verdict: verdict.record(&judge) }
+    };
+    let (conduct, mistakes) = with_simulated_grid(SEED, Path::default(), config, visit)?;
+    match mistakes.first() {
+        None => Ok(conduct),
+        Some(first) => Err(std::io::Error::other(format!("the grid's own mistake: {first}"))),
+    }
 }

@@ -197,8 +197,8 @@ impl Stage<'_> {
         let actor = step.actor.clone().unwrap_or_else(|| scope.actor.clone());
         scope.set_account(&actor, self.target.network.now());
         let control = step.control.as_deref();
-        let entered = self.viewers.get(&actor).is_some_and(|viewer| viewer.session().is_some());
-        if scope.is_cleaning() && !entered {
+        let absent = || self.viewers.get(&actor).is_none_or(|viewer| viewer.session().is_none());
+        if scope.is_cleaning() && absent() {
             // Whoever never came in left nothing to clean.
             attempt.leave(judge::citations(step, self.library));
             return true;

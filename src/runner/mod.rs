@@ -30,7 +30,7 @@ pub use record::{
 };
 pub use reference::{
     REFERENCE_NAME, TIME_FACTOR, on_simulated_grid, reference_config, reference_grid,
-    reference_target, visit_simulated_grid,
+    reference_target, visit_simulated_grid, with_simulated_grid,
 };
 pub use secrets::Redactor;
 pub use target::{EnteredRegion, Target};

@@ -63,9 +63,22 @@ pub fn visit_simulated_grid<T>(
     config: GridConfig,
     use_it: impl AsyncFnOnce(Target) -> T,
 ) -> std::io::Result<(T, Vec<String>)> {
+    with_simulated_grid(seed, path, config, async |grid| use_it(reference_target(grid)).await)
+}
+
+/// The same, for whoever looks at the grid itself.
+///
+/// # Errors
+/// The grid cannot be started.
+pub fn with_simulated_grid<T>(
+    seed: u64,
+    path: Path,
+    config: GridConfig,
+    use_it: impl AsyncFnOnce(&Grid) -> T,
+) -> std::io::Result<(T, Vec<String>)> {
     let used = simulate(seed, path, async move |network| {
         let grid = Grid::start(GridConfig { time_factor: 1, network, ..config }).await?;
-        let used = use_it(reference_target(&grid)).await;
+        let used = use_it(&grid).await;
         let mistakes = grid.mistakes();
         grid.shutdown().await;
         Ok((used, mistakes))

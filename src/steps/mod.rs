@@ -33,6 +33,7 @@ mod region_edge;
 mod region_find;
 mod session_enter;
 mod session_logout;
+mod side;
 mod silence;
 mod skeleton;
 mod teleport_arrive;

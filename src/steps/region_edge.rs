@@ -1,5 +1,6 @@
 //! `region.edge`: where the world ends.
 
+use super::side::Side;
 use super::{Failure, Observes, Repeat, Returns, StepDef, args};
 use crate::client::MapRegion;
 use crate::value::Value;
@@ -13,27 +14,16 @@ const LARGEST: u32 = 8;
 
 const PLACE: u32 = 256;
 
-/// A side of a region: where to stand at it, and the rotation that faces it.
-struct Side {
-    name: &'static str,
-    place: [f64; 2],
-    turn: [f64; 2],
-    /// What would have to be free: one metre behind the border, from corner to corner.
-    beyond: (i64, i64, i64, i64),
-}
-
-fn sides(own: &MapRegion) -> [Side; 4] {
-    const HALF: f64 = std::f64::consts::FRAC_1_SQRT_2;
+/// What would have to be free: one metre behind a side of a region, from corner to corner.
+fn beyond(own: &MapRegion, side: Side) -> (i64, i64, i64, i64) {
     let (left, low) = (i64::from(own.corner.0), i64::from(own.corner.1));
     let (right, high) = (left + i64::from(own.size.0), low + i64::from(own.size.1));
-    let (wide, deep) = (f64::from(own.size.0), f64::from(own.size.1));
-    let side = |name, place, turn, beyond| Side { name, place, turn, beyond };
-    [
-        side("west", [NEAR, deep / 2.0], [1.0, 0.0], (left - 1, low, left, high)),
-        side("south", [wide / 2.0, NEAR], [-HALF, HALF], (left, low - 1, right, low)),
-        side("east", [wide - NEAR, deep / 2.0], [0.0, 1.0], (right, low, right + 1, high)),
-        side("north", [wide / 2.0, deep - NEAR], [HALF, HALF], (left, high, right, high + 1)),
-    ]
+    match side {
+        Side::West => (left - 1, low, left, high),
+        Side::South => (left, low - 1, right, low),
+        Side::East => (right, low, right + 1, high),
+        Side::North => (left, high, right, high + 1),
+    }
 }
 
 /// Whether a region lies there.
@@ -43,13 +33,14 @@ fn covers(region: &MapRegion, (left, low, right, high): (i64, i64, i64, i64)) ->
     x < right && x + wide > left && y < high && y + deep > low
 }
 
-/// The first side of a region that no other touches.
-fn free_side(corner: (u32, u32), all: &[MapRegion]) -> Option<Side> {
+/// The first side of a region that no other touches, and how wide and deep the region is.
+fn free_side(corner: (u32, u32), all: &[MapRegion]) -> Option<(Side, (f64, f64))> {
     let at = |region: &&MapRegion| region.corner == corner;
     let alone = MapRegion { name: String::new(), corner, size: (PLACE, PLACE) };
     let own = all.iter().find(at).unwrap_or(&alone);
-    let others = || all.iter().filter(|region| region.corner != corner);
-    sides(own).into_iter().find(|side| !others().any(|other| covers(other, side.beyond)))
+    let taken = |side| all.iter().any(|other| !at(&other) && covers(other, beyond(own, side)));
+    let free = Side::ALL.into_iter().find(|side| !taken(*side))?;
+    Some((free, (f64::from(own.size.0), f64::from(own.size.1))))
 }
 
 pub(super) static STEP: StepDef = StepDef {
@@ -80,11 +71,9 @@ pub(super) static STEP: StepDef = StepDef {
                 let expected = "regions in MapBlockReply";
                 return Err(Failure::missing("looking on the map", expected, "none"));
             }
-            let reals = |all: &[f64]| Value::Array(all.iter().map(|x| Value::Real(*x)).collect());
-            let members = free_side(here, &all).map(|Side { name, place, turn, .. }| {
-                let place = reals(&[place[0], place[1], 30.0]);
-                let facing = reals(&[0.0, 0.0, turn[0], turn[1]]);
-                [("side", Value::string(name)), ("place", place), ("facing", facing)]
+            let members = free_side(here, &all).map(|(side, size)| {
+                let (place, facing) = side.stand(size, NEAR);
+                [("side", Value::string(side.name())), ("place", place), ("facing", facing)]
             });
             let none = || ["side", "place", "facing"].map(|name| (name, Value::Undef));
             Ok(Value::map(members.unwrap_or_else(none)))
@@ -108,7 +97,7 @@ mod tests {
         let own = region(1000, 1000, small);
         let side = |others: &[MapRegion]| {
             let all: Vec<MapRegion> = others.iter().chain([&own]).cloned().collect();
-            free_side(here, &all).map(|side| side.name)
+            free_side(here, &all).map(|(side, _)| side.name())
         };
         assert_eq!(side(&[]), Some("west"));
         assert_eq!(side(&[region(998, 998, small)]), Some("west"), "it touches nothing");
@@ -118,8 +107,9 @@ mod tests {
         assert_eq!(side(&round[..2]), Some("east"));
         assert_eq!(side(&round), None);
         let large = region(1000, 1000, (512, 512));
-        let east = free_side(here, &[large, round[0].clone(), round[1].clone()]).unwrap();
-        assert_eq!((east.name, east.place), ("east", [510.5, 256.0]));
+        let (east, size) = free_side(here, &[large, round[0].clone(), round[1].clone()]).unwrap();
+        let (Value::Array(place), _) = east.stand(size, NEAR) else { panic!("it is a place") };
+        assert_eq!((east, &place[..2]), (Side::East, &[510.5, 256.0].map(Value::Real)[..]));
     }
 
     #[test]

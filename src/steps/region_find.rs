@@ -1,5 +1,6 @@
 //! `region.find`: a region on the map.
 
+use super::side::Side;
 use super::{Failure, Observes, Repeat, Returns, StepDef, args, need, time_text};
 use crate::proto::teleport::handle;
 use crate::steps::Kind;
@@ -10,17 +11,14 @@ use std::time::Duration;
 /// that faces it.
 fn border(east: i64, north: i64) -> (Value, Value) {
     const NEAR: f64 = 4.0;
-    const MIDDLE: f64 = 128.0;
-    const HALF: f64 = std::f64::consts::FRAC_1_SQRT_2;
-    let (x, y, turn) = match (east, north) {
-        (1, 0) => (256.0 - NEAR, MIDDLE, [0.0, 1.0]),
-        (-1, 0) => (NEAR, MIDDLE, [1.0, 0.0]),
-        (0, 1) => (MIDDLE, 256.0 - NEAR, [HALF, HALF]),
-        (0, -1) => (MIDDLE, NEAR, [-HALF, HALF]),
+    let side = match (east, north) {
+        (-1, 0) => Side::West,
+        (0, -1) => Side::South,
+        (1, 0) => Side::East,
+        (0, 1) => Side::North,
         _ => return (Value::Undef, Value::Undef),
     };
-    let reals = |all: &[f64]| Value::Array(all.iter().map(|x| Value::Real(*x)).collect());
-    (reals(&[x, y, 30.0]), reals(&[0.0, 0.0, turn[0], turn[1]]))
+    side.stand((256.0, 256.0), NEAR)
 }
 
 pub(super) static STEP: StepDef = StepDef {

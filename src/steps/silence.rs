@@ -7,9 +7,9 @@ use std::time::Duration;
 
 pub(super) static STEP: StepDef = StepDef {
     name: "silence",
-    doc: "Says nothing for a while: no pings, no answers to pings, no acks, no resends on any \
-          circuit (or on one), no AgentUpdate. The time is that of a real grid; a grid that runs its timers \
-          faster is given as much less.",
+    doc: "Says nothing for a while: no pings, no answers to pings, no acks, no resends, no \
+          AgentUpdate on any circuit (or on one). The time is that of a real grid; a grid that runs \
+          its timers faster is given as much less.",
     keys: &[
         need("lasts", Kind::Time, "how long"),
         key("circuit", Kind::Text, "only this circuit is silent"),
@@ -60,15 +60,20 @@ mod tests {
     use crate::steps::bench::{inside, silent, unasked};
 
     #[test]
-    fn whoever_is_silent_answers_no_pings() {
-        let pongs = |line: &str| {
+    fn whoever_is_silent_answers_no_pings_and_updates_nothing() {
+        let said = |name: &str, line: &str| {
             let (ended, told) = inside(unasked, silent, line);
             assert!(ended.is_ok());
-            told.iter().filter(|told| told.name() == "CompletePingCheck").count()
+            told.iter().filter(|told| told.name() == name).count()
         };
+        let pongs = |line: &str| said("CompletePingCheck", line);
+        let updates = |line: &str| said("AgentUpdate", line);
         // A simulator pings every five seconds.
         assert_eq!(pongs(r#"do = "silence", lasts = "20s""#), 0);
         let otherwise = r#"do = "udp.expect", message = "KickUser", never = true, within = "20s""#;
         assert!(pongs(otherwise) > 1);
+        // The one that said it has arrived.
+        assert_eq!(updates(r#"do = "silence", lasts = "20s""#), 1);
+        assert!(updates(otherwise) > 15);
     }
 }

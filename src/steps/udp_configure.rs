@@ -6,14 +6,13 @@ use std::time::Duration;
 
 pub(super) static STEP: StepDef = StepDef {
     name: "udp.configure",
-    doc: "Changes a running circuit: whether it acknowledges, answers pings, pings, repeats \
-          AgentUpdate every second while the avatar stands there, and which number comes next.",
+    doc: "Changes a running circuit: whether it acknowledges, answers pings, pings, and which \
+          number comes next.",
     keys: &[
         key("circuit", Kind::Text, "the circuit; where the avatar stands if left out"),
         key("acks", Kind::Flag, "acknowledge reliable packets"),
         key("pongs", Kind::Flag, "answer pings"),
         key("pings", Kind::Flag, "send pings"),
-        key("updates", Kind::Flag, "false: no AgentUpdate any more but what the suite sends"),
         key("next_sequence", Kind::Integer, "the number of the next datagram"),
     ],
     returns: Returns::Members(&[("next_sequence", "the number of the next datagram")]),
@@ -29,9 +28,6 @@ pub(super) static STEP: StepDef = StepDef {
             if flags.0 == Some(false) || flags.1 == Some(false) {
                 // Whoever neither acknowledges nor answers may rightly be dropped.
                 call.viewer.give_up(&circuit);
-            }
-            if args.flag("updates") == Some(false) {
-                call.viewer.end_updates(&circuit);
             }
             let Some(link) = call.viewer.link(&circuit) else {
                 return Err(Failure::Error(format!("no circuit `{circuit}` is open")));

@@ -103,31 +103,13 @@ fn case(
             reader.wrong(node.span.clone(), what);
         }
     }
-    let impair = table.get("impair").map(|node| impair(reader, node)).unwrap_or_default();
-    let violates = reader.text_or_texts(table, "violates");
     let within = reader.time(table, "within").unwrap_or(Duration::from_secs(180));
     let steps = steps(reader, table, "step");
     if steps.is_empty() {
         reader.wrong(table.span.clone(), "a case needs at least one `[[case.step]]`");
     }
     let always = self::steps(reader, table, "always");
-    let rows: Vec<_> = rows::read(reader, table)
-        .into_iter()
-        .map(|(suffix, row)| {
-            // A row may bring rules of its own, and break requirements of its own.
-            let id = |item: &&Node| item.get("id").and_then(Node::text) == suffix.as_deref();
-            let own = lists.iter().find(id);
-            let rules = own.and_then(|item| item.get("impair"));
-            let rules = rules.map(|node| self::impair(reader, node)).unwrap_or_default();
-            let broken = own.map(|item| reader.text_or_texts(item, "violates"));
-            RowOfCase {
-                suffix,
-                row,
-                impair: impair.iter().cloned().chain(rules).collect(),
-                violates: violates.iter().cloned().chain(broken.unwrap_or_default()).collect(),
-            }
-        })
-        .collect();
+    let rows = rows_of_case(reader, table);
     let tags = [tags, &reader.texts(table, "tags")].concat();
     let needs = [needs, &self::needs(reader, table)].concat();
     rows.into_iter()
@@ -154,6 +136,27 @@ fn case(
             span: table.span.clone(),
         })
         .collect()
+}
+
+/// The rows of a case; one without a row of values where there is no `for_each`.
+fn rows_of_case(reader: &mut Reader<'_>, table: &Node) -> Vec<RowOfCase> {
+    let lists = table.get("for_each").map(Node::items).unwrap_or_default();
+    let rules = |reader: &mut Reader<'_>, of: &Node| {
+        of.get("impair").map(|node| impair(reader, node)).unwrap_or_default()
+    };
+    let impair: Vec<Rule> = rules(reader, table);
+    let violates = reader.text_or_texts(table, "violates");
+    let rows = rows::read(reader, table).into_iter().map(|(suffix, row)| {
+        let (mut impair, mut violates) = (impair.clone(), violates.clone());
+        // A row may bring rules of its own, and break requirements of its own.
+        let id = |item: &&Node| item.get("id").and_then(Node::text) == suffix.as_deref();
+        if let Some(own) = lists.iter().find(id) {
+            impair.extend(rules(reader, own));
+            violates.extend(reader.text_or_texts(own, "violates"));
+        }
+        RowOfCase { suffix, row, impair, violates }
+    });
+    rows.collect()
 }
 
 fn citations<'a>(steps: impl Iterator<Item = &'a Step>) -> Vec<String> {

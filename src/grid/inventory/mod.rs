@@ -233,17 +233,8 @@ impl Inventories {
     }
 
     /// Everybody whose inventory was looked at: for faults.
-    pub(super) fn owners(&self) -> impl Iterator<Item = AgentId> + use<> {
-        self.of.keys().copied().collect::<Vec<_>>().into_iter()
-    }
-
-    /// Removes items whoever owns them: for faults.
-    pub(super) fn remove_anywhere(&mut self, ids: &[Uuid]) {
-        for inventory in self.of.values_mut() {
-            for id in ids {
-                let _ = inventory.remove_item(*id);
-            }
-        }
+    pub(super) fn owners(&self) -> Vec<AgentId> {
+        self.of.keys().copied().collect()
     }
 
     /// Whether the library is confirmed to be changed: a fault.

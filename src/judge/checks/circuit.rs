@@ -98,8 +98,8 @@ fn numbers(
                 greatest = Some((number, came.at));
             }
             let known = |n| ever.contains(&(came.region, came.received.from, Sequence(n)));
-            let whole = number.0 - most.0.min(number.0) < 1000 && (most.0 + 1..number.0).all(known);
-            let goes_on = number.0 > most.0 + 1 && whole;
+            let mut missing = most.0 + 1..number.0;
+            let goes_on = (1..1000).contains(&missing.len()) && missing.all(known);
             if !wrapped && !doubled && !late {
                 let expected = || format!("{wanted} #{most}");
                 let follows = follows(most, number) || goes_on;

@@ -16,7 +16,6 @@ misbehaviours! {
     MovesSilently "moves-silently" "An update moves its item to the root.",
     ChangesForeign "changes-foreign" "Folders and items are changed by UDP whoever owns them.",
     CopiesForeign "copies-foreign" "Whoever names an item's owner may copy it.",
-    RemovesForeign "removes-foreign" "Items are removed whoever owns them.",
     ForgetsFolders "forgets-folders" "A folder made by HTTP is confirmed and not made.",
     LosesLastPacket "loses-last-packet" "Of several packets of one folder the last is not sent.",
     WantsDigits "wants-digits" "A request for folders that spells a boolean as a word is refused.",

@@ -127,9 +127,12 @@ impl InventoryMessage<'_> {
         entries: impl IntoIterator<Item = T>,
         mut change: impl FnMut(&mut Inventory, T) -> Done,
     ) -> Done {
-        let foreign = core.breaks(Own::ChangesForeign);
+        let others = match core.breaks(Own::ChangesForeign) {
+            true => core.inventories.owners(),
+            false => Vec::new(),
+        };
         let (all, entries) = (&mut core.inventories, entries.into_iter().collect::<Vec<T>>());
-        for owner in all.owners().filter(|owner| foreign && *owner != self.from.agent) {
+        for owner in others.into_iter().filter(|owner| *owner != self.from.agent) {
             let _ = all.change(owner, |theirs| {
                 for entry in &entries {
                     let _ = change(theirs, entry.clone());
@@ -167,9 +170,6 @@ impl InventoryMessage<'_> {
 
     fn remove_items(&self, core: &mut Core, block: &str) -> Done {
         let ids = self.ids(block, "ItemID");
-        if core.breaks(Own::RemovesForeign) {
-            core.inventories.remove_anywhere(&ids);
-        }
         self.each(core, ids, |own, id| own.remove_item(id))
     }
 
