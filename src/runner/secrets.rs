@@ -1,13 +1,18 @@
 //! Keeps secrets out of everything that is written down.
 
+use aho_corasick::AhoCorasick;
 use regex::Regex;
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 /// Replaces secrets by their names: `‹password›`.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    /// Secret and name, longest secret first.
-    known: Vec<(String, String)>,
+    /// What each secret, as it may be written, is replaced by.
+    known: BTreeMap<String, String>,
+    /// Finds all of them in one pass; made when first needed.
+    finder: OnceLock<Option<AhoCorasick>>,
 }
 
 /// Without what it keeps.
@@ -29,6 +34,9 @@ fn capability_url() -> &'static Regex {
 /// Shorter texts are not replaced: they would be found everywhere.
 const SHORTEST: usize = 4;
 
+/// What is shown where secrets could not be looked for.
+const WITHHELD: &str = "‹withheld: too many secrets to look for›";
+
 impl Redactor {
     /// Adds a secret, and the other ways in which it is written.
     pub fn add(&mut self, name: &str, secret: &str) {
@@ -49,25 +57,50 @@ impl Redactor {
             ways.push(secret.trim_end_matches('/').to_owned());
         }
         for way in ways.into_iter().filter(|way| way.len() >= SHORTEST) {
-            if !self.known.iter().any(|(known, _)| *known == way) {
-                self.known.push((way, format!("‹{}›", name.replace('_', " "))));
-            }
+            let called = || format!("‹{}›", name.replace('_', " "));
+            self.known.entry(way).or_insert_with(called);
         }
-        self.known.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
+        self.finder = OnceLock::new();
     }
 
     /// The text without secrets.
     pub fn clean(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for (secret, name) in &self.known {
-            if text.contains(secret.as_str()) {
-                text = text.replace(secret.as_str(), name);
-            }
-        }
+        let finder = self.finder.get_or_init(|| AhoCorasick::new(self.known.keys()).ok());
+        let text = match finder {
+            Some(finder) => self.replace(text, finder),
+            None => WITHHELD.to_owned(),
+        };
         match text.contains("://") {
             true => capability_url().replace_all(&text, "‹capability URL›").into_owned(),
             false => text,
         }
+    }
+
+    /// Where secrets overlap, all that any of them covers goes, under the name of the longest.
+    fn replace(&self, text: &str, finder: &AhoCorasick) -> String {
+        let names: Vec<&String> = self.known.values().collect();
+        let mut found: Vec<_> = finder.find_overlapping_iter(text).collect();
+        found.sort_by_key(|found| (found.start(), std::cmp::Reverse(found.end())));
+        let mut covered: Vec<(Range<usize>, aho_corasick::Match)> = Vec::new();
+        for one in found {
+            match covered.last_mut() {
+                Some((range, longest)) if one.start() < range.end => {
+                    range.end = range.end.max(one.end());
+                    if one.len() > longest.len() {
+                        *longest = one;
+                    }
+                }
+                _ => covered.push((one.range(), one)),
+            }
+        }
+        let mut clean = String::with_capacity(text.len());
+        let mut told = 0;
+        for (range, longest) in covered {
+            clean += &text[told..range.start];
+            clean += names[longest.pattern().as_usize()];
+            told = range.end;
+        }
+        clean + &text[told..]
     }
 }
 
@@ -95,5 +128,14 @@ mod tests {
             clean,
             "‹password› ‹session id› ‹circuit code› ‹circuit code› ‹seed capability› /‹seed capability›"
         );
+    }
+
+    #[test]
+    fn of_secrets_that_overlap_nothing_is_left() {
+        let mut redactor = Redactor::default();
+        redactor.add("password", "abcdef");
+        redactor.add("session_id", "defghijk");
+        redactor.add("seed_capability", "hijklm");
+        assert_eq!(redactor.clean("<abcdefghijklm>, <abcdefg>"), "<‹session id›>, <‹password›g>");
     }
 }
