@@ -292,6 +292,7 @@ fn options(args: &RunArgs, jobs: usize) -> Options {
         fail_on_should: args.fail_on.contains(&FailOn::Should),
         fail_on_impossible: args.fail_on.contains(&FailOn::Impossible),
         shuffle: args.shuffle,
+        keep_timeline: true,
         reproduce: reproduce(args),
     }
 }

@@ -15,45 +15,66 @@ use uuid::Uuid;
 
 /// What grids were seen to say, and in which cases.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Recording(Arc<Mutex<BTreeMap<(Channel, String), Kind>>>);
+pub(super) struct Recording(BTreeMap<(Channel, String), Kind>);
 
 /// What was seen of one kind of message.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Kind {
     /// A few of them.
     samples: Vec<Said>,
-    /// The cases in which each member or field was said.
+    /// The cases in which each member or field was said; the empty one is the message.
     said: BTreeMap<String, BTreeSet<String>>,
 }
+
+/// What one grid was heard to say while it served one case.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Heard(Arc<Mutex<Recording>>);
 
 /// Samples kept of each kind: enough to see members that are not always there.
 const SAMPLES: usize = 12;
 
-impl Recording {
-    /// What to give to a grid so that it is recorded while it serves a case.
+impl Kind {
+    /// Keeps a sample of this case, unless it brings nothing new.
+    fn add(&mut self, sample: &Said, case: &str) {
+        let mut news = self.samples.len() < SAMPLES;
+        let paths = sample.paths().into_iter().map(|path| path.to_string());
+        for path in paths.chain([String::new()]) {
+            let cases = self.said.entry(path).or_default();
+            news |= cases.is_empty();
+            cases.insert(case.to_owned());
+        }
+        if news {
+            self.samples.push(sample.clone());
+        }
+    }
+}
+
+impl Heard {
+    /// What to give to a grid so that what it says while it serves a case is heard.
     pub(super) fn listener(&self, case: &str) -> Listener {
-        let (recording, case) = (self.clone(), case.to_owned());
+        let (heard, case) = (self.clone(), case.to_owned());
         Arc::new(move |fact: Fact| {
             let Passed::Meant(channel, name, sample) = fact.what else { return };
-            let mut all = recording.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let kind = all.entry((channel, name)).or_default();
-            let mut news = kind.samples.len() < SAMPLES;
-            for path in sample.paths() {
-                let cases = kind.said.entry(path.to_string()).or_default();
-                news |= cases.is_empty();
-                cases.insert(case.clone());
-            }
-            kind.said.entry(String::new()).or_default().insert(case.clone());
-            if news {
-                kind.samples.push(sample);
-            }
+            let mut heard = heard.0.lock().unwrap_or_else(PoisonError::into_inner);
+            heard.0.entry((channel, name)).or_default().add(&sample, &case);
         })
+    }
+}
+
+impl Recording {
+    /// Takes what was heard in a case. In the same order of cases it is the same recording: what
+    /// mutants there are must not hang on who was served first.
+    pub(super) fn add(&mut self, case: &str, heard: &Heard) {
+        let heard = heard.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (what, kind) in &heard.0 {
+            let own = self.0.entry(what.clone()).or_default();
+            kind.samples.iter().for_each(|sample| own.add(sample, case));
+        }
     }
 
     /// The cases in which a member or field was said.
     pub(super) fn said(&self, channel: Channel, message: &str, field: &Path) -> BTreeSet<String> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let kind = all.get(&(channel, message.to_owned()));
+        let kind = self.0.get(&(channel, message.to_owned()));
         kind.and_then(|kind| kind.said.get(&field.to_string())).cloned().unwrap_or_default()
     }
 }
@@ -147,9 +168,8 @@ fn members(value: &Llsd, above: &Path, found: &mut Vec<Path>) {
 /// The mutants of a recording: every member and field in turn, and every message and event left
 /// out.
 pub(super) fn generated(recording: &Recording) -> Vec<Mutant> {
-    let all = recording.0.lock().unwrap_or_else(PoisonError::into_inner);
     let mut mutants = Vec::new();
-    for ((channel, name), kind) in &*all {
+    for ((channel, name), kind) in &recording.0 {
         let samples = &kind.samples;
         let message = (!name.is_empty()).then(|| name.clone());
         let whole = *channel == Channel::Udp || (*channel == Channel::Events && message.is_some());

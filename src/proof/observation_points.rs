@@ -26,42 +26,47 @@ pub(super) struct Observer {
     pub requirements: Vec<String>,
 }
 
-/// What every case looks at.
+/// What a case looks at in one message.
+type Looks = (Arc<Case>, Vec<ObservationPoint>);
+
+/// What every case looks at, by the message it looks at: each mutant asks, of one message.
 #[derive(Debug)]
 pub(super) struct ObservationPoints {
-    cases: Vec<(Arc<Case>, Vec<ObservationPoint>)>,
+    messages: BTreeMap<(Channel, String), Vec<Looks>>,
 }
 
 impl ObservationPoints {
     /// Reads the cases of a library.
     pub(super) fn of(library: &Library) -> Self {
-        let cases = library.cases().map(|case| {
+        let mut messages: BTreeMap<_, Vec<Looks>> = BTreeMap::new();
+        for case in library.cases() {
             let mut observation_points = Vec::new();
             let mut names = BTreeMap::new();
             let mut all = case.steps.iter().chain(&case.always);
             steps(library, &mut all, &mut names, &mut observation_points);
-            (case.clone(), observation_points)
-        });
-        Self { cases: cases.collect() }
+            for look in observation_points {
+                let message = (look.said.channel, look.said.message.clone());
+                let cases = messages.entry(message).or_default();
+                match cases.last_mut() {
+                    Some((last, looks)) if last.id == case.id => looks.push(look),
+                    _ => cases.push((case.clone(), vec![look])),
+                }
+            }
+        }
+        Self { messages }
     }
 
     /// The cases that look at a member or field, those that look closest first. An empty field is
     /// the message as a whole.
     pub(super) fn at(&self, channel: Channel, message: &str, field: &Path) -> Vec<Observer> {
-        let mut found: Vec<Observer> = Vec::new();
-        for (case, observation_points) in &self.cases {
-            let of = |look: &&ObservationPoint| {
-                look.said.channel == channel && look.said.message == message
-            };
-            let observation_points =
-                observation_points.iter().filter(of).map(|look| (specificity(look, field), look));
-            let Some(specificity) = observation_points.clone().map(|(close, _)| close).max() else {
-                continue;
-            };
-            let closest = observation_points.filter(|(close, _)| *close == specificity);
-            let requirements = closest.flat_map(|(_, look)| look.requirements.clone()).collect();
-            found.push(Observer { case: case.clone(), specificity, requirements });
-        }
+        let message = self.messages.get(&(channel, message.to_owned()));
+        let observers = message.into_iter().flatten().map(|(case, looks)| {
+            let specificity = looks.iter().map(|look| specificity(look, field)).max().unwrap_or(0);
+            let closest = looks.iter().filter(|look| self::specificity(look, field) == specificity);
+            let requirements = closest.flat_map(|look| look.requirements.clone()).collect();
+            Observer { case: case.clone(), specificity, requirements }
+        });
+        let mut found: Vec<Observer> = observers.collect();
         found.sort_by_key(|observer| std::cmp::Reverse(observer.specificity));
         found
     }
@@ -71,17 +76,18 @@ impl ObservationPoints {
 /// of the way they share, a little more for the very same place, and where a requirement is judged
 /// there.
 fn specificity(look: &ObservationPoint, field: &Path) -> usize {
-    let [seen, meant] = [&look.said.path, field].map(|path| path.keys().collect::<Vec<_>>());
-    let shared = seen.iter().zip(&meant).take_while(|(a, b)| a == b).count();
+    let [seen, meant] = [&look.said.path, field].map(Path::keys);
+    let [seen_len, meant_len] = [seen.clone().count(), meant.clone().count()];
+    let shared = seen.zip(meant).take_while(|(a, b)| a == b).count();
     // A look at the message as a whole comes close only to the whole message.
-    if seen.is_empty() && !meant.is_empty() {
+    if seen_len == 0 && meant_len > 0 {
         return 1;
     }
     // Beside it, not above or below.
-    if shared < seen.len().min(meant.len()) {
+    if shared < seen_len.min(meant_len) {
         return 0;
     }
-    let same = seen.len() == meant.len();
+    let same = seen_len == meant_len;
     4 * (shared + 1) + 2 * usize::from(same) + usize::from(!look.requirements.is_empty())
 }
 
@@ -134,12 +140,16 @@ fn steps(
     }
 }
 
-/// Where an expectation looks: its path, and those of the alternatives it names.
+/// Where an expectation looks: its path, and those of the alternatives it names, of each item too.
 fn paths(expectation: &Expectation) -> Vec<Path> {
     let operands = expectation.predicates.iter().flat_map(|(_, operand)| operand.items());
     let alternatives = operands.filter_map(|item| Path::parse(item.get("path")?.text()?).ok());
-    let each = expectation.predicates.iter().filter_map(|(_, operand)| {
-        let below = Path::parse(operand.get("path")?.text()?).ok()?;
+    let each = expectation.predicates.iter().flat_map(|(_, operand)| {
+        let any = operand.get("any").map(Node::items).unwrap_or_default();
+        std::iter::once(operand).chain(any)
+    });
+    let each = each.filter_map(|below| {
+        let below = Path::parse(below.get("path")?.text()?).ok()?;
         Some(Path([&expectation.path.0[..], &below.0].concat()))
     });
     alternatives.chain(each).chain([expectation.path.clone()]).collect()

@@ -1,6 +1,6 @@
 //! Runs mutants: a grid of its own for each pair of a mutant and a case.
 
-use super::generate::{Recording, generated};
+use super::generate::{Heard, Recording, generated};
 use super::load::{Equivalent, Mutants};
 use super::mutant::{Mutant, Origin};
 use super::observation_points::ObservationPoints;
@@ -195,13 +195,20 @@ impl Prover {
 
     /// Runs every case on a clean grid of its own: what the grids said, and how the cases ended.
     fn record(&self, stop: &watch::Receiver<bool>) -> (Recording, Vec<CaseRecord>) {
-        let recording = Recording::default();
-        let cases = self.library.cases().cloned().collect();
-        let ran = self.side_by_side(cases, &|_| {}, |prover, case: Arc<Case>| {
-            let tap = Tap::of(recording.listener(&case.id));
-            prover.pair(&case, Faults::default(), tap, stop).map(|(record, _)| record)
+        let cases: Vec<_> = self.library.cases().cloned().enumerate().collect();
+        let mut ran = self.side_by_side(cases, &|_| {}, |prover, (n, case)| {
+            let heard = Heard::default();
+            let tap = Tap::of(heard.listener(&case.id));
+            let (record, _) = prover.pair(&case, Faults::default(), tap, stop)?;
+            Some((n, record, heard))
         });
-        let records = ran.into_iter().flatten().collect();
+        ran.sort_by_key(|ran| ran.as_ref().map(|(n, ..)| *n));
+        let mut recording = Recording::default();
+        let mut records = Vec::new();
+        for (_, record, heard) in ran.into_iter().flatten() {
+            recording.add(&record.id, &heard);
+            records.push(record);
+        }
         (recording, records)
     }
 
@@ -371,7 +378,8 @@ impl Prover {
         let config = GridConfig { faults, tap, ..reference_config(3) };
         let ran = on_simulated_grid(SEED, Path::default(), config, async |target| {
             let (library, template) = (self.library.clone(), Template::shipped().clone());
-            let options = Options::default();
+            // Nobody reads how a mutant was caught.
+            let options = Options { keep_timeline: false, ..Options::default() };
             let engine = Engine::new(target, library, Profile::default(), template, options);
             let record = engine.run_case(case, stop.clone()).await;
             engine.finish().await;

@@ -6,6 +6,7 @@ use super::lease::{Shared, Slot};
 use super::{CaseRecord, EnteredRegion, Outcome, Redactor, need, verdict};
 use crate::client::Viewer;
 use crate::net::Timeline;
+use crate::net::tap::Tap;
 use crate::suite::{Case, Need, SessionUse};
 use futures::FutureExt;
 use futures::future::join_all;
@@ -251,7 +252,8 @@ impl Engine {
     /// A viewer for an actor.
     fn viewer(&self, case: &Case, actor: &str, slot: &Slot, timeline: &Timeline) -> Viewer {
         let credentials = slot.credentials.clone();
-        let mut viewer = Viewer::new(actor, credentials, self.common.clone(), timeline.tap());
+        let tap = if self.options.keep_timeline { timeline.tap() } else { Tap::default() };
+        let mut viewer = Viewer::new(actor, credentials, self.common.clone(), tap);
         viewer.impair = case.impair.clone();
         viewer
     }

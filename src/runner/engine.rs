@@ -33,6 +33,8 @@ pub struct Options {
     pub fail_on_impossible: bool,
     /// Begin the cases in an order that follows from this number, not in that of the suites.
     pub shuffle: Option<u64>,
+    /// Keep what passed in each case, for whoever reads its failure.
+    pub keep_timeline: bool,
     /// Appended to `gridproof run ID` where a report tells how to reproduce.
     pub reproduce: String,
 }
@@ -47,6 +49,7 @@ impl Default for Options {
             fail_on_should: false,
             fail_on_impossible: false,
             shuffle: None,
+            keep_timeline: true,
             reproduce: String::new(),
         }
     }

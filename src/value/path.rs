@@ -75,7 +75,7 @@ impl Path {
     }
 
     /// The keys on the way, indices left out.
-    pub fn keys(&self) -> impl Iterator<Item = &str> {
+    pub fn keys(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.iter().filter_map(|segment| match segment {
             Segment::Key(key) => Some(key.as_str()),
             _ => None,
