@@ -37,7 +37,7 @@ pub(super) fn run(world: &World, args: VariantsArgs) -> Result<u8, Failed> {
     let colour = world.stderr_is_terminal && world.paint().colour;
     let library = library(&args.suite, Template::shipped(), colour)?;
     Reports::<Verdicts>::of_proof(&args.json, &args.html).check()?;
-    let variants = Variant::read(&shipped_variants(), Template::shipped())
+    let variants = Variant::read(&shipped_variants(), &library.catalogue, Template::shipped())
         .map_err(|mistakes| (2, mistakes_text(&mistakes, colour)))?;
     let variants = choose(&args.selection, variants)?;
     if args.list {

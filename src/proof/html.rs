@@ -127,19 +127,22 @@ impl Coverage {
 impl Verdicts {
     /// The verdicts as a page.
     pub fn html(&self) -> String {
-        let wrong = self.0.iter().filter(|verdict| !verdict.wrong.is_empty()).count();
+        let wrong = self.0.iter().filter(|verdict| !verdict.holds()).count();
         let score = format!("{wrong} of {} right grids are called wrong", self.0.len());
         let rows = self.0.iter().map(|verdict| {
+            let unnamed = verdict.unnamed.iter().map(|id| format!("unnamed {id}"));
             let said = verdict.wrong.iter().map(|case| format!("{} {}", case.outcome, case.id));
             let what = format!("{}<br>{}", codes([&verdict.id]), escape(&verdict.title));
             let why = format!("{} ({})", verdict.right, verdict.source);
             let counts = [verdict.passed, verdict.impossible].map(|n| n.to_string());
             let [passed, impossible] = counts;
-            let said: Vec<String> = said.collect();
-            let bad = !verdict.wrong.is_empty();
-            (bad, vec![what, escape(&why), passed, impossible, codes(&said)])
+            let said: Vec<String> = unnamed.chain(said).collect();
+            let breaks = codes(&verdict.breaks);
+            let row = vec![what, escape(&why), passed, impossible, breaks, codes(&said)];
+            (!verdict.holds(), row)
         });
-        let heads = ["Variant", "Why it is right", "Pass", "Impossible", "Called wrong by"];
+        let heads =
+            ["Variant", "Why it is right", "Pass", "Impossible", "Not held", "Called wrong by"];
         let body = format!("<p class=\"score\">{score}</p>\n{}", table(&heads, rows));
         page("gridproof: right grids that differ", &body)
     }

@@ -113,12 +113,8 @@ fn mutant(
         reader.wrong(table.place(&["breaks".into()]), what);
     }
     let also = reader.text_or_texts(table, "also");
-    for (key, ids) in [("breaks", &breaks), ("also", &also)] {
-        for id in ids.iter().filter(|id| catalogue.get(id).is_none()) {
-            let known = catalogue.all.keys().map(String::as_str);
-            reader.wrong(table.place(&[key.into()]), unknown("requirement", id, known));
-        }
-    }
+    known_requirements(reader, table, "breaks", &breaks, catalogue);
+    known_requirements(reader, table, "also", &also, catalogue);
     let faults = faults(reader, table, template);
     let named = table
         .get("policy")
@@ -133,6 +129,20 @@ fn mutant(
     }
     let origin = Origin::Written(reader.source.clone(), table.span.clone());
     Mutant { id, title, breaks, also, faults, origin }
+}
+
+/// Sees that the ids of this key are in the catalogue.
+pub(super) fn known_requirements(
+    reader: &mut Reader<'_>,
+    table: &Node,
+    key: &str,
+    ids: &[String],
+    catalogue: &Catalogue,
+) {
+    for id in ids.iter().filter(|id| catalogue.get(id).is_none()) {
+        let known = catalogue.all.keys().map(String::as_str);
+        reader.wrong(table.place(&[key.into()]), unknown("requirement", id, known));
+    }
 }
 
 /// The `policy` and the `rules` of a table.

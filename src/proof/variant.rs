@@ -1,14 +1,17 @@
-//! Variants: grids that are right and different. Mutants prove that green could have been red;
-//! variants prove that red is not to be had on a right grid.
+//! Variants: grids that are right and different, but for what they say of themselves. Mutants prove
+//! that green could have been red; variants prove that red is not to be had on a right grid, and that
+//! one deviation is one finding.
 
-use super::load::{faults, tables};
+use super::load::{faults, known_requirements, tables};
 use super::run::{Run, Unproven, side_by_side};
 use crate::grid::{Faults, GridConfig, granted};
 use crate::net::Path;
 use crate::proto::template::Template;
 use crate::report::{Paint, wrap};
-use crate::runner::{CaseRecord, Engine, Options, Outcome, on_simulated_grid, reference_config};
-use crate::suite::{Case, Diagnostic, Library, Node, Profile, Reader, Source, wildcard};
+use crate::runner::{
+    CaseRecord, Engine, FindingKind, Options, Outcome, on_simulated_grid, reference_config,
+};
+use crate::suite::{Case, Catalogue, Diagnostic, Library, Node, Profile, Reader, Source, wildcard};
 use crate::value::{cut, unknown};
 use include_dir::{Dir, include_dir};
 use std::sync::Arc;
@@ -33,6 +36,8 @@ pub struct Variant {
     pub right: String,
     /// Where that is written.
     pub source: String,
+    /// The requirements that it does not hold, and no other.
+    pub breaks: Vec<String>,
     /// How its answers differ.
     faults: Faults,
     without: Vec<String>,
@@ -41,11 +46,12 @@ pub struct Variant {
     path: Path,
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "id",
     "title",
     "right",
     "source",
+    "breaks",
     "policy",
     "rules",
     "without",
@@ -61,6 +67,7 @@ impl Variant {
     /// Every mistake in them, each with its place.
     pub fn read(
         sources: &[Arc<Source>],
+        catalogue: &Catalogue,
         template: &Template,
     ) -> Result<Vec<Self>, Vec<Diagnostic>> {
         let (mut all, mut mistakes) = (Vec::<Self>::new(), Vec::new());
@@ -69,7 +76,7 @@ impl Variant {
             let mut reader = Reader { source, mistakes: &mut mistakes };
             reader.known(&root, "a file of variants", &["variant"]);
             for table in tables(&mut reader, &root, "variant") {
-                let variant = Self::of(&mut reader, table, template);
+                let variant = Self::of(&mut reader, table, catalogue, template);
                 if all.iter().any(|other| other.id == variant.id) {
                     let what = format!("variant `{}` is defined twice", variant.id);
                     reader.wrong(table.place(&["id".into()]), what);
@@ -80,8 +87,15 @@ impl Variant {
         if mistakes.is_empty() { Ok(all) } else { Err(mistakes) }
     }
 
-    fn of(reader: &mut Reader<'_>, table: &Node, template: &Template) -> Self {
+    fn of(
+        reader: &mut Reader<'_>,
+        table: &Node,
+        catalogue: &Catalogue,
+        template: &Template,
+    ) -> Self {
         reader.known(table, "a variant", &KEYS);
+        let breaks = reader.text_or_texts(table, "breaks");
+        known_requirements(reader, table, "breaks", &breaks, catalogue);
         let without = reader.texts(table, "without");
         for name in without.iter().filter(|name| !granted().contains(&name.as_str())) {
             let what = unknown("capability", name, granted());
@@ -91,7 +105,7 @@ impl Variant {
             let time: Duration = reader.time(table, key).unwrap_or_default();
             time.as_micros().try_into().unwrap_or(u64::MAX)
         });
-        if KEYS[4..].iter().all(|key| table.get(key).is_none()) {
+        if KEYS[5..].iter().all(|key| table.get(key).is_none()) {
             reader.wrong(table.span.clone(), "a variant without a difference");
         }
         let delay = if delay + jitter == 0 { 0..0 } else { delay..delay + jitter.max(1) };
@@ -100,6 +114,7 @@ impl Variant {
             title: reader.required(table, "title", "a variant"),
             right: reader.required(table, "right", "a variant"),
             source: reader.required(table, "source", "a variant"),
+            breaks,
             faults: faults(reader, table, template),
             without,
             announces_destinations: reader.flag(table, "announce_destinations"),
@@ -132,8 +147,10 @@ impl Variant {
             engine.run(&cases, stop.clone(), &|_| {}).await
         })?;
         let count = |outcome| record.cases.iter().filter(|case| case.outcome == outcome).count();
-        let fits =
-            |case: &&CaseRecord| !matches!(case.outcome, Outcome::Pass | Outcome::Impossible);
+        let named = |id: &&String| {
+            let findings = record.cases.iter().flat_map(|case| &case.findings);
+            findings.flat_map(|finding| finding.requirements()).any(|named| named == id.as_str())
+        };
         Ok(Verdict {
             id: self.id.clone(),
             title: self.title.clone(),
@@ -141,8 +158,27 @@ impl Variant {
             source: self.source.clone(),
             passed: count(Outcome::Pass),
             impossible: count(Outcome::Impossible),
-            wrong: record.cases.iter().filter(fits).cloned().collect(),
+            breaks: self.breaks.clone(),
+            unnamed: self.breaks.iter().filter(|id| !named(id)).cloned().collect(),
+            wrong: record.cases.iter().filter(|case| !self.is_right(case)).cloned().collect(),
         })
+    }
+
+    /// Whether a case says nothing else of it than what it breaks.
+    fn is_right(&self, case: &CaseRecord) -> bool {
+        match case.outcome {
+            Outcome::Pass | Outcome::Impossible => true,
+            Outcome::Fail | Outcome::Warn => {
+                let mut findings = case.findings.iter();
+                !case.findings.is_empty()
+                    && findings.all(|finding| {
+                        let mut named = finding.requirements();
+                        finding.kind == FindingKind::Broken
+                            && named.all(|id| self.breaks.iter().any(|own| own == id))
+                    })
+            }
+            _ => false,
+        }
     }
 }
 
@@ -168,7 +204,11 @@ pub struct Verdict {
     pub passed: usize,
     /// How many could not be tried there.
     pub impossible: usize,
-    /// Cases that failed, warned or were blocked: each is a defect of ours.
+    /// The requirements that it does not hold.
+    pub breaks: Vec<String>,
+    /// Those of them that no case named: each is a defect of ours.
+    pub unnamed: Vec<String>,
+    /// Cases that named another, or were blocked: each is a defect of ours.
     pub wrong: Vec<CaseRecord>,
 }
 
@@ -204,7 +244,7 @@ impl Verdicts {
 
     /// Whether no case was wrong about any of them.
     pub fn holds(&self) -> bool {
-        self.0.iter().all(|verdict| verdict.wrong.is_empty())
+        self.0.iter().all(Verdict::holds)
     }
 
     /// A line for each, what is wrong, and the sum.
@@ -213,12 +253,15 @@ impl Verdicts {
         for verdict in &self.0 {
             let counts = format!("{} pass, {} impossible", verdict.passed, verdict.impossible);
             let line = format!("{:<28} {counts}", cut(&verdict.id, 28));
-            match verdict.wrong.as_slice() {
-                [] => out.push_str(&format!("right  {line}\n")),
-                wrong => out.push_str(&verdict.told(&line, wrong, paint)),
+            if verdict.holds() {
+                out.push_str(&format!("right  {line}\n"));
+                let named = verdict.breaks.iter().map(|id| format!("       not held: {id}\n"));
+                out.extend(named);
+            } else {
+                out.push_str(&verdict.told(&line, paint));
             }
         }
-        let wrong = self.0.iter().filter(|verdict| !verdict.wrong.is_empty()).count();
+        let wrong = self.0.iter().filter(|verdict| !verdict.holds()).count();
         let all = self.0.len();
         out.push_str(&match wrong {
             0 => paint.bold(&format!("{all} variants: no case is wrong about any of them\n")),
@@ -229,13 +272,21 @@ impl Verdicts {
 }
 
 impl Verdict {
-    fn told(&self, line: &str, wrong: &[CaseRecord], paint: Paint) -> String {
+    /// Whether it is called what it is.
+    pub fn holds(&self) -> bool {
+        self.wrong.is_empty() && self.unnamed.is_empty()
+    }
+
+    fn told(&self, line: &str, paint: Paint) -> String {
         let mut out = paint.red(&format!("WRONG  {line}\n"));
         let why = format!("{} It is right: {} ({})", self.title, self.right, self.source);
         for line in wrap(&why, 72) {
             out.push_str(&format!("       {line}\n"));
         }
-        for case in wrong {
+        for id in &self.unnamed {
+            out.push_str(&format!("  unnamed  {id}: it is not held, and no case says so\n"));
+        }
+        for case in &self.wrong {
             out.push_str(&format!("  {:<8} {}\n", case.outcome.to_string(), case.id));
             let finding = case.findings.first();
             let said = finding.map(|f| format!("expected {}; received {}", f.expected, f.received));
@@ -245,5 +296,43 @@ impl Verdict {
             }
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::Files;
+
+    /// What the cases of one suite say of a grid whose LogoutReply is lost, and that says of
+    /// itself that it breaks these.
+    fn verdict(breaks: &str) -> Verdict {
+        let text = format!(
+            r#"[[variant]]
+id = "lost"
+title = "LogoutReply is lost"
+right = "But for that."
+source = "nowhere"
+rules = [{{ do = "drop", channel = "udp", message = "LogoutReply" }}]
+breaks = {breaks}"#
+        );
+        let source = Arc::new(Source { path: "lost.toml".into(), text });
+        let mut files = Files::shipped();
+        files.suites.retain(|suite| suite.path.ends_with("circuit/closing.toml"));
+        let library = Arc::new(Library::load(&files, Template::shipped()).unwrap());
+        let read = Variant::read(&[source], &library.catalogue, Template::shipped());
+        let (_keep, never) = watch::channel(false);
+        read.unwrap().remove(0).run(&library, &never).unwrap()
+    }
+
+    #[test]
+    fn what_a_variant_does_not_hold_is_named_and_nothing_else() {
+        assert!(verdict(r#"["HS-LOGOUT-REPLY-1", "CIR-CLOSE-LOGOUT-ACK-1"]"#).holds());
+        let wrong = verdict(r#"["HS-LOGOUT-REPLY-1"]"#).wrong;
+        let wrong: Vec<&str> = wrong.iter().map(|case| case.id.as_str()).collect();
+        assert_eq!(wrong, ["circuit/closing/logout-acknowledged"]);
+        let more = r#"["HS-LOGOUT-REPLY-1", "CIR-CLOSE-LOGOUT-ACK-1", "HS-LOGOUT-ENDS-1"]"#;
+        let verdict = verdict(more);
+        assert_eq!((verdict.holds(), verdict.unnamed), (false, vec!["HS-LOGOUT-ENDS-1".into()]));
     }
 }
