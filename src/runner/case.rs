@@ -30,6 +30,9 @@ pub(super) struct Attempt {
     pub findings: Vec<Finding>,
     /// What was cited and not judged, at least in one place.
     pub unjudged: BTreeMap<String, Level>,
+    /// What was cited of an answer that never came, where that it did not come is told as broken:
+    /// there is nothing to judge, and nothing is blocked.
+    pub moot: BTreeSet<String>,
     /// Steps that succeeded, by id.
     succeeded: BTreeSet<String>,
     /// What was judged and counts only if a control succeeds: the control, and what.
@@ -56,10 +59,12 @@ impl Attempt {
         }
         let broken = |id: &str| self.findings.iter().any(|finding| finding.cites(id));
         let judged: BTreeSet<String> = self.held.drain(..).filter(|id| !broken(id)).collect();
-        let never = citations.into_iter().filter(|(id, _)| !judged.contains(id));
+        let open = |id: &String| !judged.contains(id) && !self.moot.contains(id);
+        let never = citations.into_iter().filter(|(id, _)| open(id));
         let never: Vec<judge::Citation> = never.collect();
         self.leave(never);
-        let Self { held, findings, unjudged, .. } = self;
+        let Self { held, findings, unjudged, moot, .. } = self;
+        moot.retain(|id| !unjudged.contains_key(id) && !judged.contains(id));
         unjudged.retain(|id, _| !findings.iter().any(|finding| finding.cites(id)));
         held.extend(judged.into_iter().filter(|id| !unjudged.contains_key(id)));
     }
@@ -350,7 +355,8 @@ impl Stage<'_> {
     ) -> bool {
         let finding = judge::failure(step, failure, &self.library.catalogue);
         let broken = finding.kind == FindingKind::Broken;
-        let light = finding.level.is_some_and(|level| level > Level::Must);
+        let level = finding.level;
+        let light = level.is_some_and(|level| level > Level::Must);
         let watching = |def: &StepDef| (def.waits)(&Args(step.args.value())).is_watching();
         let watched = match &step.action {
             Action::Step(def) => step.id.is_none() && watching(def),
@@ -361,7 +367,11 @@ impl Stage<'_> {
         if !(broken && finding.requirements().all(told)) {
             attempt.findings.push(finding);
         }
-        attempt.leave(judge::expected(step, &self.library.catalogue));
+        let expected = judge::expected(step, &self.library.catalogue);
+        match broken && level == Some(Level::Should) {
+            true => attempt.moot.extend(expected.into_iter().map(|(id, _)| id)),
+            false => attempt.leave(expected),
+        }
         step.id.iter().for_each(|id| scope.lack(id));
         broken && (light || watched) && !step.stop
     }
