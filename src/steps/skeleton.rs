@@ -47,7 +47,7 @@ pub(super) fn derived(root: Option<&Value>, skeleton: Option<&Value>) -> Value {
             parent: id(entry.get("parent_id")),
             kind: entry.get("type_default").and_then(whole).unwrap_or(-1),
             name: entry.get("name").cloned().unwrap_or_default(),
-            version: entry.get("version").cloned().unwrap_or_default(),
+            version: entry.get("version").map(|v| v.numeral().into_owned()).unwrap_or_default(),
         })
         .collect();
     let known = |id: Uuid| id.is_nil() || entries.iter().any(|entry| entry.id == id);

@@ -6,6 +6,7 @@ use crate::proto::message::{Field, FieldRef, FieldValue, Message};
 use crate::proto::number::nearest_f32;
 use crate::proto::template::{FieldKind, Quantity};
 use crate::proto::xmlrpc::RpcValue;
+use std::borrow::Cow;
 
 impl From<&Llsd> for Value {
     fn from(value: &Llsd) -> Self {
@@ -124,6 +125,9 @@ fn blocks_value(message: &Message, value: impl Fn(FieldRef<'_>) -> Value) -> Val
 
 /// The value as a field of `kind`; `None` if it does not fit.
 pub fn field_from_value(kind: FieldKind, value: &Value) -> Option<FieldValue> {
+    let text = matches!(kind, FieldKind::Fixed(_) | FieldKind::Variable1 | FieldKind::Variable2);
+    let number = if text { Cow::Borrowed(value) } else { value.numeral() };
+    let value = &*number;
     Some(match kind {
         FieldKind::U8 => Field::U8(value.as_int()?),
         FieldKind::U16 => Field::U16(value.as_int()?),

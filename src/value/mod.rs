@@ -93,6 +93,17 @@ impl Value {
         }
     }
 
+    /// A text that spells a number as that number; any other value as it is. Some grids tell
+    /// numbers as text, and viewers read them.
+    pub fn numeral(&self) -> std::borrow::Cow<'_, Self> {
+        use std::borrow::Cow;
+        let Self::String(text) = self else { return Cow::Borrowed(self) };
+        let text = text.trim();
+        let real = || text.parse().ok().filter(|n: &f64| n.is_finite()).map(Self::Real);
+        let number = text.parse().ok().map(Self::Integer).or_else(real);
+        number.map_or(Cow::Borrowed(self), Cow::Owned)
+    }
+
     /// The value as an integer that fits `T`.
     pub fn as_int<T: TryFrom<i128>>(&self) -> Option<T> {
         match self {

@@ -152,6 +152,14 @@ impl Predicate {
                 _ => Err(self.wish(operand)),
             };
         };
+        let numeral;
+        let value = match self {
+            Self::Min | Self::Max | Self::MultipleOf | Self::Near => {
+                numeral = value.numeral();
+                &*numeral
+            }
+            _ => value,
+        };
         let holds = match self {
             Self::Exists => *operand == Value::Boolean(true),
             Self::Equals => value.same(operand),
@@ -468,6 +476,10 @@ mod tests {
             ("no_extra", list(&[s("a")]), Value::map([("a", n(1))]), Value::map([("b", n(1))])),
             ("not", integer, s("a"), n(1)),
             ("multiple_of", n(256), n(512), n(100)),
+            // As text, as some grids tell numbers.
+            ("min", n(3), s("3"), s("2.5")),
+            ("max", n(3), s("-1"), s("three")),
+            ("multiple_of", n(256), s("512"), s("100")),
             ("bits", n(6), n(7), n(5)),
             ("bits", n(16), Value::Binary(vec![0, 0, 0, 0x11]), Value::Binary(vec![16])),
             ("near", near, n(9), n(13)),
