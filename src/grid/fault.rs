@@ -222,7 +222,12 @@ impl Faults {
 
     /// The wire of one circuit.
     pub(super) fn wire(&self) -> Option<Tamper> {
-        (!self.rules.is_empty()).then(|| Tamper::new(self.rules.to_vec(), 1))
+        self.has_rules_of_datagrams().then(|| Tamper::new(self.rules.to_vec(), 1))
+    }
+
+    /// Whether a rule is about datagrams: else nothing asks what they say.
+    pub(super) fn has_rules_of_datagrams(&self) -> bool {
+        self.rules.iter().any(|rule| rule.channel == Channel::Udp)
     }
 
     /// Notes which rules a datagram met on its wire.

@@ -43,6 +43,13 @@ impl Core {
                 self.tap.tell(self.now, visitor, what);
             }
         };
+        let words = || {
+            let text = String::from_utf8_lossy(&request.body);
+            ["<boolean>true", "<boolean>false"].iter().any(|word| text.contains(word))
+        };
+        if self.faults.has(Own::WantsDigits) && words() && self.breaks(Own::WantsDigits) {
+            return Some(Reply::status(Channel::Caps, "", 400));
+        }
         match cap.purpose {
             // Nothing is beneath a seed.
             Purpose::Seed if !path.is_empty() => Some(self.gone(request)),

@@ -106,6 +106,23 @@ fn updates(template: &Template, place: &Place) -> Message {
         .with("RegionData", "TimeDilation", Field::U16(u16::MAX))
 }
 
+/// A small box that stands somewhere else each time it is told of.
+pub(in crate::grid) fn restless(template: &Template, place: &Place, n: u16) -> Message {
+    const PCODE_VOLUME: u8 = 9;
+    const LOCAL_ID: u32 = 77_777;
+    let position = [f32::from(n % 256), 128.0, 22.0];
+    let still = [0.0f32; 12];
+    let motion = position.iter().chain(&still).flat_map(|number| number.to_le_bytes());
+    updates(template, place)
+        .with_block("ObjectData")
+        .with("ObjectData", "ID", Field::U32(LOCAL_ID))
+        .with("ObjectData", "FullID", id(Uuid::from_u128(LOCAL_ID.into())))
+        .with("ObjectData", "PCode", Field::U8(PCODE_VOLUME))
+        .with("ObjectData", "Scale", Field::Vector3([0.5; 3]))
+        .with("ObjectData", "ObjectData", Field::Variable(motion.collect()))
+        .with("ObjectData", "ExtraParams", Field::Variable(vec![0]))
+}
+
 fn with_avatar(update: Message, presence: &Presence) -> Message {
     const PCODE_AVATAR: u8 = 47;
     const MATERIAL_FLESH: u8 = 4;

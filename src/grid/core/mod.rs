@@ -102,6 +102,7 @@ misbehaviours! {
     StaysInBoth "stays-in-both" "After a teleport the avatar is in the old region too.",
     WithholdsAck "withholds-ack" "One harmless reliable packet of each circuit is never acknowledged.",
     Keyless "keyless" "A map in a reply begins with a value that has no key.",
+    WantsDigits "wants-digits" "A request to a capability that spells a boolean as a word is refused.",
     TerseXml "terse-xml" "Replies of the event queue with an odd id have no XML declaration, and a blank in every end tag.",
     NamelessFlags "nameless-flags" "A teleport is told with a flag that has no name.",
     NeverAcks "never-acks" "Reliable packets are not acknowledged.",

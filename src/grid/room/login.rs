@@ -18,6 +18,7 @@ misbehaviours! {
     NamesNameless "names-nameless" "An unknown name is refused with words of its own.",
     NeverKicks "never-kicks" "A second login ends nothing.",
     IgnoresOptions "ignores-options" "Login tells all it has, asked or not.",
+    NumbersAsText "numbers-as-text" "Numbers of a login reply are told as text.",
     Undecided "undecided" "A login is answered that it goes on elsewhere.",
     RefusesDecimals "refuses-decimals" "A start location with decimals is a server error.",
     WaitsForTheLastAck "waits-for-the-last-ack"
@@ -72,7 +73,8 @@ fn called(core: &mut Core, request: &HttpRequest) -> Reply {
         (METHOD, [members @ RpcValue::Struct(_)]) => match Request::from_llsd(members.to_llsd()) {
             Some(call) => {
                 let (visitor, reply) = log_in(&call);
-                of(visitor, Body::Rpc(reply))
+                let as_text = core.breaks(Own::NumbersAsText);
+                of(visitor, Body::Rpc(if as_text { numbers_as_text(reply) } else { reply }))
             }
             None => fault(-32603, "the parameter is not a struct"),
         },
@@ -81,6 +83,18 @@ fn called(core: &mut Core, request: &HttpRequest) -> Reply {
     };
     reply.headers.push(("access-control-allow-origin", "*".into()));
     reply
+}
+
+/// A reply whose numbers are texts, at any depth.
+fn numbers_as_text(reply: Llsd) -> Llsd {
+    match reply {
+        Llsd::Integer(number) => Llsd::string(number.to_string()),
+        Llsd::Array(all) => Llsd::Array(all.into_iter().map(numbers_as_text).collect()),
+        Llsd::Map(members) => {
+            Llsd::Map(members.into_iter().map(|(key, v)| (key, numbers_as_text(v))).collect())
+        }
+        other => other,
+    }
 }
 
 /// Whether the text of a call has a start location with decimals in it.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 misbehaviours! {
     LandsUnseen "lands-unseen" "Those who are there are not told of an arrival.",
+    Talkative "talkative" "Who stands in a scene is told of an object 300 times a second, for a minute.",
 }
 
 pub(super) const ROOM: RoomDef =
@@ -62,6 +63,10 @@ fn happened(core: &mut Core, what: &Happened) {
         Happened::SceneOpen(agent, region) => {
             scene(core, region).opened.push(agent);
             expect_frame(core, region);
+            let stands = core.world.presence(agent).is_some_and(|p| p.stands_in(region));
+            if stands && core.breaks(Own::Talkative) {
+                chatter(core, region, agent, 0);
+            }
         }
         Happened::Left(agent, region) => {
             let scene = scene(core, region);
@@ -84,6 +89,20 @@ fn expect_frame(core: &mut Core, region: RegionIndex) {
     if !std::mem::replace(&mut scene(core, region).survey, true) {
         expect_survey(core, region);
     }
+}
+
+/// Of 300 updates a second for a minute, those of this frame on.
+fn chatter(core: &mut Core, region: RegionIndex, agent: AgentId, told: u16) {
+    const A_FRAME: u16 = 30;
+    const IN_ALL: u16 = 60 * 300;
+    if told >= IN_ALL || core.circuits[region.0].of(agent).is_none() {
+        return;
+    }
+    for n in told..told + A_FRAME {
+        let update = messages::restless(&core.template, &core.world.places[region.0], n);
+        core.send_those(region, &[agent], &update, false);
+    }
+    core.after(FRAME, "chatter", move |core| chatter(core, region, agent, told + A_FRAME));
 }
 
 fn expect_survey(core: &mut Core, region: RegionIndex) {

@@ -33,12 +33,33 @@ fn ok(reply: Llsd) -> (u16, Body) {
 
 pub(super) fn folders(core: &mut Core, asked: &Asked<'_>) -> Answer {
     let whole = core.breaks(Own::IgnoresFlags);
-    let words = || String::from_utf8_lossy(&asked.request.body).contains("<boolean>true");
-    if core.breaks(Own::WantsDigits) && words() {
-        return Err(400);
-    }
+    let renamed = core.breaks(Own::TypesAsType);
     let read = |folder| core.inventories.contents(asked.agent, folder);
-    fetch(&map_of(asked)?, asked.agent, whole, read).map(ok)
+    let reply = fetch(&map_of(asked)?, asked.agent, whole, read)?;
+    Ok(ok(if renamed { types_as_type(reply) } else { reply }))
+}
+
+/// A reply whose folders' types have the name that older grids give them.
+fn types_as_type(reply: Llsd) -> Llsd {
+    match reply {
+        Llsd::Map(members) => Llsd::Map(
+            members
+                .into_iter()
+                .flat_map(|(key, value)| {
+                    let value = types_as_type(value);
+                    match key.as_str() {
+                        "type_default" => vec![
+                            ("type".to_owned(), value.clone()),
+                            ("preferred_type".to_owned(), value),
+                        ],
+                        _ => vec![(key, value)],
+                    }
+                })
+                .collect(),
+        ),
+        Llsd::Array(all) => Llsd::Array(all.into_iter().map(types_as_type).collect()),
+        other => other,
+    }
 }
 
 pub(super) fn library_folders(core: &mut Core, asked: &Asked<'_>) -> Answer {

@@ -18,7 +18,7 @@ misbehaviours! {
     CopiesForeign "copies-foreign" "Whoever names an item's owner may copy it.",
     ForgetsFolders "forgets-folders" "A folder made by HTTP is confirmed and not made.",
     LosesLastPacket "loses-last-packet" "Of several packets of one folder the last is not sent.",
-    WantsDigits "wants-digits" "A request for folders that spells a boolean as a word is refused.",
+    TypesAsType "types-as-type" "A folder's type is told by HTTP as `type` and `preferred_type`.",
     IgnoresFlags "ignores-flags" "Folders and items are told whether they were asked for or not.",
     UploadsAnywhere "uploads-anywhere" "An upload begins without an item to put it into.",
     CreatesAnywhere "creates-anywhere" "Items are made in folders of others.",
