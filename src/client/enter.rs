@@ -145,6 +145,12 @@ impl Viewer {
         use_circuit_code(&self.common.template, session)
     }
 
+    /// CompleteAgentMovement with the session's own values.
+    pub(super) fn complete_movement(&self, session: &Session) -> Message {
+        let message = agent_message(&self.common.template, "CompleteAgentMovement", session);
+        message.with("AgentData", "CircuitCode", Field::U32(session.circuit_code.0))
+    }
+
     /// The whole way: login, seed, circuit, movement, handshake, event queue.
     ///
     /// # Errors
@@ -170,16 +176,11 @@ impl Viewer {
         let Some(session) = self.session().cloned() else {
             return Err(EnterError::Silence("a session"));
         };
-        let template = self.common.template.clone();
         let config = self.common.circuit_config();
         let opened = self.open(ROOT, session.simulator.into(), config, true).await;
         opened.map_err(|error| EnterError::Socket(error.to_string()))?;
         let code = self.use_circuit_code(&session);
-        let movement = agent_message(&template, "CompleteAgentMovement", &session).with(
-            "AgentData",
-            "CircuitCode",
-            Field::U32(session.circuit_code.0),
-        );
+        let movement = self.complete_movement(&session);
         let first = self.send(ROOT, code, true).await;
         if !self.acked(ROOT, first, within).await {
             return Err(EnterError::Silence("the ack of UseCircuitCode"));

@@ -29,6 +29,7 @@ impl Viewer {
         };
         let patience = self.common.patience(Duration::from_secs(5));
         self.wait_for_release().await;
+        let came = self.places.values().any(super::Place::has_avatar);
         let mut answered = self.leave_from_here(&session, patience).await;
         // A grid may have ended the session by itself: kicked, or silent for too long.
         let between = matches!(self.state, State::Between(..));
@@ -44,7 +45,7 @@ impl Viewer {
                 _ => None,
             };
             for simulator in [Some(session.simulator), behind].into_iter().flatten() {
-                answered |= self.leave_from(simulator, &session, patience).await;
+                answered |= self.leave_from(simulator, came, &session, patience).await;
             }
         }
         self.state = State::LoggedOut;
@@ -88,21 +89,29 @@ impl Viewer {
         }
     }
 
-    /// Logs out by a new circuit to that simulator.
+    /// Logs out by a new circuit to that simulator. An avatar that never came in does so first:
+    /// viewers leave from nowhere, and some simulators hear nobody else.
     async fn leave_from(
         &mut self,
         simulator: SocketAddrV4,
+        came: bool,
         session: &Session,
         patience: Duration,
     ) -> bool {
         let config = self.common.circuit_config();
-        if self.open("logout", simulator.into(), config, false).await.is_err() {
+        if self.open("logout", simulator.into(), config, !came).await.is_err() {
             return false;
         }
         let code = self.use_circuit_code(session);
         let sent = self.send("logout", code, true).await;
-        self.acked("logout", sent, patience).await
-            && self.ask_to_leave("logout", session, patience).await.is_some()
+        if !self.acked("logout", sent, patience).await {
+            return false;
+        }
+        if !came {
+            self.send("logout", self.complete_movement(session), true).await;
+            self.wait_for("logout", "AgentMovementComplete", patience).await;
+        }
+        self.ask_to_leave("logout", session, patience).await.is_some()
     }
 
     /// Sends LogoutRequest and waits for a sign that the session has ended: LogoutReply, the ack

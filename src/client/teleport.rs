@@ -1,10 +1,10 @@
 //! Following an avatar to another region, by teleport or on foot.
 
-use super::enter::{EnterError, agent_message};
+use super::enter::EnterError;
 use super::{State, Viewer};
 use crate::proto::llsd::Llsd;
 use crate::proto::login::Session;
-use crate::proto::message::{Field, Message};
+use crate::proto::message::Message;
 use crate::proto::teleport::{CrossedRegion, Destination, TeleportFinish, corner};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -68,8 +68,7 @@ impl Viewer {
             let code = self.use_circuit_code(&session);
             self.send(circuit, code, true).await;
         }
-        let movement = agent_message(&self.common.template, "CompleteAgentMovement", &session)
-            .with("AgentData", "CircuitCode", Field::U32(session.circuit_code.0));
+        let movement = self.complete_movement(&session);
         // Whoever walks back has arrived here before: only what comes from now on counts.
         let since = Some(Instant::now());
         let (from, here) = (session.region, corner(to.handle));
