@@ -136,6 +136,7 @@ impl Verdict<'_> {
             passes: 0,
             ms: 0.0,
             wire: Vec::new(),
+            left_behind: Vec::new(),
             timeline: Vec::new(),
             reproduce: self.reproduce.to_owned(),
         };

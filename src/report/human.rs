@@ -94,11 +94,24 @@ pub fn closing(record: &RunRecord, paint: Paint) -> String {
     if flaky > 0 {
         text.push_str(&format!("{} needed more than one attempt\n", plural(flaky, "case")));
     }
+    text.push_str(&left_behind(record, paint));
     text.push_str(&never_ran(record, paint));
     let cases = plural(record.cases.len(), "case");
     text.push_str(&format!("{cases} in {seconds:.1} s: {}\n", counts.join(", ")));
     text.push_str(&format!("{}: {target}\n", verdict(record, paint)));
     text
+}
+
+/// What cases made on the grid and could not remove, by name.
+fn left_behind(record: &RunRecord, paint: Paint) -> String {
+    let cases = record.cases.iter();
+    let mut left = cases.flat_map(|case| case.left_behind.iter().map(|what| (what, &case.id)));
+    let lines = left.clone().flat_map(|(what, id)| super::wrap(&format!("{what} ({id})"), 78));
+    let lines: String = lines.map(|line| paint.dim(&format!("  {line}")) + "\n").collect();
+    match left.next() {
+        Some(_) => format!("left on the grid, since it could not be removed:\n{lines}"),
+        None => lines,
+    }
 }
 
 /// Cases that could not even begin, by what kept them from it, and those that were running then.

@@ -67,7 +67,8 @@ fn test_case(case: &CaseRecord, record: &RunRecord) -> TestCase {
         }
         _ => failure(case, Paint { colour: false }),
     };
-    let out = out + &transcript(case);
+    let left = case.left_behind.iter().map(|what| format!("left on the grid: {what}\n"));
+    let out = out + &left.collect::<String>() + &transcript(case);
     builder.set_system_out(&xml_clean(&out));
     builder.build()
 }

@@ -37,6 +37,8 @@ pub(super) struct Attempt {
     succeeded: BTreeSet<String>,
     /// What was judged and counts only if a control succeeds: the control, and what.
     controlled: Vec<(String, Vec<judge::Citation>)>,
+    /// What it made on the grid and could not remove.
+    pub left_behind: Vec<String>,
     /// Somebody the case talked to was there at its end, or it talked to nobody who could be.
     pub shown: bool,
 }
@@ -121,7 +123,7 @@ fn unreadable(heard: &[Observed]) -> Vec<(&'static str, String)> {
 type Going<'b> = Pin<Box<dyn Future<Output = bool> + Send + 'b>>;
 
 impl Stage<'_> {
-    /// Runs the steps, then, whatever happened, the `always` steps.
+    /// Runs the steps, then, whatever happened, the `always` steps: these are nobody's failure.
     pub(super) async fn run(&mut self) -> Attempt {
         let mut attempt = Attempt::default();
         let actors: Vec<_> =
@@ -142,12 +144,14 @@ impl Stage<'_> {
         attempt.shown = attempt.is_mourning() || self.is_still_there(&mut attempt).await;
         let limit = Duration::from_secs(30).mul_f64(self.target.time_scale);
         scope.clean_up();
-        let always = self.steps(&case.always, &mut scope, &mut attempt);
+        let mut cleaning = Attempt::default();
+        let always = self.steps(&case.always, &mut scope, &mut cleaning);
         if tokio::time::timeout(limit, always).await.is_err() {
-            self.overdue(&mut attempt);
+            let what = "whatever it made: removing it took too long";
+            cleaning.left_behind.push(what.to_owned());
         }
-        let steps = case.steps.iter().chain(&case.always);
-        attempt.settle(steps.flat_map(|step| judge::citations(step, self.library)));
+        attempt.left_behind = cleaning.left_behind;
+        attempt.settle(case.steps.iter().flat_map(|step| judge::citations(step, self.library)));
         attempt
     }
 
@@ -178,7 +182,7 @@ impl Stage<'_> {
         attempt.findings.push(finding);
     }
 
-    /// Runs steps in order; false if the case should go no further.
+    /// Runs steps in order; false if the case should go no further. Clean-up does what it can.
     fn steps<'b>(
         &'b mut self,
         steps: &'b [Step],
@@ -187,7 +191,10 @@ impl Stage<'_> {
     ) -> Going<'b> {
         Box::pin(async move {
             for (n, step) in steps.iter().enumerate() {
-                if !self.step(step, scope, attempt).await {
+                let done = self.step(step, scope, attempt).await;
+                if scope.is_cleaning() {
+                    self.left_behind(step, scope, attempt);
+                } else if !done {
                     let rest = steps[n + 1..].iter();
                     attempt.leave(rest.flat_map(|step| judge::citations(step, self.library)));
                     return false;
@@ -195,6 +202,19 @@ impl Stage<'_> {
             }
             true
         })
+    }
+
+    /// What a step of clean-up that did not succeed leaves on the grid.
+    fn left_behind(&self, step: &Step, scope: &Scope, attempt: &mut Attempt) {
+        let found = !std::mem::take(&mut attempt.findings).is_empty();
+        let leaves = step.leaves.as_ref().filter(|_| found);
+        if let Some(Ok(what)) = leaves.map(|leaves| scope.resolve(leaves)) {
+            let actor = step.actor.as_ref().unwrap_or(&scope.actor);
+            let whose = self.viewers.get(actor).map(|viewer| &viewer.credentials);
+            let of = whose.map(|who| format!(" in the inventory of {} {}", who.first, who.last));
+            let what = what.as_text().unwrap_or_default();
+            attempt.left_behind.push(what + &of.unwrap_or_default());
+        }
     }
 
     /// Runs a step; false if the case should go no further.

@@ -268,6 +268,7 @@ impl Engine {
             passes: 0,
             ms: 0.0,
             wire: Vec::new(),
+            left_behind: Vec::new(),
             timeline: Vec::new(),
             reproduce: format!("gridproof run '{}'{}", case.id, self.options.reproduce),
         }

@@ -88,6 +88,9 @@ pub struct CaseRecord {
     /// What an impaired wire did to messages, and who made up for it after how long.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wire: Vec<String>,
+    /// What it made on the grid and could not remove.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_behind: Vec<String>,
     /// What happened, on all channels.
     pub timeline: Vec<Entry>,
     /// The command that runs just this case.
@@ -207,6 +210,7 @@ impl CaseRecord {
             clean_some(&mut finding.stage);
             clean_some(&mut finding.hint);
         }
+        self.left_behind.iter_mut().for_each(clean);
         self.timeline.iter_mut().for_each(|row| clean(&mut row.text));
         self
     }

@@ -8,7 +8,7 @@ use crate::suite::Profile;
 /// Completes the blank record of a case.
 pub(super) fn settle(mut record: CaseRecord, attempt: Attempt, profile: &Profile) -> CaseRecord {
     record.outcome = attempt.outcome();
-    let Attempt { held, findings, unjudged, moot, .. } = attempt;
+    let Attempt { held, findings, unjudged, moot, left_behind, .. } = attempt;
     let first = findings.first();
     let open = unjudged.iter().min_by_key(|(_, level)| **level);
     let open = open.map(|(id, level)| format!("{level} {id} was not judged"));
@@ -20,6 +20,7 @@ pub(super) fn settle(mut record: CaseRecord, attempt: Attempt, profile: &Profile
         _ => first.and_then(|f| f.hint.clone()),
     };
     record.held = held;
+    record.left_behind = left_behind;
     record.unjudged = unjudged.into_keys().chain(moot).collect();
     record.findings = findings;
     apply(profile, &mut record);

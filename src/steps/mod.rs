@@ -277,6 +277,12 @@ pub const COMMON_KEYS: &[Key] = &[
          that one succeeds. \"alive\": that whoever is watched is there is enough",
     ),
     key("stop", Kind::Flag, "a failed expectation ends the case here"),
+    key(
+        "leaves",
+        Kind::Text,
+        "in clean-up: what is left on the grid where the step does not succeed; told at the end of \
+         the run, and nobody's failure",
+    ),
     key("eventually", Kind::Flag, "repeat until the expectations hold or the time is over"),
 ];
 

@@ -87,6 +87,11 @@ fn case(library: &Library, template: &Template, case: &Case, mistakes: &mut Vec<
     });
     check.steps(&case.steps);
     check.steps(&case.always);
+    for step in case.always.iter().filter(|step| cites(library, step)) {
+        let what = "clean-up cites no requirement: what it cannot remove is told at the end of the \
+                    run, by `leaves`, and is no failure of the grid's";
+        check.wrong(step, step.span.clone(), what);
+    }
     for rule in case.impair.iter().filter_map(|rule| rule.message.as_ref()) {
         if template.message(rule).is_none() {
             let what = template_check::unknown_message(template, rule);
@@ -105,6 +110,18 @@ fn case(library: &Library, template: &Template, case: &Case, mistakes: &mut Vec<
         let what = format!("column `{column}` of `for_each` is never used as `${{row.{column}}}`");
         check.mistakes.push(Diagnostic::new(&case.source, case.span.clone(), what));
     }
+}
+
+/// Whether a step cites a requirement, or a procedure that it calls does.
+fn cites(library: &Library, step: &Step) -> bool {
+    let own = !step.requirements.is_empty()
+        || step.expect.iter().any(|expectation| !expectation.requirements.is_empty());
+    let called = called(step).and_then(|name| library.procedures.get(name));
+    own || called.is_some_and(|procedure| {
+        // One that calls itself is another mistake.
+        endless(library, procedure).is_none()
+            && procedure.steps.iter().any(|step| cites(library, step))
+    })
 }
 
 struct Check<'a> {
@@ -193,7 +210,7 @@ impl<'a> Check<'a> {
         }
         self.citations(step);
         let expects = step.expect.iter().flat_map(|e| e.predicates.iter().map(|(_, node)| node));
-        for node in std::iter::once(&step.args).chain(expects) {
+        for node in std::iter::once(&step.args).chain(expects).chain(&step.leaves) {
             self.references(step, node);
         }
         self.operands(step);

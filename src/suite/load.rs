@@ -237,6 +237,7 @@ fn step(reader: &mut Reader<'_>, table: &Node) -> Option<Step> {
         requirements: reader.text_or_texts(table, "requirement"),
         level: reader.level(table),
         control: reader.text(table, "control"),
+        leaves: reader.text(table, "leaves").and(table.get("leaves").cloned()),
         stop: reader.flag(table, "stop"),
         eventually: reader.flag(table, "eventually"),
         expect: expectations(reader, table),

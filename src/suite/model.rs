@@ -119,6 +119,8 @@ pub struct Step {
     pub level: Option<Level>,
     /// The step that sees the same thing work, by its id.
     pub control: Option<String>,
+    /// In clean-up: what is left on the grid where the step does not succeed.
+    pub leaves: Option<Node>,
     /// A failed expectation ends the case.
     pub stop: bool,
     /// Repeat until the expectations hold.

@@ -112,6 +112,7 @@ step = [
   { do = "udp.acked", of = "${lgoin.sequence}" },
 ]
 violates = ["HS-CLIENT-UPDAT-1", "LOGIN-BAD-PASSWORD-1"]
+always = [{ do = "session.logout", requirement = "HS-LOGOUT-REPLY-1" }]
 "#;
     std::fs::write(&suite, bad).unwrap();
     for command in ["check", "run"] {
@@ -132,6 +133,7 @@ violates = ["HS-CLIENT-UPDAT-1", "LOGIN-BAD-PASSWORD-1"]
             "unknown reference `lgoin`",
             "unknown requirement of clients `HS-CLIENT-UPDAT-1`; did you mean `HS-CLIENT-UPDATE-1`?",
             "`LOGIN-BAD-PASSWORD-1` binds no client",
+            "clean-up cites no requirement",
             "`nth` takes a whole number from 1 to 1048576",
             "bad.toml:6:31",
             "bad.toml:6:89",

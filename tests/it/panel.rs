@@ -7,6 +7,7 @@ use crate::golden::{differs, steady, without_timeline};
 use gridproof::proof::{Mutant, Mutants, Prover, Run, named, shipped_sources};
 use gridproof::proto::template::Template;
 use gridproof::report::{Paint, failure};
+use gridproof::runner::Outcome;
 use gridproof::suite::{Files, Library};
 use std::path::Path;
 use std::sync::Arc;
@@ -87,6 +88,24 @@ const PANEL: [Fault; 12] = [
         &["agent-id", "ID-OF-ANOTHER"],
     ),
 ];
+
+/// What a case cannot remove is told by name, and is nobody's failure.
+#[test]
+fn what_clean_up_cannot_remove_is_listed_and_blamed_on_nobody() {
+    let template = Template::shipped();
+    let library = Arc::new(Library::load(&Files::shipped(), template).unwrap());
+    let mutants = Mutants::read(&shipped_sources(), &library.catalogue, template).unwrap();
+    let prover = Prover::new(library.clone(), Run { jobs: 1, thorough: false });
+    let case = library.case("inventory/items/create").unwrap();
+    let deaf = mutants.all.iter().find(|mutant| mutant.id == "never-moves-folders").unwrap();
+    let record = prover.meet(deaf, case).unwrap();
+    assert_eq!((record.outcome, record.findings.len()), (Outcome::Pass, 0));
+    let [left] = &record.left_behind[..] else { panic!("{:?}", record.left_behind) };
+    assert!(left.starts_with("the folder \"gridproof "), "{left}");
+    assert!(left.contains("in the inventory of "), "{left}");
+    let other = mutants.all.iter().find(|mutant| mutant.id == "never-kicks").unwrap();
+    assert_eq!(prover.meet(other, case).unwrap().left_behind, [""; 0]);
+}
 
 #[test]
 fn twelve_kinds_of_fault_are_named() {
