@@ -89,6 +89,8 @@ pub struct Fetched {
     pub descendents: i32,
     /// The folders in it.
     pub folders: Vec<Folder>,
+    /// The answer has no list of folders, not even an empty one: nothing is known of them.
+    pub folders_untold: bool,
     /// The items in it.
     pub items: Vec<Item>,
     /// The items elsewhere that links in it point at.
@@ -385,6 +387,7 @@ fn read_folder(told: &Llsd, wanted: Wanted) -> Result<Fetched, FetchError> {
         version: number("version"),
         descendents: number("descendents"),
         folders: entries("categories").iter().filter_map(Folder::from_llsd).collect(),
+        folders_untold: map.get("categories").and_then(Llsd::as_array).is_none(),
         consistent: true,
         ..Fetched::default()
     };

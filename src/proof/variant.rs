@@ -171,10 +171,12 @@ impl Variant {
             Outcome::Fail | Outcome::Warn => {
                 let mut findings = case.findings.iter();
                 !case.findings.is_empty()
-                    && findings.all(|finding| {
-                        let mut named = finding.requirements();
-                        finding.kind == FindingKind::Broken
-                            && named.all(|id| self.breaks.iter().any(|own| own == id))
+                    && findings.all(|finding| match finding.kind {
+                        FindingKind::Broken => {
+                            finding.requirements().all(|id| self.breaks.iter().any(|own| own == id))
+                        }
+                        // What else it asks of that is impossible.
+                        kind => kind == FindingKind::Need,
                     })
             }
             _ => false,

@@ -4,7 +4,9 @@ use super::scope::Scope;
 use super::{Finding, FindingKind, Place};
 use crate::client::Dead;
 use crate::steps::{Failure, no_body};
-use crate::suite::{Action, Catalogue, Expectation, Level, Library, Requirement, Source, Step};
+use crate::suite::{
+    Action, Catalogue, Expectation, Level, Library, Node, Requirement, Source, Step,
+};
 use crate::value::{Predicate, Value};
 
 /// A requirement that is cited, and how binding it is there.
@@ -57,7 +59,13 @@ pub(super) fn expectations(
             verdict.unjudged.extend(of);
             continue;
         }
+        let untold = is_untold(expectation, result);
         match expectation_holds(expectation, result, scope) {
+            holds if untold && (holds.is_err() || proves_by_absence(expectation)) => {
+                let kind = FindingKind::Need;
+                let received = format!("the grid tells nothing of `{}`", expectation.path);
+                verdict.findings.push(Finding { kind, received, ..new_finding(step) });
+            }
             Err(_) if let Some(need) = &expectation.need => {
                 let received = format!("this grid does not have it: {need}");
                 let kind = FindingKind::Need;
@@ -90,8 +98,26 @@ pub(super) fn expectations(
     verdict
 }
 
-/// Whether an expectation is about what stands below something found wrong: one red line is
-/// enough, where that one is as binding.
+/// Whether an expectation is about a member of which the grid told nothing, as the step says: that
+/// it is not told is judged in one place, and makes the others impossible.
+fn is_untold(expectation: &Expectation, result: &Value) -> bool {
+    let Some(Value::Array(untold)) = result.get("untold") else { return false };
+    let head = expectation.path.head();
+    head.is_some_and(|head| untold.iter().any(|name| name.same(&Value::string(head))))
+}
+
+/// Whether nothing at all would do.
+fn proves_by_absence(expectation: &Expectation) -> bool {
+    let absent = |(predicate, operand): &(Predicate, Node)| match predicate {
+        Predicate::Not => true,
+        Predicate::Length => operand.value().same(&Value::integer(0)),
+        _ => false,
+    };
+    expectation.predicates.iter().any(absent)
+}
+
+/// Whether an expectation is about what is missing at or below something found wrong: one red line
+/// is enough, where that one is as binding.
 fn is_explained(
     expectation: &Expectation,
     result: &Value,
@@ -104,7 +130,8 @@ fn is_explained(
             (Some(found), Some(own)) => found <= own,
             (found, own) => found.is_none() || own.is_none(),
         };
-        as_binding && expectation.path.is_below(&finding.path)
+        let path = &expectation.path;
+        as_binding && (path.is_below(&finding.path) || path.to_string() == finding.path)
     };
     findings.iter().any(explains) && expectation.path.find(result).is_none()
 }

@@ -35,8 +35,23 @@ pub(super) fn folders(core: &mut Core, asked: &Asked<'_>) -> Answer {
     let whole = core.breaks(Own::IgnoresFlags);
     let renamed = core.breaks(Own::TypesAsType);
     let read = |folder| core.inventories.contents(asked.agent, folder);
-    let reply = fetch(&map_of(asked)?, asked.agent, whole, read)?;
+    let mut reply = fetch(&map_of(asked)?, asked.agent, whole, read)?;
+    if core.breaks(Own::FoldersUntold) {
+        untell_folders(&mut reply);
+    }
     Ok(ok(if renamed { types_as_type(reply) } else { reply }))
+}
+
+/// Takes the lists of folders out of a reply.
+fn untell_folders(reply: &mut Llsd) {
+    match reply {
+        Llsd::Map(members) => {
+            members.retain(|(key, _)| key != "categories");
+            members.iter_mut().for_each(|(_, member)| untell_folders(member));
+        }
+        Llsd::Array(all) => all.iter_mut().for_each(untell_folders),
+        _ => {}
+    }
 }
 
 /// A reply whose folders' types have the name that older grids give them.

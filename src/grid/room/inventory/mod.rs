@@ -18,6 +18,7 @@ misbehaviours! {
     CopiesForeign "copies-foreign" "Whoever names an item's owner may copy it.",
     ForgetsFolders "forgets-folders" "A folder made by HTTP is confirmed and not made.",
     LosesLastPacket "loses-last-packet" "Of several packets of one folder the last is not sent.",
+    FoldersUntold "folders-untold" "A folder by HTTP has no list of the folders in it.",
     TypesAsType "types-as-type" "A folder's type is told by HTTP as `type` and `preferred_type`.",
     IgnoresFlags "ignores-flags" "Folders and items are told whether they were asked for or not.",
     UploadsAnywhere "uploads-anywhere" "An upload begins without an item to put it into.",
