@@ -89,8 +89,8 @@ impl Viewer {
         }
     }
 
-    /// Logs out by a new circuit to that simulator. An avatar that never came in does so first:
-    /// viewers leave from nowhere, and some simulators hear nobody else.
+    /// Logs out by a new circuit to that simulator. An avatar that never came in does so first, as
+    /// with every viewer: some simulators hear nobody else.
     async fn leave_from(
         &mut self,
         simulator: SocketAddrV4,

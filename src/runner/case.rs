@@ -193,7 +193,7 @@ impl Stage<'_> {
             for (n, step) in steps.iter().enumerate() {
                 let done = self.step(step, scope, attempt).await;
                 if scope.is_cleaning() {
-                    self.left_behind(step, scope, attempt);
+                    Self::left_behind(step, scope, attempt);
                 } else if !done {
                     let rest = steps[n + 1..].iter();
                     attempt.leave(rest.flat_map(|step| judge::citations(step, self.library)));
@@ -205,15 +205,11 @@ impl Stage<'_> {
     }
 
     /// What a step of clean-up that did not succeed leaves on the grid.
-    fn left_behind(&self, step: &Step, scope: &Scope, attempt: &mut Attempt) {
+    fn left_behind(step: &Step, scope: &Scope, attempt: &mut Attempt) {
         let found = !std::mem::take(&mut attempt.findings).is_empty();
         let leaves = step.leaves.as_ref().filter(|_| found);
         if let Some(Ok(what)) = leaves.map(|leaves| scope.resolve(leaves)) {
-            let actor = step.actor.as_ref().unwrap_or(&scope.actor);
-            let whose = self.viewers.get(actor).map(|viewer| &viewer.credentials);
-            let of = whose.map(|who| format!(" in the inventory of {} {}", who.first, who.last));
-            let what = what.as_text().unwrap_or_default();
-            attempt.left_behind.push(what + &of.unwrap_or_default());
+            attempt.left_behind.extend(what.as_text());
         }
     }
 
