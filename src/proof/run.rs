@@ -180,10 +180,11 @@ impl Prover {
         }
     }
 
-    /// Runs one case on one mutant.
+    /// Runs one case on one mutant, for whoever reads what it says.
     pub fn meet(&self, mutant: &Mutant, case: &Arc<Case>) -> Option<CaseRecord> {
         let (_keep, never) = watch::channel(false);
-        let ran = self.pair(case, mutant.faults.afresh(), Tap::default(), &never);
+        let options = Options::default();
+        let ran = self.pair(case, mutant.faults.afresh(), Tap::default(), options, &never);
         ran.map(|(record, _)| record)
     }
 
@@ -199,7 +200,7 @@ impl Prover {
         let mut ran = self.side_by_side(cases, &|_| {}, |prover, (n, case)| {
             let heard = Heard::default();
             let tap = Tap::of(heard.listener(&case.id));
-            let (record, _) = prover.pair(&case, Faults::default(), tap, stop)?;
+            let (record, _) = prover.pair(&case, Faults::default(), tap, unread(), stop)?;
             Some((n, record, heard))
         });
         ran.sort_by_key(|ran| ran.as_ref().map(|(n, ..)| *n));
@@ -344,7 +345,7 @@ impl Prover {
         let told = |done| tell(done, total);
         let ran = self.side_by_side(pairs, &told, |prover, (n, case): Pair| {
             let faults = mutants[n].faults.afresh();
-            let (record, applied) = prover.pair(&case, faults, Tap::default(), stop)?;
+            let (record, applied) = prover.pair(&case, faults, Tap::default(), unread(), stop)?;
             Some(Observation::of(n, &record, applied))
         });
         let mut seen: Vec<Observation> = ran.into_iter().flatten().collect();
@@ -369,6 +370,7 @@ impl Prover {
         case: &Arc<Case>,
         faults: Faults,
         tap: Tap,
+        options: Options,
         stop: &watch::Receiver<bool>,
     ) -> Option<(CaseRecord, Vec<u32>)> {
         if *stop.borrow() {
@@ -378,8 +380,6 @@ impl Prover {
         let config = GridConfig { faults, tap, ..reference_config(3) };
         let ran = on_simulated_grid(SEED, Path::default(), config, async |target| {
             let (library, template) = (self.library.clone(), Template::shipped().clone());
-            // Nobody reads how a mutant was caught.
-            let options = Options { keep_timeline: false, ..Options::default() };
             let engine = Engine::new(target, library, Profile::default(), template, options);
             let record = engine.run_case(case, stop.clone()).await;
             engine.finish().await;
@@ -393,6 +393,11 @@ impl Prover {
             }
         }
     }
+}
+
+/// Nobody reads how each of thousands was caught.
+fn unread() -> Options {
+    Options { keep_timeline: false, ..Options::default() }
 }
 
 /// Does the same with each of many, on so many threads: each run is a world of its own that waits
