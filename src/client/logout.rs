@@ -89,8 +89,8 @@ impl Viewer {
         }
     }
 
-    /// Logs out by a new circuit to that simulator. An avatar that never came in does so first, as
-    /// with every viewer: some simulators hear nobody else.
+    /// Logs out by a new circuit to that simulator; whether it answered there. An avatar that never
+    /// came in does so first, as with every viewer: some simulators hear nobody else.
     async fn leave_from(
         &mut self,
         simulator: SocketAddrV4,
@@ -111,7 +111,9 @@ impl Viewer {
             self.send("logout", self.complete_movement(session), true).await;
             self.wait_for("logout", "AgentMovementComplete", patience).await;
         }
-        self.ask_to_leave("logout", session, patience).await.is_some()
+        // The circuit was taken, which is an answer: some simulators lose the one to the request.
+        self.ask_to_leave("logout", session, patience).await;
+        true
     }
 
     /// Sends LogoutRequest and waits for a sign that the session has ended: LogoutReply, the ack
