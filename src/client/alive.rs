@@ -45,10 +45,6 @@ const PONG: Duration = Duration::from_secs(2);
 /// Numbers of these pings, away from those of circuits and suites.
 const PINGS: std::ops::Range<u8> = 0xA0..0xA3;
 
-/// So many fresh logins show that a grid is there, or is not: a simulator that clears up late after
-/// the last session of an account may take the next one for it.
-const FRESH_LOGINS: usize = 2;
-
 impl Viewer {
     /// From now on nobody expects this circuit to be alive: what its owner did may end it.
     pub fn give_up(&mut self, circuit: &str) {
@@ -178,14 +174,12 @@ impl Viewer {
         let text = "a fresh login, to see that the grid is there";
         self.teller.remark(text);
         self.impair.clear();
-        for _ in 0..FRESH_LOGINS {
-            let entered = self.log_in("last", within).await;
-            entered.map_err(|error| Dead::Login(error.to_string()))?;
-            if self.log_out().await {
-                return Ok(());
-            }
+        let entered = self.log_in("last", within).await;
+        entered.map_err(|error| Dead::Login(error.to_string()))?;
+        match self.log_out().await {
+            true => Ok(()),
+            false => Err(Dead::Login("it succeeds, and the simulator does not answer".into())),
         }
-        Err(Dead::Login("it succeeds, and the simulator does not answer".into()))
     }
 
     /// Pings until something comes back: the answer, or, of a simulator that answers no pings, the

@@ -176,8 +176,8 @@ pub(super) fn derived(members: &[(String, Value)]) -> Value {
 }
 
 /// A whole number, also where it is told as text: viewers convert.
-pub(super) fn whole<T: TryFrom<i128> + std::str::FromStr>(value: &Value) -> Option<T> {
-    value.as_int().or_else(|| value.as_text()?.trim().parse().ok())
+pub(super) fn whole<T: TryFrom<i128>>(value: &Value) -> Option<T> {
+    value.numeral().as_int()
 }
 
 /// A seed capability's URL with another id in it: one that was never handed out. The id is the

@@ -11,6 +11,7 @@ pub(crate) use predicate::unknown;
 pub use predicate::{PREDICATES, Predicate, TYPES};
 
 use crate::proto::number::nearest_f32;
+use std::borrow::Cow;
 use std::fmt::{Display, Formatter};
 use uuid::Uuid;
 
@@ -95,8 +96,7 @@ impl Value {
 
     /// A text that spells a number as that number; any other value as it is. Some grids tell
     /// numbers as text, and viewers read them.
-    pub fn numeral(&self) -> std::borrow::Cow<'_, Self> {
-        use std::borrow::Cow;
+    pub fn numeral(&self) -> Cow<'_, Self> {
         let Self::String(text) = self else { return Cow::Borrowed(self) };
         let text = text.trim();
         let real = || text.parse().ok().filter(|n: &f64| n.is_finite()).map(Self::Real);

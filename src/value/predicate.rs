@@ -1,6 +1,7 @@
 //! Predicates: what an expectation asks of a value.
 
 use super::{Path, Value};
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 /// One predicate, without its operand.
@@ -152,14 +153,7 @@ impl Predicate {
                 _ => Err(self.wish(operand)),
             };
         };
-        let numeral;
-        let value = match self {
-            Self::Min | Self::Max | Self::MultipleOf | Self::Near => {
-                numeral = value.numeral();
-                &*numeral
-            }
-            _ => value,
-        };
+        let value = &*self.reading(value);
         let holds = match self {
             Self::Exists => *operand == Value::Boolean(true),
             Self::Equals => value.same(operand),
@@ -225,6 +219,14 @@ impl Predicate {
         match holds {
             true => Ok(()),
             false => Err(self.wish(operand) + &self.instead(operand, value, root)),
+        }
+    }
+
+    /// The value as this predicate reads it: what it compares as a number may be told as text.
+    fn reading(self, value: &Value) -> Cow<'_, Value> {
+        match self {
+            Self::Min | Self::Max | Self::MultipleOf | Self::Near => value.numeral(),
+            _ => Cow::Borrowed(value),
         }
     }
 

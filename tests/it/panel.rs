@@ -89,13 +89,19 @@ const PANEL: [Fault; 12] = [
     ),
 ];
 
-/// What a case cannot remove is told by name, and is nobody's failure.
-#[test]
-fn what_clean_up_cannot_remove_is_listed_and_blamed_on_nobody() {
+/// The shipped cases and mutants, and who lets them meet.
+fn shipped() -> (Arc<Library>, Mutants, Prover) {
     let template = Template::shipped();
     let library = Arc::new(Library::load(&Files::shipped(), template).unwrap());
     let mutants = Mutants::read(&shipped_sources(), &library.catalogue, template).unwrap();
     let prover = Prover::new(library.clone(), Run { jobs: 1, thorough: false });
+    (library, mutants, prover)
+}
+
+/// What a case cannot remove is told by name, and is nobody's failure.
+#[test]
+fn what_clean_up_cannot_remove_is_listed_and_blamed_on_nobody() {
+    let (library, mutants, prover) = shipped();
     let case = library.case("inventory/items/create").unwrap();
     let deaf = mutants.all.iter().find(|mutant| mutant.id == "never-moves-folders").unwrap();
     let record = prover.meet(deaf, case).unwrap();
@@ -109,15 +115,12 @@ fn what_clean_up_cannot_remove_is_listed_and_blamed_on_nobody() {
 
 #[test]
 fn twelve_kinds_of_fault_are_named() {
-    let template = Template::shipped();
-    let library = Arc::new(Library::load(&Files::shipped(), template).unwrap());
-    let mutants = Mutants::read(&shipped_sources(), &library.catalogue, template).unwrap();
-    let prover = Prover::new(library.clone(), Run { jobs: 1, thorough: false });
+    let (library, mutants, prover) = shipped();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/golden/panel");
     let mut wrong = Vec::new();
     for fault in PANEL {
         let written = mutants.all.iter().find(|m| m.id == fault.mutant).cloned();
-        let mutant: Mutant = written.or_else(|| named(fault.mutant, template)).unwrap();
+        let mutant: Mutant = written.or_else(|| named(fault.mutant, Template::shipped())).unwrap();
         let case = library.case(fault.case).unwrap();
         let path = folder.join(format!("{}.txt", fault.kind));
         let record = prover.meet(&mutant, case).unwrap();
