@@ -3,11 +3,12 @@
 
 use super::{Common, Credentials, Departures, Viewer};
 use crate::net::server::{self, Answer, Answering, Handler, Request};
+use crate::net::udp::CircuitEvent;
 use crate::net::{Clock, Network, Path, Timeline, http, simulate};
 use crate::proto::circuit::{Circuit, Config, Handled, SendOptions};
 use crate::proto::llsd::{self, Llsd};
 use crate::proto::login::Agreed;
-use crate::proto::message::{Decoder, Message};
+use crate::proto::message::{Decoder, Header, Message};
 use crate::proto::template::Template;
 use crate::proto::xmlrpc::{self, Document, RpcValue};
 use std::net::SocketAddr;
@@ -46,6 +47,13 @@ impl Handler for Server {
             }
         })
     }
+}
+
+/// A message as a circuit hears it, one that came before if `duplicate`.
+pub(crate) fn heard(message: Message, header: Header, duplicate: bool) -> CircuitEvent {
+    let body = format!("{message:?}").into_bytes();
+    let (size, extra, empty_run, trailing) = (body.len(), 0, false, 0);
+    CircuitEvent::Message { message, header, size, duplicate, body, extra, empty_run, trailing }
 }
 
 /// Runs a conversation of a viewer with a server, and tells what the server was asked, and when.

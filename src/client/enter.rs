@@ -115,7 +115,9 @@ impl Viewer {
             let late = heard.iter().rev().take_while(|o| since.is_none_or(|since| o.at >= since));
             late.into_iter().find_map(|o| match &o.what {
                 What::Udp(seen) if o.source == source => match &**seen {
-                    CircuitEvent::Message { message, .. } if message.name() == name => {
+                    CircuitEvent::Message { message, duplicate: false, .. }
+                        if message.name() == name =>
+                    {
                         Some(message.clone())
                     }
                     _ => None,

@@ -59,7 +59,8 @@ impl Signs {
 
     /// Heeds what was heard on the circuit of a session.
     pub(super) fn observe(&self, seen: &CircuitEvent, session: Option<SessionId>) {
-        let CircuitEvent::Message { message, .. } = seen else { return };
+        // Whoever has not heard our acknowledgement says it again; that is no news.
+        let CircuitEvent::Message { message, duplicate: false, .. } = seen else { return };
         if message.name() == "AgentMovementComplete"
             && message.uuid("AgentData", "SessionID").map(SessionId) == session
         {
@@ -207,5 +208,34 @@ impl Viewer {
         }
         self.presence.begin(agent_update(&self.common.template, &session));
         self.state = State::LoggedIn(session);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::bench::heard;
+    use crate::proto::message::{Field, Header, Message};
+    use crate::proto::template::Template;
+    use uuid::Uuid;
+
+    #[test]
+    fn what_is_said_again_is_no_news() {
+        let presence = Presence::default();
+        let (left, entered) = (Signs::of(&presence), Signs::of(&presence));
+        let session = Some(SessionId(Uuid::from_u128(5)));
+        let arrived = Message::named(Template::shipped(), "AgentMovementComplete").with(
+            "AgentData",
+            "SessionID",
+            Field::Uuid(Uuid::from_u128(5)),
+        );
+        let news = heard(arrived.clone(), Header::default(), false);
+        let again = heard(arrived, Header::default(), true);
+        left.observe(&news, session);
+        entered.observe(&news, session);
+        left.observe(&again, session);
+        assert!(entered.spot.is_taken(), "whoever has moved on is not back where it was");
+        left.observe(&news, session);
+        assert!(left.spot.is_taken());
     }
 }

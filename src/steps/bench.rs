@@ -2,7 +2,7 @@
 //! a server of a few lines.
 
 use super::{Args, COMMON_KEYS, Call, Failure, find, parse_time};
-use crate::client::bench::{answer, converse, converse_there, rpc, session, welcome};
+use crate::client::bench::{answer, converse, converse_there, heard, rpc, session, welcome};
 use crate::client::{Source, Viewer, What};
 use crate::net::server::{Answer, Request};
 use crate::net::udp::CircuitEvent;
@@ -148,21 +148,7 @@ pub(super) fn says_again(
     duplicate: bool,
 ) {
     let header = Header { flags, sequence: Sequence(sequence) };
-    let body = format!("{message:?}").into_bytes();
-    let (size, extra, empty_run, trailing) = (body.len(), 0, false, 0);
-    hears(
-        viewer,
-        CircuitEvent::Message {
-            message,
-            header,
-            size,
-            duplicate,
-            body,
-            extra,
-            empty_run,
-            trailing,
-        },
-    );
+    hears(viewer, heard(message, header, duplicate));
 }
 
 /// The viewer's circuit sees something.

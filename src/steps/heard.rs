@@ -135,7 +135,8 @@ const TELEPORTS: [&str; 4] =
     ["TeleportStart", "TeleportProgress", "TeleportFinish", "TeleportLocal"];
 
 /// How a grid has refused what somebody waits for: whoever waits for one of these messages has been
-/// answered by TeleportFailed, and nothing more will come. One that a step has taken is not meant.
+/// answered by TeleportFailed, and nothing more will come. One that a step has taken is not meant,
+/// nor is its repetition: that answers no later question.
 pub(super) fn refusal(heard: &[Observed], wanted: &str) -> Option<String> {
     const REFUSAL: &str = "TeleportFailed";
     if !TELEPORTS.contains(&wanted) {
@@ -146,7 +147,9 @@ pub(super) fn refusal(heard: &[Observed], wanted: &str) -> Option<String> {
     let mut left = heard.iter().rev().filter(|observed| !observed.taken);
     left.find_map(|observed| match &observed.what {
         What::Udp(seen) => match &**seen {
-            CircuitEvent::Message { message, .. } if message.name() == REFUSAL => {
+            CircuitEvent::Message { message, duplicate: false, .. }
+                if message.name() == REFUSAL =>
+            {
                 Some(refused(&message.text("Info", "Reason").unwrap_or_default()))
             }
             _ => None,

@@ -250,6 +250,24 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_answers_one_question() {
+        let (first, again) = (Flags::RELIABLE, Flags::RESENT);
+        let refused = |viewer: &Viewer| says(viewer, 1, first, message("TeleportFailed"));
+        let local = r#"do = "udp.expect", message = "TeleportLocal", within = "1s""#;
+        assert_eq!(said(hearing(refused, local)), "TeleportLocal: TeleportFailed, \"\"");
+        let said_again = |viewer: &Viewer| {
+            says_again(viewer, 1, again, message("TeleportFailed"), true);
+            says(viewer, 2, first, message("TeleportLocal"));
+        };
+        assert!(hearing(said_again, local).is_ok());
+        let only_that = |viewer: &Viewer| {
+            says_again(viewer, 1, again, message("TeleportFailed"), true);
+        };
+        let missing = said(hearing(only_that, local));
+        assert!(missing.starts_with("TeleportLocal within 1 s: "), "{missing}");
+    }
+
+    #[test]
     fn what_may_be_missing_may_and_what_may_be_another_too() {
         assert_eq!(hearing(|_| {}, &format!("{CHAT}, optional = true")), Ok(Value::Undef));
         let other = |viewer: &Viewer| {
