@@ -1,6 +1,6 @@
 //! Inventory over HTTP: folders and items fetched by id, and folders made.
 
-use super::Own;
+use super::{Own, maker};
 use crate::grid::core::{Asked, Body, Core};
 use crate::grid::inventory::{FolderContents, LIBRARY_OWNER, Refusal};
 use crate::proto::id::AgentId;
@@ -187,8 +187,9 @@ pub(super) fn create_folder(core: &mut Core, request: &Asked<'_>) -> Answer {
     let kind = asked.get("type").map_or(Some(-1), Llsd::as_i32).ok_or(400u16)?;
     let kind = i8::try_from(kind).map_err(|_| 400u16)?;
     let name = asked.get("name").and_then(Llsd::as_str).ok_or(400u16)?;
+    let owner = maker(core, agent, parent);
     let all = &mut core.inventories;
-    let made = all.change(agent, |own| own.create_folder(folder, parent, kind, name));
+    let made = all.change(owner, |own| own.create_folder(folder, parent, kind, name));
     let made = made.map_err(status)?;
     if core.faults.breaks(Own::ForgetsFolders) {
         let _ = all.change(agent, |own| own.forget_folder(folder));

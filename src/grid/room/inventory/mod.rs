@@ -7,14 +7,18 @@ mod udp;
 mod udp_upload;
 mod upload;
 
-use crate::grid::core::RoomDef;
+use crate::grid::core::{Core, RoomDef};
 use crate::grid::misbehaviour::misbehaviours;
+use crate::proto::id::AgentId;
+use uuid::Uuid;
 
 misbehaviours! {
     MakesTwice "makes-twice" "A request with the same transaction again makes its folder again.",
     CreatesOnUpdate "creates-on-update" "An update of an item that is not there makes it.",
     MovesSilently "moves-silently" "An update moves its item to the root.",
     ChangesForeign "changes-foreign" "Folders and items are changed by UDP whoever owns them.",
+    FoldersAnywhere "folders-anywhere" "Folders are made in folders of others.",
+    ServesForeign "serves-foreign" "Resources are told and changed whoever owns them.",
     CopiesForeign "copies-foreign" "Whoever names an item's owner may copy it.",
     ForgetsFolders "forgets-folders" "A folder made by HTTP is confirmed and not made.",
     LosesLastPacket "loses-last-packet" "Of several packets of one folder the last is not sent.",
@@ -52,6 +56,13 @@ pub(super) const ROOM: RoomDef = RoomDef {
     misbehaviours: Own::ALL,
     ..RoomDef::named("inventory")
 };
+
+/// In whose inventory a folder is made: its maker's, but where a faulty grid asks for the parent only.
+fn maker(core: &Core, agent: AgentId, parent: Uuid) -> AgentId {
+    let anywhere = core.breaks(Own::FoldersAnywhere);
+    let theirs = core.inventories.owner_of(parent).filter(|_| anywhere);
+    theirs.map_or(agent, AgentId)
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Inventory over UDP: what viewers ask of a region about their own things.
 
-use super::Own;
 use super::transaction::Waiting;
+use super::{Own, maker};
 use crate::grid::core::{Core, OnMessage, Sender};
 use crate::grid::inventory::{FolderContents, Inventories, Inventory, Refusal, own_item};
 use crate::proto::id::AgentId;
@@ -112,11 +112,11 @@ impl InventoryMessage<'_> {
     fn create_folder(&self, core: &mut Core) -> Done {
         let folder = Folder::from_blocks(self.message, "FolderData");
         let folder = folder.into_iter().next().ok_or(Refusal::Null)?;
-        let all = &mut core.inventories;
         let make = |own: &mut Inventory| {
             own.create_folder(folder.id, folder.parent, folder.kind, &folder.name)
         };
-        all.change(self.from.agent, make).map(drop)
+        let owner = maker(core, self.from.agent, folder.parent);
+        core.inventories.change(owner, make).map(drop)
     }
 
     /// Makes a change for every entry, kept together; the first refusal is told, the other entries
