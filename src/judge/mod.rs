@@ -88,6 +88,11 @@ impl Kept {
     /// succeeded, the visit of the session before goes on beside it.
     fn visit(&mut self, heard: &Fact) -> Option<&mut Visit> {
         let agent = heard.agent;
+        if matches!(heard.what, Passed::LoginUnread(_)) {
+            // Nobody knows whose it is: a visit of its own.
+            self.visits.push(Visit::new(agent));
+            return self.visits.last_mut();
+        }
         if agent == AgentId::NIL {
             return None;
         }

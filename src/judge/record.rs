@@ -87,8 +87,8 @@ impl Verdict<'_> {
         let cases: Vec<CaseRecord> = judged.collect();
         let any = |outcome| cases.iter().any(|case| case.outcome == outcome);
         let exit = match () {
-            () if !self.came(&visits) => 4,
             () if any(Outcome::Fail) => 1,
+            () if !self.came(&visits) => 4,
             () if self.fail_on_should && any(Outcome::Warn) => 1,
             () if self.fail_on_impossible && any(Outcome::Impossible) => 1,
             () if !whole => 6,

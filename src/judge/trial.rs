@@ -18,6 +18,8 @@ pub struct Trial {
     pub quiet: bool,
     /// Nobody gets in, so that a visit without a session is one.
     pub bars: bool,
+    /// It leads to a region, always the same: of several such nothing shows which was followed.
+    pub leads: bool,
     /// What the grid does.
     pub faults: Faults,
     /// What it does not grant.
@@ -48,7 +50,11 @@ pub fn trials(template: &Template) -> Vec<Trial> {
 }
 
 fn trial(reader: &mut Reader<'_>, table: &Node, template: &Template) -> Trial {
-    reader.known(table, "a trial", &["id", "title", "quiet", "bars", "policy", "rules", "without"]);
+    reader.known(
+        table,
+        "a trial",
+        &["id", "title", "quiet", "bars", "leads", "policy", "rules", "without"],
+    );
     let without = reader.text_or_texts(table, "without");
     for name in without.iter().filter(|name| !granted().contains(&name.as_str())) {
         reader.wrong(table.place(&["without".into()]), unknown("capability", name, granted()));
@@ -58,6 +64,7 @@ fn trial(reader: &mut Reader<'_>, table: &Node, template: &Template) -> Trial {
         title: reader.required(table, "title", "a trial"),
         quiet: reader.flag(table, "quiet"),
         bars: reader.flag(table, "bars"),
+        leads: reader.flag(table, "leads"),
         faults: faults(reader, table, template),
         without,
     }

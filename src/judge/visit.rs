@@ -245,6 +245,25 @@ impl Visit {
         self.present().min(last)
     }
 
+    /// What it was told last before it fell silent at this time.
+    pub(super) fn told_before(&self, silent: Duration) -> Option<&str> {
+        /// What is told over and over.
+        const TALK: [&str; 4] =
+            ["PacketAck", "StartPingCheck", "CompletePingCheck", "CoarseLocationUpdate"];
+        /// What silenced it may have come after the last that it said.
+        const AFTER: Duration = Duration::from_secs(1);
+        let before = self.events.iter().rev().skip_while(|heard| heard.at > silent + AFTER);
+        before.into_iter().find_map(|heard| match &heard.what {
+            Passed::Sent(_, datagram) => {
+                Some(datagram.message.name()).filter(|name| !TALK.contains(name))
+            }
+            Passed::PollAnswered(_, 200, Some(body)) => {
+                body.get("events")?.as_array()?.last()?.get("message")?.as_str()
+            }
+            _ => None,
+        })
+    }
+
     /// When the avatar first stood in the world.
     pub(super) fn arrived(&self) -> Option<Duration> {
         self.sent_named("AgentMovementComplete").next().map(|went| went.at)

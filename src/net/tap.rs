@@ -92,6 +92,7 @@ impl Fact {
                 Passed::LoginAsked(_, call) => {
                     call.members.iter().map(|(_, v)| FIELD + v.weight()).sum()
                 }
+                Passed::LoginUnread(why) => why.len(),
                 _ => 0,
             }
     }
@@ -107,6 +108,8 @@ pub enum Passed {
     LoggedIn(SessionId, CircuitCode),
     /// A login was refused, for this reason.
     Refused(String),
+    /// A login call that cannot be read: why.
+    LoginUnread(String),
     /// The visitor gave up a login that was never answered.
     LoginLeft,
     /// A request to the seed, of this content type, for these names, if they can be read.
@@ -197,7 +200,7 @@ pub struct Received {
 }
 
 /// Whose something is that passes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Visitor {
     /// The agent; nil if nobody's.
     pub agent: AgentId,

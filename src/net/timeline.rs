@@ -154,6 +154,7 @@ pub fn row(what: &Passed) -> (Channel, char, String) {
         }
         Passed::LoggedIn(..) => (Channel::Login, '→', "login true".into()),
         Passed::Refused(reason) => (Channel::Login, '→', format!("refused: {reason}")),
+        Passed::LoginUnread(why) => (Channel::Login, '←', format!("a call that is none: {why}")),
         Passed::LoginLeft => (Channel::Login, '·', "it gave the login up".into()),
         Passed::Seed(kind, names) => {
             let kind = kind.as_deref().unwrap_or("no content type");

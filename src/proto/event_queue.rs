@@ -48,6 +48,9 @@ impl PollRequest {
     /// Not LLSD, or not of this form.
     pub fn parse(body: &[u8]) -> Result<Self, LlsdError> {
         let map = from_xml(body)?;
+        if !matches!(map, Llsd::Map(_)) {
+            return Err(LlsdError::Bad { what: "a poll that is no map".into(), at: 0 });
+        }
         let done = map.get("done") == Some(&Llsd::Boolean(true));
         Ok(Self { ack: map.get("ack").and_then(Llsd::as_i32), done })
     }

@@ -13,7 +13,7 @@ pub(in crate::grid) struct Notices(Arc<Mutex<Told>>);
 #[derive(Debug, Default)]
 struct Told {
     mistakes: BTreeSet<String>,
-    in_vain: BTreeSet<String>,
+    warnings: BTreeSet<String>,
 }
 
 impl Notices {
@@ -31,9 +31,24 @@ impl Notices {
         const LONGEST: usize = 64;
         let shown = |c: char| c.is_ascii_graphic();
         let name: String = name.chars().filter(|c| shown(*c)).take(LONGEST).collect();
+        self.once(format!("{kind} {name} is not served here: a visitor asked for it"));
+    }
+
+    /// A visitor's login call that cannot be read, and why: it is told nothing but a status.
+    pub(crate) fn unread_login(&self, why: &str) {
+        /// Longer than any reason of ours; it may quote what came.
+        const LONGEST: usize = 200;
+        let shown = |c: char| c.is_ascii_graphic() || c == ' ';
+        let why: String = why.chars().filter(|c| shown(*c)).take(LONGEST).collect();
+        self.once(format!("a visitor's login call cannot be read: {why}"));
+    }
+
+    /// Said once, however often it happens.
+    fn once(&self, said: String) {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.in_vain.len() < MOST && told.in_vain.insert(format!("{kind} {name}")) {
-            tracing::warn!("{kind} {name} is not served here: a visitor asked for it");
+        if told.warnings.len() < MOST && !told.warnings.contains(&said) {
+            tracing::warn!("{said}");
+            told.warnings.insert(said);
         }
     }
 
@@ -62,7 +77,7 @@ mod tests {
             notices.in_vain("capability", "same");
         }
         let told = notices.0.lock().unwrap();
-        assert_eq!(told.in_vain.len(), MOST);
-        assert!(told.in_vain.iter().all(|name| name.len() < 100 && !name.contains('\u{1b}')));
+        assert_eq!(told.warnings.len(), MOST);
+        assert!(told.warnings.iter().all(|name| name.len() < 100 && !name.contains('\u{1b}')));
     }
 }

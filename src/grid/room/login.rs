@@ -61,12 +61,22 @@ fn called(core: &mut Core, request: &HttpRequest) -> Reply {
                 let (visitor, reply) = log_in(&call);
                 of(visitor, Body::Llsd(reply))
             }
-            None => status(400),
+            None => {
+                unread(core, "no LLSD map");
+                status(400)
+            }
         };
     }
     let (method, params) = match xmlrpc::parse(&request.body) {
         Ok(Document::Call { method, params }) => (method, params),
-        _ => return status(404),
+        Ok(_) => {
+            unread(core, "a reply of XML-RPC");
+            return status(404);
+        }
+        Err(error) => {
+            unread(core, &error.to_string());
+            return status(404);
+        }
     };
     let fault = |code, text: &str| said(Body::RpcFault(code, text.to_owned()));
     let mut reply = match (method.as_str(), params.as_slice()) {
@@ -78,11 +88,20 @@ fn called(core: &mut Core, request: &HttpRequest) -> Reply {
             }
             None => fault(-32603, "the parameter is not a struct"),
         },
-        (METHOD, _) => fault(-32603, "login_to_simulator takes one struct"),
+        (METHOD, _) => {
+            unread(core, "login_to_simulator without its one struct");
+            fault(-32603, "login_to_simulator takes one struct")
+        }
         (method, _) => fault(-32601, &format!("Requested method [{method}] not found")),
     };
     reply.headers.push(("access-control-allow-origin", "*".into()));
     reply
+}
+
+/// Nobody knows whose call it is, so that only whoever runs the grid, and a judge, can be told.
+fn unread(core: &mut Core, why: &str) {
+    core.tap.tell(core.now, Visitor::default(), || Passed::LoginUnread(why.to_owned()));
+    core.notices.unread_login(why);
 }
 
 /// A reply whose numbers are texts, at any depth.

@@ -18,10 +18,10 @@ pub(super) const CHECKS: &[Check] = &[
     ("EQ-CLIENT-BODY-1", poll_body),
     ("EQ-ACK-UNDEF-FIRST-1", |visit| first_poll(visit, |poll| poll.ack.is_none(), "`ack` undef")),
     ("EQ-ACK-UNDEF-FIRST-2", |visit| first_poll(visit, |poll| !poll.done, "`done` false")),
-    ("EQ-ACK-ECHO-1", |visit| echoes(visit, false, |_| true)),
-    ("EV-LLSD-NO-PROLOG-1", |visit| echoes(visit, true, is_odd)),
-    ("INVUDP-BULK-EQ-ENDTAG-SPACE-1", |visit| echoes(visit, true, is_odd)),
-    ("EV-UNKNOWN-MESSAGE-1", |visit| echoes(visit, true, has_unknown)),
+    ("EQ-ACK-ECHO-1", echoes),
+    ("EV-LLSD-NO-PROLOG-1", |visit| reads(visit, Kind::Terse)),
+    ("INVUDP-BULK-EQ-ENDTAG-SPACE-1", |visit| reads(visit, Kind::Terse)),
+    ("EV-UNKNOWN-MESSAGE-1", |visit| reads(visit, Kind::Unknown)),
     ("EV-UNKNOWN-MESSAGE-2", heeds_the_others),
     ("EQ-NO-EVENTS-IMMEDIATE-REPOLL-1", polls_again),
     ("EQ-FAST-502-BACKS-OFF-1", backs_off),
@@ -192,13 +192,18 @@ fn polls_the_queue(visit: &Visit) -> CheckResult {
     let asked = seeds(visit).find(|seed| {
         seed.names.is_some_and(|names| names.iter().any(|name| name == "EventQueueGet"))
     });
-    let seen = asked.map(|seed| {
+    let begins = asked.map(|seed| {
         let polls = |heard: &&Fact| matches!(heard.what, Passed::Polled(..)) && heard.at >= seed.at;
         let polled = visit.events.iter().find(polls).map(|heard| heard.at);
         let (limit, what) =
             (Duration::from_secs(10), "a poll of the event queue that it asked for");
         within(limit, seed.at, polled, visit.seen(), seed.index, what)
     });
+    // Who ends at a reply of one kind, and at no other, cannot read it.
+    let echoes = echoes_of(visit);
+    let goes_on = echoes.all.iter().filter(|echo| !echoes.leaves_unread(echo.kind));
+    let goes_on = goes_on.map(|echo| if echo.came { Some(Ok(())) } else { echo.names.clone() });
+    let seen = begins.into_iter().chain(goes_on);
     CheckResult::of("it did not ask for EventQueueGet and stay", seen)
 }
 
@@ -225,22 +230,93 @@ fn first_poll(visit: &Visit, holds: fn(&PollRequest) -> bool, what: &'static str
     CheckResult::of(NO_POLL, seen)
 }
 
-/// The poll after a reply of some kind names its id; where it `must` come, it does.
-fn echoes(visit: &Visit, must: bool, kind: fn(&Llsd) -> bool) -> CheckResult {
+/// What a quiet trial did to a reply.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Plain,
+    Terse,
+    Unknown,
+}
+
+impl Kind {
+    fn of(body: &Llsd) -> Self {
+        match body {
+            body if is_odd(body) => Self::Terse,
+            body if has_unknown(body) => Self::Unknown,
+            _ => Self::Plain,
+        }
+    }
+}
+
+/// What the poll after a reply says of it.
+struct Echo {
+    kind: Kind,
+    /// Whether it names the reply's id; a poll that does not come in time names nothing.
+    names: Checked,
+    came: bool,
+}
+
+/// Every reply with an id.
+struct Echoes {
+    all: Vec<Echo>,
+}
+
+impl Echoes {
+    fn named(&self, kind: Kind) -> bool {
+        self.all.iter().any(|echo| echo.kind == kind && echo.names == Some(Ok(())))
+    }
+
+    fn any(&self) -> bool {
+        self.all.iter().any(|echo| echo.names == Some(Ok(())))
+    }
+
+    /// Whether of all kinds but this one some are named: it is the kind that is not read, which
+    /// has a requirement of its own.
+    fn leaves_unread(&self, kind: Kind) -> bool {
+        kind != Kind::Plain && self.any() && !self.named(kind)
+    }
+}
+
+fn echoes_of(visit: &Visit) -> Echoes {
     let polls = Polls::of(visit);
-    let seen = polls.answered(200).map(|(poll, answer)| {
-        let id = answer.body.filter(|body| kind(body)).and_then(id_of)?;
+    let all = polls.answered(200).filter_map(|(poll, answer)| {
+        let body = answer.body?;
+        let (id, kind) = (id_of(body)?, Kind::of(body));
         let Some(following) = polls.next(poll, answer) else {
             let (limit, watched) = (Duration::from_secs(10), polls.watched(poll));
             let what = format!("a poll that names {id}");
-            return must.then(|| within(limit, answer.at, None, watched, answer.index, &what))?;
+            let names = within(limit, answer.at, None, watched, answer.index, &what);
+            return Some(Echo { kind, names, came: false });
         };
         let said = following.said?;
         let received = || said.ack.map_or("`ack` undef".into(), |ack| format!("`ack` {ack}"));
         let expected = || format!("`ack` {id}, the id of the reply before");
-        rule(said.ack == Some(id), following.index, expected, received)
+        let names = rule(said.ack == Some(id), following.index, expected, received);
+        Some(Echo { kind, names, came: true })
     });
-    CheckResult::of("it got no reply of that kind", seen)
+    Echoes { all: all.collect() }
+}
+
+/// The poll after a reply names its id.
+fn echoes(visit: &Visit) -> CheckResult {
+    let echoes = echoes_of(visit);
+    let seen = echoes.all.iter().filter(|echo| echo.came && !echoes.leaves_unread(echo.kind));
+    CheckResult::of("it got no reply with an `id`", seen.map(|echo| echo.names.clone()))
+}
+
+/// Replies of a kind are read like the others: they too are acknowledged.
+fn reads(visit: &Visit, kind: Kind) -> CheckResult {
+    let echoes = echoes_of(visit);
+    if !echoes.any() {
+        return CheckResult::NotObserved(
+            "it acknowledged no reply, so that none shows what it read",
+        );
+    }
+    // Whoever has read one reads them, and forgets to say so of others.
+    let read = echoes.named(kind);
+    let of_kind = echoes.all.iter().filter(|echo| echo.kind == kind);
+    let seen = of_kind.filter(|echo| !read || echo.names == Some(Ok(())));
+    CheckResult::of("it got no reply of that kind", seen.map(|echo| echo.names.clone()))
 }
 
 fn heeds_the_others(visit: &Visit) -> CheckResult {
@@ -249,19 +325,21 @@ fn heeds_the_others(visit: &Visit) -> CheckResult {
         _ => false,
     };
     let sent = visit.destinations();
-    let seen = sent.iter().filter(|to| odd(to.index)).map(|to| {
-        let came = visit.moved(to);
-        let limit = Duration::from_secs(20);
-        within(
-            limit,
-            to.at,
-            came,
-            visit.present(),
-            to.index,
-            "the move that an event beside it tells",
-        )
+    // Whoever follows none, or has not yet arrived where it was sent before, shows nothing.
+    let follows = sent.iter().any(|to| !odd(to.index) && visit.moved(to).is_some());
+    let hung = |index: usize| {
+        let mut before = sent.iter().filter(|to| to.index < index);
+        before.any(|to| visit.moved(to).is_none())
+    };
+    let seen = sent.iter().filter(|to| odd(to.index) && !hung(to.index)).map(|to| {
+        let (limit, came) = (Duration::from_secs(20), visit.moved(to));
+        let what = "the move that an event beside it tells";
+        match within(limit, to.at, came, visit.seen(), to.index, what) {
+            Some(Err(_)) if !follows => None,
+            seen => seen,
+        }
     });
-    CheckResult::of("no teleport of it was told beside an unknown event", seen)
+    CheckResult::of("nowhere was it told to go both beside an unknown event and without", seen)
 }
 
 fn polls_again(visit: &Visit) -> CheckResult {

@@ -105,18 +105,24 @@ fn movement_code(visit: &Visit) -> CheckResult {
     CheckResult::of(NOT_HERE, seen)
 }
 
-/// The regions an avatar may arrive in: the first that it entered, and those it was sent to.
+/// The regions an avatar may arrive in: where it is, at first the first that it entered, and where
+/// it was sent since.
 fn no_movement_as_child(visit: &Visit) -> CheckResult {
-    let first = visit.received_named("UseCircuitCode").next().map(|came| came.region);
-    let sent = visit.destinations();
+    let mut here = visit.received_named("UseCircuitCode").next().map(|came| came.region);
+    let mut sent = visit.destinations();
     let seen = visit.received_named("CompleteAgentMovement").map(|came| {
         let told = sent.iter().any(|to| to.region == came.region && to.at <= came.at);
+        let holds = told || here == Some(came.region);
+        if told {
+            here = Some(came.region);
+            sent.retain(|to| to.region != came.region || to.at > came.at);
+        }
         let expected = || "it only where the avatar is, or was sent".into();
         let received = || {
             let name = visit.regions.get(came.region.0).map_or("?", |region| region.name.as_str());
             format!("CompleteAgentMovement in {name}")
         };
-        rule(told || first == Some(came.region), came.index, expected, received)
+        rule(holds, came.index, expected, received)
     });
     CheckResult::of(NOT_HERE, seen)
 }
@@ -205,7 +211,10 @@ fn logs_out(visit: &Visit) -> CheckResult {
     match (visit.received_named("LogoutRequest").next(), silent) {
         (Some(_), _) => CheckResult::Held,
         (None, Some(at)) => {
-            CheckResult::Broken(Violation::new(at, "LogoutRequest", "silence for a minute"))
+            let told = visit.told_before(visit.seen());
+            let told = told.map(|told| format!("; the last that it was told: {told}"));
+            let silence = format!("silence for a minute{}", told.unwrap_or_default());
+            CheckResult::Broken(Violation::new(at, "LogoutRequest", silence))
         }
         (None, None) => CheckResult::NotObserved("it has not gone"),
     }
@@ -237,6 +246,7 @@ fn replies_each_time(visit: &Visit) -> CheckResult {
 }
 
 fn no_restart(visit: &Visit) -> CheckResult {
+    const SOON: Duration = Duration::from_secs(10);
     let (called, circuits) = (visit.called(), visit.circuits());
     let seen = circuits.iter().map(|circuit| {
         let second = circuit.sent_named("RegionHandshake").nth(1)?;
@@ -249,7 +259,9 @@ fn no_restart(visit: &Visit) -> CheckResult {
         let begins = circuit
             .received_named("UseCircuitCode")
             .chain(circuit.received_named("CompleteAgentMovement"));
-        let anew = begins.filter(|came| came.at > second.at && !sent(came)).min_by_key(|c| c.index);
+        // What begins much later has another reason.
+        let soon = |came: &FromClient<'_>| came.at > second.at && came.at <= second.at + SOON;
+        let anew = begins.filter(|came| soon(came) && !sent(came)).min_by_key(|c| c.index);
         let anew = anew.map(|came| (came.index, came.at));
         let what = "new beginning after a second RegionHandshake";
         never(Duration::from_secs(2), second.at, anew, circuit.watched, what)
@@ -263,7 +275,7 @@ fn goes_on(visit: &Visit) -> CheckResult {
             .received()
             .find(|came| came.region == went.region && came.at > went.at && came.speaks());
         let on = on.map(|came| came.at);
-        within(Duration::from_secs(10), went.at, on, visit.present(), went.index, "more of it")
+        within(Duration::from_secs(10), went.at, on, visit.seen(), went.index, "more of it")
     });
     CheckResult::of(NOT_HERE, seen)
 }
@@ -290,6 +302,7 @@ fn keeps_the_others(visit: &Visit) -> CheckResult {
             .received()
             .find(|came| came.region != region && came.at > at + Duration::from_secs(1));
         let on = on.map(|came| came.at);
+        // Whoever takes it for its own end falls silent.
         let what = "more on the circuit of its own region";
         within(Duration::from_secs(20), at, on, visit.present(), index, what)
     });
@@ -303,5 +316,5 @@ fn disconnects(visit: &Visit) -> CheckResult {
         let more = more.map(|came| (came.index, came.at));
         never(2 * grace, at, more, visit.until, "message after its region closed the circuit")
     });
-    CheckResult::of("its region did not close its circuit", seen)
+    CheckResult::of("its region did not close its circuit, or it was not watched for 10 s", seen)
 }

@@ -8,6 +8,7 @@ use crate::proto::login::{Request, Start};
 use std::time::Duration;
 
 pub(super) const CHECKS: &[Check] = &[
+    ("LOGIN-CLIENT-CALL-1", can_be_read),
     ("LOGIN-CLIENT-PASSWORD-1", password),
     ("LOGIN-CLIENT-START-1", start),
     ("LOGIN-CLIENT-VIEWER-1", |visit| texts(visit, &["channel", "version"])),
@@ -25,6 +26,18 @@ fn calls(visit: &Visit) -> impl Iterator<Item = (usize, Duration, &str, &Request
         Passed::LoginAsked(path, call) => Some((index, heard.at, path.as_str(), call)),
         _ => None,
     })
+}
+
+fn can_be_read(visit: &Visit) -> CheckResult {
+    let seen = visit.events.iter().enumerate().map(|(index, heard)| match &heard.what {
+        Passed::LoginAsked(..) => Some(Ok(())),
+        Passed::LoginUnread(why) => {
+            let expected = || "login_to_simulator with one struct, as XML-RPC or LLSD".into();
+            rule(false, index, expected, || why.clone())
+        }
+        _ => None,
+    });
+    CheckResult::of("it made no login call", seen)
 }
 
 fn password(visit: &Visit) -> CheckResult {

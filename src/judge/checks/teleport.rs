@@ -22,6 +22,7 @@ pub(super) const CHECKS: &[Check] = &[
         not_by_udp(visit, "EnableSimulator", "SimulatorInfo", "Port")
     }),
     ("CR-NO-USECIRCUIT-1", crosses_without_code),
+    ("CR-FOLLOWED-1", crosses),
 ];
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -33,7 +34,7 @@ fn arrives(visit: &Visit, kind: fn(&Sent) -> bool) -> CheckResult {
         let code = visit.received_named("UseCircuitCode").find(|came| came.region == to.region);
         let came = code.and_then(|_| visit.moved(to));
         let what = "UseCircuitCode and CompleteAgentMovement there";
-        within(LIMIT, to.at, came, visit.present(), to.index, what)
+        within(LIMIT, to.at, came, visit.seen(), to.index, what)
     });
     CheckResult::of(NO_TELEPORT, seen)
 }
@@ -46,7 +47,7 @@ fn without_enable(visit: &Visit) -> CheckResult {
     });
     let seen = unheard.map(|to| {
         let came = visit.moved(to);
-        within(LIMIT, to.at, came, visit.present(), to.index, "CompleteAgentMovement there")
+        within(LIMIT, to.at, came, visit.seen(), to.index, "CompleteAgentMovement there")
     });
     CheckResult::of("it did not teleport to a region that it had not heard of", seen)
 }
@@ -67,22 +68,21 @@ fn asks_the_seed(visit: &Visit) -> CheckResult {
             matches!(heard.what, Passed::Seed(..)) && heard.region == to.region && *index >= since
         });
         let asked = asked.map(|(_, heard)| heard.at.max(to.at));
-        within(LIMIT, to.at, asked, visit.present(), to.index, "a request to the seed there")
+        within(LIMIT, to.at, asked, visit.seen(), to.index, "a request to the seed there")
     });
     CheckResult::of(NO_TELEPORT, seen)
 }
 
 /// A way into a region that the visitor had no reason to take.
 fn entered(visit: &Visit, region: RegionIndex, since: usize) -> Option<(usize, Duration)> {
-    let called = visit.called().iter().any(|(_, of)| *of == region);
+    let called = visit.called();
     let known =
         visit.received_named("UseCircuitCode").any(|c| c.region == region && c.index < since);
-    if called || known {
-        return None;
-    }
     let enters = |name| visit.received_named(name).find(|c| c.region == region && c.index > since);
-    let came = enters("UseCircuitCode").or_else(|| enters("CompleteAgentMovement"));
-    came.map(|came| (came.index, came.at))
+    let came = enters("UseCircuitCode").or_else(|| enters("CompleteAgentMovement"))?;
+    // Being called there later is no reason.
+    let called = called.iter().any(|(index, of)| *of == region && *index < came.index);
+    (!called && !known).then_some((came.index, came.at))
 }
 
 fn passes_over(visit: &Visit, name: &'static str) -> CheckResult {
@@ -129,9 +129,19 @@ fn stays(visit: &Visit) -> CheckResult {
                 && came.at > went.at + Duration::from_secs(1)
         });
         let on = on.map(|came| came.at);
-        within(LIMIT, went.at, on, visit.present(), went.index, "more of it in the region it is in")
+        within(LIMIT, went.at, on, visit.seen(), went.index, "more of it in the region it is in")
     });
     CheckResult::of("no teleport of it failed while it stayed", seen)
+}
+
+/// Whoever walks over a border is in neither region until it says that it has come.
+fn crosses(visit: &Visit) -> CheckResult {
+    let sent = visit.destinations();
+    let seen = sent.iter().filter(|to| to.walks).map(|to| {
+        let came = visit.moved(to);
+        within(LIMIT, to.at, came, visit.seen(), to.index, "CompleteAgentMovement there")
+    });
+    CheckResult::of("it crossed no border on foot", seen)
 }
 
 fn crosses_without_code(visit: &Visit) -> CheckResult {

@@ -168,6 +168,11 @@ pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
             ],
         ),
         (
+            "LOGIN-CLIENT-CALL-1",
+            vec![(0, login("/", "a"))],
+            vec![(0, Passed::LoginUnread("two roots".into()))],
+        ),
+        (
             "LOGIN-INDETERMINATE-FOLLOW-1",
             vec![(0, login("/", "a")), undecided(), (2, login("/next", "a"))],
             vec![(0, login("/", "a")), undecided()],
@@ -215,7 +220,12 @@ pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
         (
             "TP-FAILED-UDP-1",
             vec![code(), (1, sent("TeleportFailed", 5, reliable)), update(9, 3)],
-            vec![code(), (1, sent("TeleportFailed", 5, reliable)), (2, acks(&[5]))],
+            vec![
+                code(),
+                (1, sent("TeleportFailed", 5, reliable)),
+                (2, acks(&[5])),
+                (99, acks(&[])),
+            ],
         ),
     ]
 }
