@@ -180,7 +180,7 @@ fn remarks(record: &RunRecord, paint: Paint) -> String {
         }
         let word = paint.outcome(case.outcome, &format!("{:>10}", case.outcome));
         text.push_str(&format!("{word} {}\n", case.id));
-        for line in notes.iter().flat_map(|note| super::paint::wrap(note, 68).into_iter().take(3)) {
+        for line in notes.iter().flat_map(|note| super::paint::wrap(note, 68).into_iter().take(4)) {
             text.push_str(&paint.dim(&format!("           {line}")));
             text.push('\n');
         }
@@ -189,14 +189,15 @@ fn remarks(record: &RunRecord, paint: Paint) -> String {
 }
 
 fn reason(case: &CaseRecord) -> String {
-    case.reason.clone().unwrap_or_else(|| {
-        let first = case.findings.first();
-        let told = first.map(|first| {
-            let id = first.requirement.as_deref().unwrap_or_default();
-            format!("{id}: expected {}, received {}", first.expected, first.received)
-        });
-        told.unwrap_or_default()
-    })
+    // A hint says nothing of what was broken.
+    let first = case.findings.first();
+    let broken = first.filter(|_| case.outcome == Outcome::Warn || case.reason.is_none());
+    let told = broken.map(|first| {
+        let id = first.requirement.as_deref().unwrap_or_default();
+        let hint = first.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        format!("{id}: expected {}, received {}{hint}", first.expected, first.received)
+    });
+    told.or_else(|| case.reason.clone()).unwrap_or_default()
 }
 
 pub(super) fn plural(n: usize, of: &str) -> String {
