@@ -172,6 +172,15 @@ pub(super) fn failure(step: &Step, failure: Failure, catalogue: &Catalogue) -> F
             finding = Finding { expected, received, stage: Some(stage), hint, ..finding };
             cite(&mut finding, &step.requirements, step.level, catalogue);
         }
+        Failure::Unanswered { received, stage } => {
+            finding.expected = "an HTTP answer".into();
+            finding = Finding { received, stage: Some(stage), ..finding };
+            let of_the_answer = step.expect.iter().find(|e| !e.requirements.is_empty());
+            match of_the_answer.filter(|_| step.requirements.is_empty()) {
+                Some(first) => cite(&mut finding, &first.requirements, first.level, catalogue),
+                None => cite(&mut finding, &step.requirements, step.level, catalogue),
+            }
+        }
         Failure::Precondition { expected, received, stage } => {
             finding = Finding { expected, received, stage: Some(stage), ..finding };
         }

@@ -167,6 +167,7 @@ pub(super) fn said(ended: Result<Value, Failure>) -> String {
     match ended {
         Ok(value) => format!("returned {value}"),
         Err(Failure::Missing { expected, received, .. }) => format!("{expected}: {received}"),
+        Err(Failure::Unanswered { received, .. }) => format!("unanswered: {received}"),
         Err(Failure::Precondition { received, .. }) => format!("precondition: {received}"),
         Err(Failure::Impossible(why)) => format!("impossible: {why}"),
         Err(Failure::Error(why)) => format!("error: {why}"),

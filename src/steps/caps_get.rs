@@ -61,7 +61,7 @@ mod tests {
         let (ended, _) = inside(|_| Answer::status(503), silent, line);
         assert_eq!(ended.unwrap().get("status"), Some(&Value::integer(503)));
         let (ended, _) = inside(|_| Answer::status(NEVER), silent, line);
-        assert!(said(ended).starts_with("an HTTP answer: "));
+        assert!(said(ended).starts_with("unanswered: "));
         let (ended, _) = inside(|_| Answer::status(200), silent, r#"do = "caps.get", cap = "No""#);
         assert_eq!(said(ended), "impossible: the capability No was not granted");
     }

@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_url_that_nobody_answers_is_no_answer() {
         let ended = hearing(|_| {}, r#"do = "http.raw", url = "http://127.0.0.1:8003/""#);
-        assert!(said(ended).starts_with("an HTTP answer: "));
+        assert!(said(ended).starts_with("unanswered: "));
         let ended =
             hearing(|_| {}, r#"do = "http.raw", url = "http://127.0.0.1:8002/", hex = "6""#);
         assert!(said(ended).starts_with("precondition: `hex`"));

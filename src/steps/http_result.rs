@@ -69,7 +69,7 @@ fn body(bytes: &[u8]) -> (Value, Vec<Value>) {
 /// No answer: what was awaited, and what came instead.
 pub(super) fn unanswered(what: &str, error: HttpError) -> Failure {
     let stage = format!("waiting for the answer of {what}");
-    Failure::missing(stage, "an HTTP answer", error.to_string())
+    Failure::Unanswered { stage, received: error.to_string() }
 }
 
 /// Why there is nothing to look at in the body of an HTTP answer, where a path leads there.

@@ -320,6 +320,13 @@ pub enum Failure {
         /// What the timeline suggests.
         hint: Option<String>,
     },
+    /// A request was not answered: what is expected of the answer is broken with it.
+    Unanswered {
+        /// What came instead.
+        received: String,
+        /// What was being waited for.
+        stage: String,
+    },
     /// The ground it stands on is not there: the case is blocked, whatever the step would prove.
     Precondition {
         /// What should have been there.

@@ -58,6 +58,7 @@ misbehaviours! {
     ForeignIds "foreign-ids" "Packets with foreign ids are acknowledged and processed.",
     AnswersStrangers "answers-strangers" "Endpoints that never sent UseCircuitCode are acknowledged.",
     CapsOutlive "caps-outlive" "Capabilities outlive their session.",
+    QueueOutlives "queue-outlives" "A session's event queue begins with what an earlier session was not told.",
     GrantsAnything "grants-anything" "The seed grants names it does not know.",
     DiesOfGarbage "dies-of-garbage" "A datagram that does not decode ends its circuit.",
     NeverHolds "never-holds" "An empty event queue answers at once.",

@@ -41,6 +41,8 @@ pub(in crate::grid) struct Queues {
     woken: BTreeSet<Owner>,
     /// Polls whose queue is gone.
     orphans: Vec<Poll>,
+    /// What sessions were not told that have ended, where a fault keeps it.
+    untold: BTreeMap<Owner, VecDeque<Event>>,
     faults: Faults,
 }
 
@@ -49,16 +51,23 @@ const MOST: usize = 1000;
 
 impl Queues {
     pub(crate) fn new(faults: Faults) -> Self {
-        Self { all: BTreeMap::new(), woken: BTreeSet::new(), orphans: Vec::new(), faults }
+        let (all, woken, untold) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        Self { all, woken, orphans: Vec::new(), untold, faults }
     }
 
     /// A queue whose first reply has this id.
     pub(crate) fn open(&mut self, owner: Owner, first_id: i32) {
-        self.all.insert(owner, Queue { next_id: first_id, ..Queue::default() });
+        let events = self.untold.remove(&owner).unwrap_or_default();
+        self.woken.extend((!events.is_empty()).then_some(owner));
+        self.all.insert(owner, Queue { events, next_id: first_id, ..Queue::default() });
     }
 
     pub(crate) fn close(&mut self, owner: Owner) {
-        self.orphans.extend(self.all.remove(&owner).into_iter().flat_map(|queue| queue.polls));
+        let Some(queue) = self.all.remove(&owner) else { return };
+        self.orphans.extend(queue.polls);
+        if !queue.events.is_empty() && self.faults.breaks(Own::QueueOutlives) {
+            self.untold.insert(owner, queue.events);
+        }
     }
 
     pub(crate) fn tell(&mut self, owner: Owner, event: Event) {
