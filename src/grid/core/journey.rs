@@ -156,6 +156,9 @@ impl World {
                 None
             }
             Telling::Plain | Telling::Announced => {
+                if walking && self.faults.breaks(Own::CrossesTwice) {
+                    self.tell(agent, root, event.clone());
+                }
                 self.tell(agent, root, event);
                 None
             }

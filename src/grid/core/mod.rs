@@ -119,6 +119,7 @@ misbehaviours! {
     AcksOnce "acks-once" "A packet that comes again is not acknowledged again.",
     AcksByTheHundred "acks-by-the-hundred" "Every PacketAck has 255 numbers, the first of them again and again.",
     UnknownEvents "unknown-events" "Replies of the event queue with an even id have an event that nobody knows.",
+    CrossesTwice "crosses-twice" "Whoever walks over a border is told so twice.",
     ForeignFinishes "foreign-finishes" "Every reply of the event queue has a TeleportFinish for another agent.",
     ForeignCrossings "foreign-crossings" "Every reply of the event queue has a CrossedRegion for another agent.",
     GreetsStrangers "greets-strangers" "A code that no login gave out is greeted.",

@@ -9,6 +9,7 @@ use crate::proto::message::{Field, FieldValue, Message};
 misbehaviours! {
     MuteElsewhere "mute-elsewhere" "Chat is told in the first region only.",
     HeardEverywhere "heard-everywhere" "Chat is heard in every region.",
+    SaysTwice "says-twice" "A line of chat is told twice, each with its own number.",
 }
 
 pub(super) const ROOM: RoomDef = RoomDef {
@@ -57,6 +58,9 @@ fn say(core: &mut Core, from: &Sender, message: &Message) {
         for (there, listener) in elsewhere {
             core.send_to(there, listener, &said);
         }
+    }
+    if core.breaks(Own::SaysTwice) {
+        core.send_those(region, &listeners, &said, true);
     }
     core.send_those(region, &listeners, &said, true);
 }
