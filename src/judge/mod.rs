@@ -89,9 +89,13 @@ impl Kept {
     fn visit(&mut self, heard: &Fact) -> Option<&mut Visit> {
         let agent = heard.agent;
         if matches!(heard.what, Passed::LoginUnread(_)) {
-            // Nobody knows whose it is: a visit of its own.
-            self.visits.push(Visit::new(agent));
-            return self.visits.last_mut();
+            // Nobody knows whose it is: all of these are one visit.
+            let nobody = self.visits.iter().position(|visit| visit.agent == AgentId::NIL);
+            let at = nobody.unwrap_or_else(|| {
+                self.visits.push(Visit::new(AgentId::NIL));
+                self.visits.len() - 1
+            });
+            return self.visits.get_mut(at);
         }
         if agent == AgentId::NIL {
             return None;

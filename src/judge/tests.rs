@@ -15,6 +15,7 @@ use crate::proto::message::{DecodeError, Field, Flags, Message};
 use crate::proto::template::Template;
 use crate::runner::{Engine, Options, reference_config, reference_target};
 use crate::suite::{Files, Library, Profile};
+use causes::broken;
 use check_result::CheckResult;
 use hand::{by_hand, made, of_neighbours};
 use std::time::Duration;
@@ -454,6 +455,24 @@ fn what_passes_stays_with_its_session() {
     let sizes: Vec<usize> = visits.iter().map(|visit| visit.events.len()).collect();
     assert_eq!((sizes, whole), (vec![5, 6], true));
     assert!(visits[0].next.is_some() && visits[1].next.is_none());
+}
+
+/// Whoever calls with what cannot be read leaves no name: one visit, however often.
+#[test]
+fn calls_that_cannot_be_read_are_one_visit() {
+    let judge = Judge::default();
+    let witness = judge.listener();
+    let tell = |agent, what| {
+        let (at, session) = (Duration::ZERO, None);
+        witness.hear(Fact { at, side: Side::Grid, agent, session, region: RegionIndex(0), what });
+    };
+    tell(AgentId::NIL, Passed::LoginUnread("two roots".into()));
+    tell(AgentId(Uuid::from_u128(1)), hand::login("/", "a"));
+    tell(AgentId::NIL, Passed::LoginUnread("two roots".into()));
+    let (visits, _) = judge.take(&[], Duration::from_secs(9));
+    let sizes: Vec<usize> = visits.iter().map(|visit| visit.events.len()).collect();
+    assert_eq!(sizes, [2, 1]);
+    assert_eq!(broken(&visits[0]), ["LOGIN-CLIENT-CALL-1"]);
 }
 
 /// A flood fills no memory: what is too much is not kept, and the verdict says so.

@@ -171,6 +171,8 @@ fn what_makes_no_sense_is_said_before_anything_is_served() {
     let unknown = refused(&["--judge", "--trial", "lost-queu"]);
     assert!(unknown.contains("lost-queue"), "{unknown}");
     assert!(refused(&["--trial", "lost-queue"]).contains("--judge"));
+    let both = refused(&["--judge", "--trial", "udp-finish", "--trial", "udp-enable"]);
+    assert!(both.contains("one at a time"), "{both}");
     assert!(refused(&["--judge", "--for", "0s"]).contains("60s"));
     assert!(refused(&["--judge", "--junit", "/nowhere/at/all.xml"]).contains("no such folder"));
     let same = refused(&["--judge", "--junit", "x", "--record", "x"]);

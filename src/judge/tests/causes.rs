@@ -8,7 +8,7 @@ fn visit_of(case: &str, named: &[&str]) -> Visit {
 }
 
 /// Which checks a visit breaks, of those that need no trial that a visitor is put to by name.
-fn broken(visit: &Visit) -> Vec<&'static str> {
+pub(super) fn broken(visit: &Visit) -> Vec<&'static str> {
     let library = Library::load(&Files::shipped(), Template::shipped()).unwrap();
     let named = |id: &str| trials(Template::shipped()).iter().any(|t| t.id == id && !t.quiet);
     let meant = |id: &str| !named(library.catalogue.get(id).unwrap().judge.as_deref().unwrap());
