@@ -1,6 +1,7 @@
 //! `udp.resent`: the simulator sends a packet again.
 
 use super::{Failure, Kind, Observes, Repeat, Returns, StepDef, args, heard, key, time_text};
+use crate::client::Observed;
 use crate::proto::id::Sequence;
 use crate::proto::message::Flags;
 use crate::value::Value;
@@ -16,6 +17,7 @@ pub(super) static STEP: StepDef = StepDef {
         key("circuit", Kind::Text, "the circuit; where the avatar stands if left out"),
         key("never", Kind::Flag, "nothing that has come before must be sent again from now on"),
         key("of", Kind::Integer, "only this number"),
+        key("times", Kind::Integer, "so often; once if left out"),
     ],
     returns: Returns::Members(&[
         ("sequence", "the number"),
@@ -39,6 +41,7 @@ pub(super) static STEP: StepDef = StepDef {
             let factor = call.viewer.common.time_factor.max(1);
             let begun = Instant::now();
             let of: Option<Sequence> = call.args.int("of");
+            let times = call.args.int("times").unwrap_or(1usize);
             let found = call.viewer.mailbox.wait(Instant::now() + time, |heard| {
                 for (n, second) in heard.iter().enumerate() {
                     let wanted = |m: &heard::Heard<'_>| {
@@ -47,6 +50,14 @@ pub(super) static STEP: StepDef = StepDef {
                     let Some(again) = heard::message(second, &circuit).filter(wanted) else {
                         continue;
                     };
+                    let of_number = |o: &&Observed| {
+                        heard::message(o, &circuit).is_some_and(|m| {
+                            m.duplicate && m.header.sequence == again.header.sequence
+                        })
+                    };
+                    if heard[..=n].iter().filter(of_number).count() < times {
+                        continue;
+                    }
                     let first = heard[..n].iter().find_map(|o| {
                         // What is flagged as sent again is no first time, whatever its number.
                         let first = heard::message(o, &circuit)?;
@@ -74,7 +85,9 @@ pub(super) static STEP: StepDef = StepDef {
                     Err(Failure::missing("watching for resends", expected, value.to_string()))
                 }
                 (None, false) => {
-                    let expected = format!("a packet sent again within {}", time_text(call.within));
+                    let often = if times == 1 { "" } else { &format!(" {times} times") };
+                    let expected =
+                        format!("a packet sent again{often} within {}", time_text(call.within));
                     let received = heard::summary(call.viewer, &circuit);
                     Err(Failure::missing("waiting for a resend", expected, received))
                 }
@@ -114,6 +127,13 @@ mod tests {
         let other = said(hearing(resent, r#"do = "udp.resent", of = 5"#));
         let expected = "a packet sent again within 6 s: only RegionHandshake ×2";
         assert_eq!(other, expected);
+        let twice = said(hearing(resent, r#"do = "udp.resent", times = 2, within = "9s""#));
+        assert_eq!(twice, "a packet sent again 2 times within 9 s: only RegionHandshake ×2");
+        let more = |viewer: &crate::client::Viewer| {
+            resent(viewer);
+            says_again(viewer, 4, Flags::RESENT, message("RegionHandshake"), true);
+        };
+        assert!(hearing(more, r#"do = "udp.resent", times = 2"#).is_ok());
         let never = r#"do = "udp.resent", never = true, within = "3s""#;
         assert_eq!(hearing(|_| {}, never), Ok(Value::Undef));
     }

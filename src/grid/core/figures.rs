@@ -6,7 +6,7 @@ use crate::proto::circuit::Config;
 use crate::proto::id::Sequence;
 
 /// Misbehaviours that are figures of circuits.
-pub(super) const OF_CIRCUITS: [Own; 12] = [
+pub(super) const OF_CIRCUITS: [Own; 13] = [
     Own::NeverAcks,
     Own::AcksOnce,
     Own::AcksSingly,
@@ -18,6 +18,7 @@ pub(super) const OF_CIRCUITS: [Own; 12] = [
     Own::NeverTimesOut,
     Own::DropsEarly,
     Own::CountsFromAHundred,
+    Own::ResendsOnce,
     Own::AcksByTheHundred,
 ];
 
@@ -29,7 +30,11 @@ pub(super) fn figures(faults: &Faults, config: Config) -> Config {
             true => 1,
             false => config.acks_per_packet,
         },
-        resend_tries: if faults.has(Own::NeverResends) { 0 } else { config.resend_tries },
+        resend_tries: match () {
+            () if faults.has(Own::NeverResends) => 0,
+            () if faults.has(Own::ResendsOnce) => 1,
+            () => config.resend_tries,
+        },
         pongs: !faults.has(Own::NeverPongs),
         pings: !faults.has(Own::NeverPings),
         idle_timeout: match config.idle_timeout {

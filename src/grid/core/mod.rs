@@ -114,6 +114,7 @@ misbehaviours! {
     NeverPongs "never-pongs" "Pings are not answered.",
     NeverPings "never-pings" "The simulator does not ping.",
     NeverTimesOut "never-times-out" "Silence is borne for ever.",
+    ResendsOnce "resends-once" "What is not acknowledged is sent once more, and then given up.",
     CountsFromAHundred "counts-from-a-hundred" "The simulator's first number is 100.",
     AcksSingly "acks-singly" "Every ack travels alone.",
     AcksOnce "acks-once" "A packet that comes again is not acknowledged again.",
