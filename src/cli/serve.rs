@@ -227,19 +227,14 @@ impl JudgeMode {
             let names = all.iter().map(|trial| trial.id.as_str());
             return Err((2, unknown("trial", name, names)));
         }
-        let named = |trial: &&Trial| args.judge.trial.contains(&trial.id);
-        let leads: Vec<&str> =
-            all.iter().filter(named).filter(|t| t.leads).map(|t| t.id.as_str()).collect();
-        if leads.len() > 1 {
-            let which = leads.join(", ");
-            return Err((
-                2,
-                format!(
-                    "{which}: each leads to the same region, and nothing shows which of them a visitor followed; try them one at a time"
-                ),
-            ));
-        }
         let chosen = |trial: &Trial| trial.quiet || args.judge.trial.contains(&trial.id);
+        let leading = all.iter().filter(|trial| trial.leads && chosen(trial));
+        let leading: Vec<&str> = leading.map(|trial| trial.id.as_str()).collect();
+        if leading.len() > 1 {
+            let why = "each leads to the same region, and nothing shows which of them a visitor \
+                       followed; try them one at a time";
+            return Err((2, format!("{}: {why}", leading.join(", "))));
+        }
         Ok(Self {
             judge: Judge::default(),
             library: super::library(&[], template, false)?,

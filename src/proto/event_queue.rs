@@ -192,5 +192,6 @@ mod tests {
         assert_eq!(PollReply::parse(to_xml(&reply.to_llsd()).as_bytes()), Ok(reply));
         let poll = PollRequest { ack: Some(4), done: false };
         assert_eq!(PollRequest::parse(poll.to_xml().as_bytes()), Ok(poll));
+        assert!(PollRequest::parse(b"<llsd><binary>AA==</binary></llsd>").is_err());
     }
 }

@@ -29,8 +29,7 @@ impl Notices {
     pub(crate) fn in_vain(&self, kind: &str, name: &str) {
         /// Longer than any name.
         const LONGEST: usize = 64;
-        let shown = |c: char| c.is_ascii_graphic();
-        let name: String = name.chars().filter(|c| shown(*c)).take(LONGEST).collect();
+        let name = shown(name, LONGEST);
         self.once(format!("{kind} {name} is not served here: a visitor asked for it"));
     }
 
@@ -38,9 +37,7 @@ impl Notices {
     pub(crate) fn unread_login(&self, why: &str) {
         /// Longer than any reason of ours; it may quote what came.
         const LONGEST: usize = 200;
-        let shown = |c: char| c.is_ascii_graphic() || c == ' ';
-        let why: String = why.chars().filter(|c| shown(*c)).take(LONGEST).collect();
-        self.once(format!("a visitor's login call cannot be read: {why}"));
+        self.once(format!("a visitor's login call cannot be read: {}", shown(why, LONGEST)));
     }
 
     /// Said once, however often it happens.
@@ -63,6 +60,11 @@ impl Notices {
 pub(in crate::grid) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no word")
+}
+
+/// What a visitor wrote, as a terminal may show it.
+fn shown(text: &str, longest: usize) -> String {
+    text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(longest).collect()
 }
 
 #[cfg(test)]

@@ -69,65 +69,131 @@ fn poll() -> Passed {
 /// What happened at what second.
 pub(super) type Timed = Vec<(u64, Passed)>;
 
-/// What holds, and what is broken, by hand: a check, and a visit of each.
-pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
-    let (none, reliable) = (Flags(0), Flags::RELIABLE);
-    let resent = reliable.with(Flags::RESENT);
-    let code = || (0, received("UseCircuitCode", 1, reliable));
-    let update = |at, n| (at, received("AgentUpdate", n, none));
-    let nameless =
-        || Passed::PollAnswered("q".into(), 200, Some(Llsd::map([("events", Llsd::Undef)])));
-    let undecided = || (1, Passed::Refused("indeterminate".into()));
-    let logged_in = || (1, Passed::LoggedIn(SessionId(Uuid::from_u128(2)), CircuitCode(7)));
+/// A check, a visit in which it holds, and one in which it is broken.
+pub(super) type ByHand = (&'static str, Timed, Timed);
+
+const NONE: Flags = Flags(0);
+const RELIABLE: Flags = Flags::RELIABLE;
+
+fn resent() -> Flags {
+    RELIABLE.with(Flags::RESENT)
+}
+
+fn code() -> (u64, Passed) {
+    (0, received("UseCircuitCode", 1, RELIABLE))
+}
+
+fn update(at: u64, number: u32) -> (u64, Passed) {
+    (at, received("AgentUpdate", number, NONE))
+}
+
+/// What holds, and what is broken, by hand.
+pub(super) fn by_hand() -> Vec<ByHand> {
+    [of_circuits(), of_arrivals(), of_queues(), of_logins()].concat()
+}
+
+fn of_circuits() -> Vec<ByHand> {
     vec![
         (
             "CIR-CLIENT-ACK-AGAIN-1",
-            vec![code(), (1, sent("ChatFromSimulator", 5, resent)), (2, acks(&[5])), update(99, 3)],
-            vec![code(), (0, acks(&[5])), (1, sent("ChatFromSimulator", 5, resent)), update(99, 3)],
+            vec![
+                code(),
+                (1, sent("ChatFromSimulator", 5, resent())),
+                (2, acks(&[5])),
+                update(99, 3),
+            ],
+            vec![
+                code(),
+                (0, acks(&[5])),
+                (1, sent("ChatFromSimulator", 5, resent())),
+                update(99, 3),
+            ],
         ),
         (
             "CIR-CLIENT-RESEND-2",
             vec![
                 code(),
-                (1, received("UseCircuitCode", 1, resent)),
-                (4, received("AgentFOV", 2, reliable)),
-                (6, received("AgentFOV", 2, resent)),
+                (1, received("UseCircuitCode", 1, resent())),
+                (4, received("AgentFOV", 2, RELIABLE)),
+                (6, received("AgentFOV", 2, resent())),
                 update(99, 3),
             ],
-            vec![code(), (99, received("UseCircuitCode", 1, resent)), update(199, 3)],
+            vec![code(), (99, received("UseCircuitCode", 1, resent())), update(199, 3)],
         ),
         (
             "CIR-RESEND-GIVEUP-1",
             vec![
                 code(),
-                (4, received("UseCircuitCode", 1, resent)),
-                (8, received("UseCircuitCode", 1, resent)),
-                (12, received("UseCircuitCode", 1, resent)),
+                (4, received("UseCircuitCode", 1, resent())),
+                (8, received("UseCircuitCode", 1, resent())),
+                (12, received("UseCircuitCode", 1, resent())),
                 (99, acks(&[])),
             ],
-            vec![code(), (4, received("UseCircuitCode", 1, resent)), (99, acks(&[]))],
+            vec![code(), (4, received("UseCircuitCode", 1, resent())), (99, acks(&[]))],
         ),
         (
             "CIR-CLOSE-ROOT-DISABLE-1",
-            vec![code(), (1, sent("DisableSimulator", 5, reliable)), (2, acks(&[5]))],
-            vec![code(), (1, sent("DisableSimulator", 5, reliable)), update(20, 3)],
+            vec![code(), (1, sent("DisableSimulator", 5, RELIABLE)), (2, acks(&[5]))],
+            vec![code(), (1, sent("DisableSimulator", 5, RELIABLE)), update(20, 3)],
         ),
+    ]
+}
+
+fn of_arrivals() -> Vec<ByHand> {
+    vec![
         (
             "HS-CLIENT-UPDATE-1",
             vec![
                 code(),
-                (1, sent("AgentMovementComplete", 2, reliable)),
+                (1, sent("AgentMovementComplete", 2, RELIABLE)),
                 update(2, 2),
                 update(4, 3),
-                (6, received("LogoutRequest", 4, reliable)),
+                (6, received("LogoutRequest", 4, RELIABLE)),
             ],
             vec![
                 code(),
-                (1, sent("AgentMovementComplete", 2, reliable)),
+                (1, sent("AgentMovementComplete", 2, RELIABLE)),
                 update(2, 2),
-                (6, received("LogoutRequest", 4, reliable)),
+                (6, received("LogoutRequest", 4, RELIABLE)),
             ],
         ),
+        (
+            "HS-CLIENT-UPDATE-2",
+            vec![code(), (2, sent("AgentMovementComplete", 2, RELIABLE)), update(3, 2)],
+            vec![code(), update(1, 2), (2, sent("AgentMovementComplete", 2, RELIABLE))],
+        ),
+        (
+            "HS-CLIENT-REPLY-1",
+            vec![
+                code(),
+                (1, sent("RegionHandshake", 2, RELIABLE)),
+                (2, received("RegionHandshakeReply", 2, RELIABLE)),
+                update(99, 3),
+            ],
+            vec![code(), (1, sent("RegionHandshake", 2, RELIABLE)), update(99, 3)],
+        ),
+        (
+            "HS-CLIENT-REPLY-RELIABLE-1",
+            vec![code(), (2, received("RegionHandshakeReply", 2, RELIABLE))],
+            vec![code(), (2, received("RegionHandshakeReply", 2, NONE))],
+        ),
+        (
+            "TP-FAILED-UDP-1",
+            vec![code(), (1, sent("TeleportFailed", 5, RELIABLE)), update(9, 3)],
+            vec![
+                code(),
+                (1, sent("TeleportFailed", 5, RELIABLE)),
+                (2, acks(&[5])),
+                (99, acks(&[])),
+            ],
+        ),
+    ]
+}
+
+fn of_queues() -> Vec<ByHand> {
+    let nameless =
+        || Passed::PollAnswered("q".into(), 200, Some(Llsd::map([("events", Llsd::Undef)])));
+    vec![
         (
             "EQ-NO-EVENTS-IMMEDIATE-REPOLL-1",
             vec![
@@ -168,6 +234,18 @@ pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
             ],
         ),
         (
+            "EQ-CLIENT-POLLS-1",
+            vec![code(), (1, seed()), (2, poll()), update(99, 3)],
+            vec![code(), (1, seed()), update(99, 3)],
+        ),
+    ]
+}
+
+fn of_logins() -> Vec<ByHand> {
+    let undecided = || (1, Passed::Refused("indeterminate".into()));
+    let logged_in = || (1, Passed::LoggedIn(SessionId(Uuid::from_u128(2)), CircuitCode(7)));
+    vec![
+        (
             "LOGIN-CLIENT-CALL-1",
             vec![(0, login("/", "a"))],
             vec![(0, Passed::LoginUnread("two roots".into()))],
@@ -185,47 +263,12 @@ pub(super) fn by_hand() -> Vec<(&'static str, Timed, Timed)> {
         (
             "LOGIN-MISSING-INVENTORY-ROOT-1",
             vec![(0, login("/", "a")), logged_in()],
-            vec![(0, login("/", "a")), logged_in(), (2, received("UseCircuitCode", 1, reliable))],
+            vec![(0, login("/", "a")), logged_in(), (2, received("UseCircuitCode", 1, RELIABLE))],
         ),
         (
             "LOGIN-TIMEOUT-1",
             vec![(0, login("/", "a")), (90, Passed::LoginLeft)],
             vec![(0, login("/", "a")), (900, Passed::LoginLeft)],
-        ),
-        (
-            "HS-CLIENT-UPDATE-2",
-            vec![code(), (2, sent("AgentMovementComplete", 2, reliable)), update(3, 2)],
-            vec![code(), update(1, 2), (2, sent("AgentMovementComplete", 2, reliable))],
-        ),
-        (
-            "HS-CLIENT-REPLY-1",
-            vec![
-                code(),
-                (1, sent("RegionHandshake", 2, reliable)),
-                (2, received("RegionHandshakeReply", 2, reliable)),
-                update(99, 3),
-            ],
-            vec![code(), (1, sent("RegionHandshake", 2, reliable)), update(99, 3)],
-        ),
-        (
-            "HS-CLIENT-REPLY-RELIABLE-1",
-            vec![code(), (2, received("RegionHandshakeReply", 2, reliable))],
-            vec![code(), (2, received("RegionHandshakeReply", 2, none))],
-        ),
-        (
-            "EQ-CLIENT-POLLS-1",
-            vec![code(), (1, seed()), (2, poll()), update(99, 3)],
-            vec![code(), (1, seed()), update(99, 3)],
-        ),
-        (
-            "TP-FAILED-UDP-1",
-            vec![code(), (1, sent("TeleportFailed", 5, reliable)), update(9, 3)],
-            vec![
-                code(),
-                (1, sent("TeleportFailed", 5, reliable)),
-                (2, acks(&[5])),
-                (99, acks(&[])),
-            ],
         ),
     ]
 }

@@ -59,9 +59,8 @@ pub(super) const ROOM: RoomDef = RoomDef {
 
 /// In whose inventory a folder is made: its maker's, but where a faulty grid asks for the parent only.
 fn maker(core: &Core, agent: AgentId, parent: Uuid) -> AgentId {
-    let anywhere = core.breaks(Own::FoldersAnywhere);
-    let theirs = core.inventories.owner_of(parent).filter(|_| anywhere);
-    theirs.map_or(agent, AgentId)
+    let theirs = core.breaks(Own::FoldersAnywhere).then(|| core.inventories.owner_of(parent));
+    theirs.flatten().map_or(agent, AgentId)
 }
 
 #[cfg(test)]

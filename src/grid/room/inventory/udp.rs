@@ -227,7 +227,8 @@ impl InventoryMessage<'_> {
     pub(super) fn make(&self, core: &mut Core, item: Item, callback: u32) -> Done {
         let anywhere = core.breaks(Own::CreatesAnywhere);
         let all = &mut core.inventories;
-        let owner = all.owner_of(item.folder).filter(|_| anywhere).unwrap_or(self.from.agent.0);
+        let theirs = anywhere.then(|| all.owner_of(item.folder)).flatten();
+        let owner = theirs.unwrap_or(self.from.agent.0);
         let made = all.change(AgentId(owner), |own| own.create_item(item))?;
         self.announce(core, &made, callback);
         Ok(())
@@ -287,8 +288,8 @@ impl InventoryMessage<'_> {
                     *item = Item { asset: item.asset, last_owner: item.last_owner, ..told };
                 })
             };
-            let foreign = all.item_owner(id).filter(|_| faults.breaks(Own::UpdatesForeign));
-            let owner = foreign.unwrap_or(self.from.agent.0);
+            let foreign = faults.breaks(Own::UpdatesForeign).then(|| all.item_owner(id));
+            let owner = foreign.flatten().unwrap_or(self.from.agent.0);
             done = done.and(all.change(AgentId(owner), change).map(drop));
             if faults.breaks(Own::MovesSilently) {
                 let _ = all.change(self.from.agent, |own| own.move_item(id, own.root, ""));
