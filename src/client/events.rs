@@ -24,6 +24,20 @@ const REST: Duration = Duration::from_millis(50);
 const RECOVERY: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(10);
 
+/// So many early failures may be those of a queue that is going: its agent is leaving the region,
+/// and the poller is about to hear of it. One that goes on so lives, and fails.
+const GOING: u32 = 2;
+
+/// What ended polls too early, as long as it is not known whether the queue lives.
+#[derive(Default)]
+struct Early(Vec<String>);
+
+impl Early {
+    fn note(&mut self, status: u16, after: Duration) {
+        self.0.push(format!("status {status} after {:.1} s", after.as_secs_f64()));
+    }
+}
+
 /// Polls one event queue.
 pub(super) struct Poller {
     url: CapUrl,
@@ -121,6 +135,7 @@ impl Poller {
     pub(super) async fn run(self) {
         let mut ack = None;
         let (mut failures, mut idle) = (0, 0);
+        let mut early = Early::default();
         loop {
             self.failed.store(failures, Ordering::Relaxed);
             let body = PollRequest { ack, done: false }.to_xml();
@@ -129,6 +144,7 @@ impl Poller {
                 Ok(reply) if reply.status == 200 => match reply.read(PollReply::parse).await {
                     Ok(told) => {
                         failures = 0;
+                        self.lives(&mut early);
                         ack = Some(told.id);
                         // Nothing to tell and no hold: without a rest this would be a storm.
                         let idles = told.events.is_empty() && self.is_quick(reply.elapsed);
@@ -148,13 +164,19 @@ impl Poller {
                 }
                 // An empty 502 only means that nothing happened: poll again.
                 Ok(reply) if matches!(reply.status, 500 | 502 | 503 | 504) => {
-                    let quick = self.is_quick(reply.elapsed);
-                    failures = if quick { failures + 1 } else { 0 };
                     if reply.status != 502 {
                         self.trouble(format!("status {}", reply.status));
                     }
-                    if quick {
+                    if self.is_quick(reply.elapsed) {
+                        failures += 1;
+                        early.note(reply.status, reply.elapsed);
+                        if failures > GOING {
+                            self.lives(&mut early);
+                        }
                         self.recover(failures).await;
+                    } else {
+                        failures = 0;
+                        self.lives(&mut early);
                     }
                 }
                 // A refusal, and a connection that broke: viewers ask again.
@@ -163,13 +185,20 @@ impl Poller {
                     self.trouble(format!("status {}", reply.status));
                     self.recover(failures).await;
                 }
-                Err(HttpError::Timeout(_)) => {}
+                Err(HttpError::Timeout(_)) => self.lives(&mut early),
                 Err(error) => {
                     failures += 1;
                     self.trouble(error.to_string());
                     self.recover(failures).await;
                 }
             }
+        }
+    }
+
+    /// The queue is there: whatever of its answers came early is told.
+    fn lives(&self, early: &mut Early) {
+        for what in early.0.drain(..) {
+            self.mailbox.post(Source::Events(self.name.text()), What::Early(what));
         }
     }
 

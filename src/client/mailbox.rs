@@ -25,6 +25,9 @@ pub enum What {
     Event(Event),
     /// Something is wrong with the event queue: what it tells may not be all there was.
     Trouble(String),
+    /// A poll of an event queue that lives ended with an error, and earlier than viewers take for
+    /// nothing to tell.
+    Early(String),
 }
 
 /// One thing heard.
@@ -50,7 +53,7 @@ impl What {
                 _ => "trouble on a circuit",
             },
             Self::Event(event) => &event.message,
-            Self::Trouble(_) => "trouble of an event queue",
+            Self::Trouble(_) | Self::Early(_) => "trouble of an event queue",
         }
     }
 
@@ -67,7 +70,7 @@ impl What {
                     _ => 2 * VALUE,
                 },
                 Self::Event(event) => event.message.len() + event.body.weight(),
-                Self::Trouble(text) => text.len(),
+                Self::Trouble(text) | Self::Early(text) => text.len(),
             }
     }
 }

@@ -77,6 +77,7 @@ fn events(viewer: &Viewer) -> Vec<String> {
         let told = heard.iter().map(|observed| match (&observed.source, &observed.what) {
             (Source::Events(place), What::Event(event)) => format!("{place} {}", event.message),
             (_, What::Trouble(what)) => what.clone(),
+            (_, What::Early(what)) => format!("early: {what}"),
             other => format!("{other:?}"),
         });
         told.collect()
@@ -130,7 +131,9 @@ fn a_queue_that_fails_for_some_seconds_goes_on() {
         Duration::from_secs(60),
     );
     assert_eq!(asked.len(), 8);
-    assert_eq!(told, ["it ended: status 404"]);
+    // One that goes on so is not one that is going: its answers come too early.
+    assert_eq!(told[..7], ["early: status 502 after 0.0 s"; 7]);
+    assert_eq!(told[7..], ["it ended: status 404"]);
     // Longer each time: a server that is in trouble is not stormed.
     let pauses: Vec<Duration> = asked.windows(2).map(|two| two[1].0 - two[0].0).collect();
     assert!(pauses.windows(2).all(|two| two[0] <= two[1]), "{pauses:?}");
@@ -156,6 +159,22 @@ fn a_queue_that_refuses_or_answers_nonsense_is_asked_again() {
     assert_eq!(asked.len(), 4);
     assert_eq!(told[0], "status 403");
     assert_eq!(told[2..], ["root EnableSimulator", "it ended: status 404"]);
+}
+
+#[test]
+fn a_poll_that_ends_early_counts_where_the_queue_lives_on() {
+    let told = |then: fn() -> Answer| {
+        let answers = move |n| match n {
+            0 => Answer::status(502),
+            1 => then(),
+            _ => Answer::status(404),
+        };
+        poll(answers, Duration::from_secs(60)).0
+    };
+    // The queue of a region that the agent leaves says so before it is gone.
+    assert_eq!(told(|| Answer::status(404)), ["it ended: status 404"]);
+    let nothing = || answer(&PollReply { id: 1, events: Vec::new() }.to_llsd());
+    assert_eq!(told(nothing), ["early: status 502 after 0.0 s", "it ended: status 404"]);
 }
 
 #[test]

@@ -101,23 +101,34 @@ impl Attempt {
     }
 }
 
-/// What of what was heard came in datagrams that break a requirement: which, and how.
-fn unreadable(heard: &[Observed]) -> Vec<(&'static str, String)> {
-    let broken = heard.iter().filter_map(|observed| match &observed.what {
+/// What was heard breaks a requirement by itself: which, what is right, and what it was.
+struct Unfit {
+    requirement: &'static str,
+    right: &'static str,
+    what: String,
+}
+
+/// What of what was heard does.
+fn unfit(heard: &[Observed]) -> Vec<Unfit> {
+    const WHOLE: &str = "datagrams that hold what their message has, and no more";
+    const HELD: &str = "polls of the event queue that are held until there is something to tell, \
+                        for 10 s at least";
+    let found = heard.iter().filter_map(|observed| match &observed.what {
         What::Udp(seen) => match &**seen {
             CircuitEvent::Bad(_, Undecodable::Unknown) => None,
             CircuitEvent::Bad(sequence, how) => {
-                Some(("PKT-SERVER-DECODES-1", format!("#{sequence}, {how}")))
+                Some(("PKT-SERVER-DECODES-1", WHOLE, format!("#{sequence}, {how}")))
             }
             CircuitEvent::Message { message, header, trailing, .. } if *trailing > 0 => {
                 let what = format!("#{} {}, {trailing} bytes", header.sequence, message.name());
-                Some(("PKT-SERVER-TRAILING-1", what))
+                Some(("PKT-SERVER-TRAILING-1", WHOLE, what))
             }
             _ => None,
         },
-        _ => None,
+        What::Early(what) => Some(("EQ-EARLY-1", HELD, what.clone())),
+        What::Event(_) | What::Trouble(_) => None,
     });
-    broken.collect()
+    found.map(|(requirement, right, what)| Unfit { requirement, right, what }).collect()
 }
 
 type Going<'b> = Pin<Box<dyn Future<Output = bool> + Send + 'b>>;
@@ -140,7 +151,7 @@ impl Stage<'_> {
             self.overdue(&mut attempt);
         }
         self.impaired(&mut attempt);
-        self.unreadable(&mut attempt);
+        self.unfit(&mut attempt);
         attempt.shown = attempt.is_mourning() || self.is_still_there(&mut attempt).await;
         let limit = Duration::from_secs(30).mul_f64(self.target.time_scale);
         scope.clean_up();
@@ -290,23 +301,24 @@ impl Stage<'_> {
         false
     }
 
-    /// A datagram that no viewer can read breaks a requirement, and one with more than it should
-    /// hold another, whatever the case is about: each told once.
-    fn unreadable(&self, attempt: &mut Attempt) {
+    /// What no viewer can read, or minds, breaks a requirement whatever the case is about: each told
+    /// once.
+    fn unfit(&self, attempt: &mut Attempt) {
         if !self.case.impair.is_empty() {
             // The case's own wire may have made it so.
             return;
         }
         let Some(step) = self.case.steps.last() else { return };
-        let mut seen: BTreeMap<&str, (String, usize)> = BTreeMap::new();
-        for observed in self.viewers.values().flat_map(|v| v.mailbox.with(|all| unreadable(all))) {
-            seen.entry(observed.0).or_insert((observed.1, 0)).1 += 1;
+        let mut seen: BTreeMap<&str, (Unfit, usize)> = BTreeMap::new();
+        for unfit in self.viewers.values().flat_map(|v| v.mailbox.with(|all| unfit(all))) {
+            seen.entry(unfit.requirement).or_insert((unfit, 0)).1 += 1;
         }
         for (requirement, (first, count)) in seen {
             if !attempt.findings.iter().any(|finding| finding.cites(requirement)) {
                 let catalogue = &self.library.catalogue;
-                let received = format!("{count} that do not, the first: {first}");
-                attempt.findings.push(judge::datagrams(step, requirement, received, catalogue));
+                let received = format!("{count} that are not, the first: {}", first.what);
+                let said = (first.right.to_owned(), received);
+                attempt.findings.push(judge::unfit(step, requirement, said, catalogue));
             }
         }
     }

@@ -206,15 +206,16 @@ pub(super) fn dead(step: &Step, dead: &Dead) -> Finding {
     }
 }
 
-/// Datagrams of the grid that break a requirement by themselves, whichever step saw them.
-pub(super) fn datagrams(
+/// What the grid sent that breaks a requirement by itself, whichever step saw it; what is right, and
+/// what came.
+pub(super) fn unfit(
     step: &Step,
     requirement: &str,
-    received: String,
+    (expected, received): (String, String),
     catalogue: &Catalogue,
 ) -> Finding {
     let mut finding = Finding {
-        expected: "datagrams that hold what their message has, and no more".into(),
+        expected,
         received,
         stage: Some("reading what the simulator sent".into()),
         place: None,

@@ -269,7 +269,7 @@ pub(super) fn trouble(viewer: &Viewer) -> Option<String> {
             matches!(&observed.source, Source::Events(name) if *name == viewer.root)
         };
         heard.iter().filter(own).find_map(|observed| match &observed.what {
-            What::Trouble(what) => Some(what.clone()),
+            What::Trouble(what) | What::Early(what) => Some(what.clone()),
             _ => None,
         })
     })

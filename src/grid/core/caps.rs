@@ -149,6 +149,9 @@ impl Core {
         if request.method != "POST" {
             return Some(reply(Reply::status(Channel::Events, "", 405)));
         }
+        if self.world.queues.stumbles(owner) {
+            return Some(reply(idle()));
+        }
         if let Some(events) = self.take_events(owner) {
             return Some(reply(Reply::new(Channel::Events, "", Body::Llsd(events))));
         }

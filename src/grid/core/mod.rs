@@ -62,6 +62,7 @@ misbehaviours! {
     GrantsAnything "grants-anything" "The seed grants names it does not know.",
     DiesOfGarbage "dies-of-garbage" "A datagram that does not decode ends its circuit.",
     NeverHolds "never-holds" "An empty event queue answers at once.",
+    StumblesAtFirst "stumbles-at-first" "The first poll of an event queue is answered 502 at once.",
     AcksGarbage "acks-garbage" "A reliable datagram that does not decode is acknowledged.",
     ObeysTrusted "obeys-trusted" "A message that only simulators may send is carried out.",
     DiesOfTrusted "dies-of-trusted" "A message that only simulators may send ends its circuit.",

@@ -25,6 +25,8 @@ struct Queue {
     late: Vec<Event>,
     next_id: i32,
     polls: VecDeque<Poll>,
+    /// A fault has ended a poll of it.
+    stumbled: bool,
 }
 
 impl Queue {
@@ -104,6 +106,12 @@ impl Queues {
         let most = if self.faults.breaks(Own::TellsSingly) { 1 } else { queue.events.len() };
         let events = queue.events.drain(..most.min(queue.events.len())).collect();
         Some((PollReply { id, events }, std::mem::take(&mut queue.late)))
+    }
+
+    /// Whether a fault ends this poll at once: the first of a queue.
+    pub(super) fn stumbles(&mut self, owner: Owner) -> bool {
+        let queue = self.all.get_mut(&owner).filter(|_| self.faults.breaks(Own::StumblesAtFirst));
+        queue.is_some_and(|queue| !std::mem::replace(&mut queue.stumbled, true))
     }
 
     /// Holds a poll; false if there is no such queue.
