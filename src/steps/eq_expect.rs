@@ -3,7 +3,7 @@
 use super::{
     Failure, Kind, Observes, Repeat, Returns, StepDef, Waits, heard, key, need, time_text,
 };
-use crate::client::{Source, What};
+use crate::client::{Observed, Source, What};
 use crate::value::Value;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -32,16 +32,11 @@ pub(super) static STEP: StepDef = StepDef {
             let name = call.args.text("message").unwrap_or_default();
             let filter = call.args.get("where").cloned();
             let never = call.args.flag("never").unwrap_or(false);
-            let wait = match never {
-                true => call.viewer.common.watch(call.within),
-                false => call.within,
-            };
             let after = call.args.text("after");
-            let refusable = !never && !call.args.flag("despite_refusal").unwrap_or(false);
-            let found = call.viewer.mailbox.wait(Instant::now() + wait, |heard| {
+            let find = |heard: &mut [Observed]| {
                 let mut in_order = after.is_none();
                 let mut events = heard.iter_mut().filter(|o| matches!(o.source, Source::Events(_)));
-                let found = events.find_map(|o| {
+                events.find_map(|o| {
                     let What::Event(event) = &o.what else { return None };
                     in_order |= Some(&event.message) == after.as_ref();
                     let body = Value::from(&event.body);
@@ -49,12 +44,19 @@ pub(super) static STEP: StepDef = StepDef {
                         return None;
                     }
                     o.taken = true;
-                    Some(Ok((in_order, body)))
-                });
-                let refusal = || heard::refusal(heard, &name).filter(|_| refusable);
-                found.or_else(|| refusal().map(Err))
-            });
-            let found = found.await;
+                    Some((in_order, body))
+                })
+            };
+            let found = match never {
+                true => {
+                    let until = Instant::now() + call.viewer.common.watch(call.within);
+                    call.viewer.mailbox.wait(until, |heard| find(heard)).await.map(Ok)
+                }
+                false => {
+                    let despite = call.args.flag("despite_refusal").unwrap_or(false);
+                    heard::awaited(&call, Some(&*name).filter(|_| !despite), find).await
+                }
+            };
             let found = match found {
                 Some(Err(refusal)) => {
                     return Err(Failure::missing(format!("waiting for {name}"), name, refusal));
@@ -101,8 +103,10 @@ pub(super) static STEP: StepDef = StepDef {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Viewer;
     use crate::proto::llsd::Llsd;
-    use crate::steps::bench::{hearing, said, tells};
+    use crate::proto::message::{FieldValue, Flags};
+    use crate::steps::bench::{hearing, message, said, says, tells};
 
     fn of(name: &str, n: i32) -> impl Fn(&crate::client::Viewer) {
         let name = name.to_owned();
@@ -146,5 +150,44 @@ mod tests {
         let line = r#"do = "eq.expect", message = "TeleportFinish", despite_refusal = true"#;
         let expected = "TeleportFinish within 30 s: only TeleportFailed";
         assert_eq!(said(hearing(refused, line)), expected);
+    }
+
+    /// What came in place of what is waited for ends the wait; what may be about something else
+    /// ends it a little later.
+    #[test]
+    fn another_answer_ends_the_wait() {
+        let alert = |viewer: &Viewer| {
+            let text = FieldValue::text("The region is full.");
+            let alert = message("AlertMessage").with("AlertData", "Message", text);
+            says(viewer, 1, Flags::RELIABLE, alert);
+        };
+        let local = |viewer: &Viewer| says(viewer, 1, Flags::RELIABLE, message("TeleportLocal"));
+        let of = |name: &str| format!(r#"do = "eq.expect", message = "{name}", within = "60s""#);
+        let finish = said(hearing(local, &of("TeleportFinish")));
+        assert_eq!(finish, "TeleportFinish: TeleportLocal");
+        let crossed = said(hearing(alert, &of("CrossedRegion")));
+        assert_eq!(crossed, "CrossedRegion: AlertMessage, \"The region is full.\"");
+        // An alert refuses no teleport.
+        let finish = said(hearing(alert, &of("TeleportFinish")));
+        assert_eq!(finish, "TeleportFinish within 60 s: no event at all");
+        // What was told before the last that a step took is of an earlier question.
+        let earlier = |viewer: &Viewer| {
+            alert(viewer);
+            says(viewer, 2, Flags::RELIABLE, message("TeleportLocal"));
+            viewer.mailbox.with(|heard| heard[1].taken = true);
+        };
+        let crossed = said(hearing(earlier, &of("CrossedRegion")));
+        assert_eq!(crossed, "CrossedRegion within 60 s: no event at all");
+    }
+
+    #[test]
+    fn what_comes_behind_an_alert_comes() {
+        let both = |viewer: &Viewer| {
+            let text = FieldValue::text("You cannot fly here.");
+            let alert = message("AlertMessage").with("AlertData", "Message", text);
+            says(viewer, 1, Flags::RELIABLE, alert);
+            tells(viewer, "CrossedRegion", Llsd::map([("n", Llsd::Integer(1))]));
+        };
+        assert!(hearing(both, r#"do = "eq.expect", message = "CrossedRegion""#).is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! Looking through what a viewer heard: filters, counts and what the numbers say.
 
-use super::Failure;
+use super::{Call, Failure};
 use crate::client::{Observed, Source, Viewer, What};
 use crate::net::Undecodable;
 use crate::net::udp::CircuitEvent;
@@ -8,6 +8,8 @@ use crate::proto::id::Sequence;
 use crate::proto::message::{Flags, Header, Message};
 use crate::value::{Path, Segment, Value, message_value};
 use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Whether a value has the wanted values at the wanted paths. Those at paths over every item of one
 /// array must be of the same item.
@@ -130,36 +132,98 @@ pub(super) fn value(heard: &Heard<'_>) -> Value {
     Value::Map(members)
 }
 
-/// What a simulator says of a teleport that goes on.
-const TELEPORTS: [&str; 4] =
-    ["TeleportStart", "TeleportProgress", "TeleportFinish", "TeleportLocal"];
+/// What answers in place of what somebody waits for: nothing more will come.
+struct Instead {
+    wanted: &'static [&'static str],
+    come: &'static [&'static str],
+    /// It may be about something else: what is waited for may come yet, for so long.
+    grace: Duration,
+}
 
-/// How a grid has refused what somebody waits for: whoever waits for one of these messages has been
-/// answered by TeleportFailed, and nothing more will come. One that a step has taken is not meant,
-/// nor is its repetition: that answers no later question.
-pub(super) fn refusal(heard: &[Observed], wanted: &str) -> Option<String> {
-    const REFUSAL: &str = "TeleportFailed";
-    if !TELEPORTS.contains(&wanted) {
-        return None;
+const INSTEAD: [Instead; 5] = [
+    Instead {
+        wanted: &["TeleportStart", "TeleportProgress", "TeleportFinish", "TeleportLocal"],
+        come: &["TeleportFailed"],
+        grace: Duration::ZERO,
+    },
+    // The avatar was moved within its region, or out of it.
+    Instead { wanted: &["TeleportFinish"], come: &["TeleportLocal"], grace: Duration::ZERO },
+    Instead { wanted: &["TeleportLocal"], come: &["TeleportFinish"], grace: Duration::ZERO },
+    Instead {
+        wanted: &["TeleportFailed"],
+        come: &["TeleportFinish", "TeleportLocal"],
+        grace: Duration::ZERO,
+    },
+    // Whoever is not let over a border is told so by an alert (CR-DENIED-ALERT-1); but a grid alerts
+    // of much else.
+    Instead {
+        wanted: &["CrossedRegion"],
+        come: &["AlertMessage", "AgentAlertMessage"],
+        grace: Duration::from_secs(10),
+    },
+];
+
+/// Waits for what `find` finds; the grid's words if something else came in its place. With `wanted`
+/// nothing is taken for an answer in its place.
+pub(super) async fn awaited<T>(
+    call: &Call<'_>,
+    wanted: Option<&str>,
+    mut find: impl FnMut(&mut [Observed]) -> Option<T>,
+) -> Option<Result<T, String>> {
+    let (mailbox, deadline) = (&call.viewer.mailbox, Instant::now() + call.within);
+    let ended = mailbox.wait(deadline, |heard| {
+        let refused = |heard: &[Observed]| wanted.and_then(|wanted| refusal(heard, wanted));
+        find(heard).map(Ok).or_else(|| refused(heard).map(Err))
+    });
+    match ended.await? {
+        Ok(found) => Some(Ok(found)),
+        Err((refused, grace)) => {
+            let deadline = deadline.min(Instant::now() + grace);
+            let found = mailbox.wait(deadline, |heard| find(heard));
+            Some(found.await.ok_or(refused))
+        }
     }
-    // An event may hold as much text as a grid likes.
-    let refused = |reason: &str| format!("{REFUSAL}, {:?}", crate::value::cut(reason, 300));
-    let mut left = heard.iter().rev().filter(|observed| !observed.taken);
-    left.find_map(|observed| match &observed.what {
+}
+
+/// What came in place of what is waited for, in the grid's words, and for how long that may be a
+/// mistake. Nothing that a step has taken is meant, nor its repetition: that answers no later
+/// question.
+fn refusal(heard: &[Observed], wanted: &str) -> Option<(String, Duration)> {
+    let taken = heard.iter().rposition(|observed| observed.taken).map_or(0, |at| at + 1);
+    let mut left = heard.iter().enumerate().rev().filter(|(_, observed)| !observed.taken);
+    left.find_map(|(at, observed)| {
+        let (name, reason) = told(observed)?;
+        let fits = |i: &&Instead| i.wanted.contains(&wanted) && i.come.contains(&name);
+        let instead = INSTEAD.iter().find(fits)?;
+        // A refusal is no answer to anything else, whenever it was told.
+        let late = name == "TeleportFailed" || at >= taken;
+        // A grid may give as much text as it likes.
+        let reason = reason.map(|reason| format!(", {:?}", crate::value::cut(&reason, 300)));
+        late.then(|| (format!("{name}{}", reason.unwrap_or_default()), instead.grace))
+    })
+}
+
+/// The name of what was heard, and what it gives as a reason, where it gives any.
+fn told(observed: &Observed) -> Option<(&str, Option<String>)> {
+    match &observed.what {
         What::Udp(seen) => match &**seen {
-            CircuitEvent::Message { message, duplicate: false, .. }
-                if message.name() == REFUSAL =>
-            {
-                Some(refused(&message.text("Info", "Reason").unwrap_or_default()))
+            CircuitEvent::Message { message, duplicate: false, .. } => {
+                let reason = match message.name() {
+                    "TeleportFailed" => Some(message.text("Info", "Reason").unwrap_or_default()),
+                    _ => message.text("AlertData", "Message"),
+                };
+                Some((message.name(), reason))
             }
             _ => None,
         },
-        What::Event(event) if event.message == REFUSAL => {
+        What::Event(event) => {
             let info = event.body.get("Info").and_then(|info| info.as_array()?.first());
-            Some(refused(info.and_then(|info| info.get("Reason")?.as_str()).unwrap_or_default()))
+            let reason = info.and_then(|info| info.get("Reason")?.as_str()).map(str::to_owned);
+            let failed = event.message == "TeleportFailed";
+            Some((&event.message, failed.then(|| reason.unwrap_or_default())))
         }
         _ => None,
-    })
+    }
 }
 
 /// What the simulator told its user on a circuit, last: it may say why something did not come.

@@ -139,16 +139,14 @@ impl Wanted {
 
 async fn wait(call: &Call<'_>) -> Result<Value, Failure> {
     let wanted = Wanted::of(call);
-    let refusable = !call.args.flag("despite_refusal").unwrap_or(false);
-    let found = call.viewer.mailbox.wait(Instant::now() + call.within, |heard| {
+    let despite = call.args.flag("despite_refusal").unwrap_or(false);
+    let found = heard::awaited(call, Some(&*wanted.name).filter(|_| !despite), |heard| {
         let start = wanted.start(heard);
-        let found = heard[start..].iter_mut().find_map(|observed| {
+        heard[start..].iter_mut().find_map(|observed| {
             let value = wanted.find(observed)?;
             observed.taken = true;
-            Some(Ok(value))
-        });
-        let refusal = || heard::refusal(heard, &wanted.name).filter(|_| refusable);
-        found.or_else(|| refusal().map(Err))
+            Some(value)
+        })
     });
     match found.await {
         Some(Ok(value)) => Ok(value),
