@@ -111,9 +111,8 @@ impl Core {
         let often = |name: &str| names.iter().filter(|n| *n == name).count() > 1;
         let dropped = |name: &&str| often(name) && self.breaks(Own::DropsRepeated);
         let wanted: Vec<&str> = wanted.into_iter().filter(|name| !dropped(name)).collect();
-        for name in names.iter().filter(|name| !wanted.contains(&name.as_str())) {
-            self.notices.in_vain("capability", name);
-        }
+        let vain = names.iter().filter(|name| !wanted.contains(&name.as_str()));
+        self.notices.ungranted(vain.map(String::as_str));
         if names.is_empty() && self.breaks(Own::IgnoresEmptySeed) {
             return Reply::new(Channel::Seed, "", Body::Llsd(seed::reply(Vec::new())));
         }
@@ -205,7 +204,7 @@ impl Core {
         }
         events.extend(late);
         if !events.is_empty() {
-            let odd: Vec<Event> = odd::events(self, owner.agent(), id);
+            let odd: Vec<Event> = odd::events(self, owner.agent(), id, &events);
             events.splice(0..0, odd);
         }
         (!events.is_empty()).then(|| PollReply { id, events }.to_llsd())

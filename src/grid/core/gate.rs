@@ -92,7 +92,7 @@ impl Core {
         match self.routes.message(message.name()) {
             Some(handle) => handle(self, from, message),
             None if OF_CIRCUITS.contains(&message.name()) => {}
-            None => self.notices.in_vain("message", message.name()),
+            None => self.notices.unserved(message.name()),
         }
     }
 

@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// So many different things are remembered; a visitor can make up any number of names.
 const MOST: usize = 500;
 
+/// Longer than any name.
+const LONGEST: usize = 64;
+
 /// Told so far; clones are the same.
 #[derive(Clone, Debug, Default)]
 pub(in crate::grid) struct Notices(Arc<Mutex<Told>>);
@@ -25,12 +28,39 @@ impl Notices {
         }
     }
 
-    /// A visitor asked for what this grid does not serve: said once, since nothing else tells it.
-    pub(crate) fn in_vain(&self, kind: &str, name: &str) {
-        /// Longer than any name.
-        const LONGEST: usize = 64;
-        let name = shown(name, LONGEST);
-        self.once(format!("{kind} {name} is not served here: a visitor asked for it"));
+    /// A visitor sent a message that this grid does not serve: said once, since nothing else tells
+    /// it.
+    pub(crate) fn unserved(&self, message: &str) {
+        let name = shown(message, LONGEST);
+        self.once(format!("message {name} is not served here: a visitor sent it"));
+    }
+
+    /// A visitor asked for these capabilities, which this grid does not serve: those that were not
+    /// told before are, together.
+    pub(crate) fn ungranted<'n>(&self, names: impl Iterator<Item = &'n str>) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut new = Vec::new();
+        for name in names.map(|name| shown(name, LONGEST)) {
+            if told.warnings.len() < MOST && told.warnings.insert(format!("capability {name}")) {
+                new.push(name);
+            }
+        }
+        match &new[..] {
+            [] => {}
+            [one] => tracing::warn!("capability {one} is not served here: a visitor asked for it"),
+            all => tracing::warn!(
+                "{} capabilities are not served here that a visitor asked for: {}",
+                all.len(),
+                all.join(", ")
+            ),
+        }
+    }
+
+    /// A request for what is nowhere here: told once for each path, since an address that was
+    /// mistyped looks like a grid that is down.
+    pub(crate) fn nothing_at(&self, method: &str, path: &str) {
+        let (method, path) = (shown(method, LONGEST), shown(path, LONGEST));
+        self.once(format!("nothing is served at {path}: a visitor sent a {method} there"));
     }
 
     /// A visitor's login call that cannot be read, and why: it is told nothing but a status.
@@ -75,8 +105,10 @@ mod tests {
     fn names_that_visitors_make_up_are_told_once_and_fill_nothing() {
         let notices = Notices::default();
         for n in 0..10_000 {
-            notices.in_vain("capability", &format!("{n}\u{1b}[31m{}", "x".repeat(1000)));
-            notices.in_vain("capability", "same");
+            let made_up = format!("{n}\u{1b}[31m{}", "x".repeat(1000));
+            notices.ungranted([&*made_up, "same"].into_iter());
+            notices.unserved(&made_up);
+            notices.nothing_at(&made_up, &made_up);
             notices.unread_login(&format!("{n}\u{1b}[31m{}", "x".repeat(1000)));
         }
         let told = notices.0.lock().unwrap();

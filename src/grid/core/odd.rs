@@ -20,14 +20,17 @@ impl World {
 }
 
 /// Events that no client should heed, before those of a reply with this id.
-pub(super) fn events(core: &Core, agent: AgentId, id: i32) -> Vec<Event> {
+pub(super) fn events(core: &Core, agent: AgentId, id: i32, told: &[Event]) -> Vec<Event> {
     let (faults, world) = (&core.faults, &core.world);
     let mut odd = Vec::new();
     if id % 2 == 0 && faults.breaks(Own::UnknownEvents) {
         let body = Llsd::map([("Reason", Llsd::string("nobody knows it"))]);
         odd.push(Event { message: UNKNOWN_EVENT.into(), body });
     }
-    let Some(place) = world.elsewhere(agent) else { return odd };
+    // Whoever is sent somewhere is not sent elsewhere beside that: two things would be tried at once.
+    let sends = |event: &Event| matches!(&*event.message, "TeleportFinish" | "CrossedRegion");
+    let place = world.elsewhere(agent).filter(|_| !told.iter().any(sends));
+    let Some(place) = place else { return odd };
     let to = Destination {
         agent_id: AgentId(world.chance.uuid()),
         address: place.address,

@@ -33,7 +33,10 @@ impl Core {
         }
         Some(match self.routes.path(&request.method, &request.path) {
             Some(answer) => answer(self, request),
-            None => Reply::status(Channel::Http, "", 404),
+            None => {
+                self.notices.nothing_at(&request.method, &request.path);
+                Reply::status(Channel::Http, "", 404)
+            }
         })
     }
 }

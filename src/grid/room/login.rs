@@ -26,7 +26,13 @@ misbehaviours! {
 }
 
 pub(super) const ROOM: RoomDef = RoomDef {
-    paths: &[("POST", "/", called), ("POST", NEXT, called_again), ("GET", "/get_grid_info", info)],
+    // Clients of Second Life's know no other path than the second.
+    paths: &[
+        ("POST", "/", called),
+        ("POST", "/cgi-bin/login.cgi", called),
+        ("POST", NEXT, called_again),
+        ("GET", "/get_grid_info", info),
+    ],
     misbehaviours: Own::ALL,
     ..RoomDef::named("login")
 };
@@ -149,7 +155,12 @@ fn log_in(core: &mut Core, path: &str, request: &Request) -> (Visitor, Llsd) {
     core.tap.tell(core.now, visitor, || Passed::LoginAsked(path.to_owned(), request.clone()));
     let undecided = path != NEXT && core.breaks(Own::Undecided);
     let reply = if undecided { indeterminate(core) } else { decide(core, request) };
-    core.tap.tell(core.now, visitor, || outcome(&reply));
+    let outcome = outcome(&reply);
+    if let Passed::Refused(reason) = &outcome {
+        let message = reply.get("message").and_then(Llsd::as_str).unwrap_or_default();
+        tracing::info!("a login is refused ({reason}): {message}");
+    }
+    core.tap.tell(core.now, visitor, || outcome);
     (visitor, reply)
 }
 
