@@ -69,7 +69,8 @@ pub(super) fn within(
     match came {
         Some(came) if came <= since + limit => Some(Ok(())),
         Some(came) => {
-            Some(Err(Violation::new(at, expected(), format!("after {}", seconds(came - since)))))
+            let after = longer(came - since, limit);
+            Some(Err(Violation::new(at, expected(), format!("after {after}"))))
         }
         None if watched >= since + limit => {
             let received = format!("nothing in {}", seconds(watched - since));
@@ -97,10 +98,36 @@ pub(super) fn never(
     }
 }
 
+/// A time that is longer than another, so that it reads so.
+fn longer(time: Duration, limit: Duration) -> String {
+    match seconds(time) {
+        same if same == seconds(limit) => format!("{:.3} s", time.as_secs_f64()),
+        other => other,
+    }
+}
+
 /// A time as people say it.
 pub(super) fn seconds(time: Duration) -> String {
     match time.as_secs_f64() {
         s if s < 1.0 => format!("{:.0} ms", s * 1e3),
         s => format!("{s:.1} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_too_late_reads_as_later_than_its_limit() {
+        let after = |ms| {
+            let (limit, came) = (Duration::from_secs(2), Duration::from_millis(ms));
+            let judged = within(limit, Duration::ZERO, Some(came), came, 0, "an ack");
+            judged.unwrap().map_err(|violation| (violation.expected, violation.received))
+        };
+        assert_eq!(after(2000), Ok(()));
+        let late = |received: &str| Err(("an ack within 2.0 s".to_owned(), received.to_owned()));
+        assert_eq!(after(2030), late("after 2.030 s"));
+        assert_eq!(after(2500), late("after 2.5 s"));
     }
 }

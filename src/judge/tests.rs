@@ -15,7 +15,7 @@ use crate::proto::message::{DecodeError, Field, Flags, Message};
 use crate::proto::template::Template;
 use crate::runner::{Engine, Options, reference_config, reference_target};
 use crate::suite::{Files, Library, Profile};
-use causes::broken;
+use causes::{acknowledge_late, broken};
 use check_result::CheckResult;
 use hand::{by_hand, made, of_neighbours};
 use std::time::Duration;
@@ -225,7 +225,7 @@ const BY_VISITS: &[Proof] = &[
     ("CIR-CLIENT-SEQ-2", |v| each(v, "LogoutRequest", |r| r.header.sequence.0 += 5)),
     ("CIR-CLIENT-SEQ-3", |v| each(v, "", |r| r.header.sequence.0 += 5)),
     ("CIR-CLIENT-ACK-1", |v| each(v, "", |r| r.acks.clear())),
-    ("CIR-CLIENT-ACK-2", |v| each(v, "", |r| r.acks.clear())),
+    ("CIR-CLIENT-ACK-2", acknowledge_late),
     ("CIR-CLIENT-ACK-UNRELIABLE-1", |v| {
         each(v, "PacketAck", |r| r.header.flags = r.header.flags.with(Flags::RELIABLE));
     }),

@@ -4,7 +4,7 @@ use crate::net::tap::{Fact, Passed, Received, Region, RegionIndex};
 use crate::proto::id::{AgentId, CircuitCode, Sequence, SessionId};
 use crate::proto::llsd::Llsd;
 use crate::proto::message::{Datagram, Flags, Message};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -92,6 +92,9 @@ impl ToClient<'_> {
     }
 }
 
+/// So long what a network doubles or delays may be under way.
+pub(super) const LATE: Duration = Duration::from_secs(5);
+
 /// One circuit of a visit: what came and what was sent, from the UseCircuitCode that opened it.
 pub(super) struct Circuit<'v> {
     pub received: Vec<FromClient<'v>>,
@@ -149,14 +152,19 @@ impl Visit {
         })
     }
 
-    /// What came of this name, each number once.
+    /// What came of this name, each once: neither what came again nor what a network doubled.
     pub(super) fn received_named<'v>(
         &'v self,
         name: &'v str,
     ) -> impl Iterator<Item = FromClient<'v>> {
-        let mut numbers = HashSet::new();
+        let mut last = HashMap::new();
         let of_name = self.received().filter(move |came| came.is(name));
-        of_name.filter(move |came| numbers.insert((came.region, came.received.from, came.number())))
+        of_name.filter(move |came| {
+            let number = (came.region, came.received.from, came.number());
+            let before = last.insert(number, came.at);
+            // A number that is given to another message is another fault: this one came too.
+            before.is_none_or(|before| !came.has(Flags::RESENT) && came.at > before + LATE)
+        })
     }
 
     /// What was sent of this name, resends left out.

@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::judge::check_result::{CheckResult, Checked, Violation, never, rule, seconds, within};
-use crate::judge::visit::{Circuit, FromClient, Visit};
+use crate::judge::visit::{Circuit, FromClient, LATE, ToClient, Visit};
 use crate::net::tap::RegionIndex;
 use crate::proto::id::Sequence;
 use crate::proto::message::Flags;
@@ -20,8 +20,8 @@ pub(super) const CHECKS: &[Check] = &[
         numbers(visit, |before, now| now.0 <= before.0 + 1, "the number after")
     }),
     ("CIR-CLIENT-SEQ-3", first_number),
-    ("CIR-CLIENT-ACK-1", |visit| acked(visit, Duration::from_secs(10))),
-    ("CIR-CLIENT-ACK-2", |visit| acked(visit, Duration::from_secs(2))),
+    ("CIR-CLIENT-ACK-1", acked),
+    ("CIR-CLIENT-ACK-2", acked_soon),
     ("CIR-CLIENT-ACK-AGAIN-1", acked_again),
     ("CIR-CLIENT-ACK-UNRELIABLE-1", acks_are_unreliable),
     ("CIR-ACK-MANY-1", many_acks),
@@ -71,7 +71,6 @@ fn numbers(
     follows: fn(Sequence, Sequence) -> bool,
     wanted: &'static str,
 ) -> CheckResult {
-    const LATE: Duration = Duration::from_secs(5);
     // Behind its farewell a client may number as it likes.
     let present = visit.present();
     // Some of it may have come before the circuit was open.
@@ -87,7 +86,9 @@ fn numbers(
         for came in fresh {
             let number = came.number();
             let same = before.insert(number, *came);
-            let doubled = same.is_some_and(|s| s.received.message == came.received.message);
+            let doubled = same.is_some_and(|s| {
+                s.received.message == came.received.message && came.at <= s.at + LATE
+            });
             let Some((most, since)) = greatest else {
                 greatest = Some((number, came.at));
                 continue;
@@ -118,7 +119,13 @@ fn named(came: &FromClient<'_>) -> String {
 
 fn first_number(visit: &Visit) -> CheckResult {
     let circuits = visit.circuits();
-    let firsts = circuits.iter().filter_map(|circuit| circuit.received.first());
+    // Whoever was not let in at first goes on where it was.
+    let is_first = |came: &&FromClient<'_>| {
+        let mut before = visit.received().take_while(|other| other.index < came.index);
+        !before
+            .any(|other| other.region == came.region && other.received.from == came.received.from)
+    };
+    let firsts = circuits.iter().filter_map(|circuit| circuit.received.first()).filter(is_first);
     let seen = firsts.map(|came| {
         let expected = || "0 or 1 as the first number".into();
         rule(came.number() <= Sequence(1), came.index, expected, || named(came))
@@ -137,12 +144,19 @@ fn acks_of(circuit: &Circuit<'_>) -> HashMap<Sequence, Vec<Duration>> {
     acks
 }
 
-/// Holds what was sent reliably, new or again, against the acks that came for it.
-fn acks_come(visit: &Visit, limit: Duration, resent: bool, unseen: &'static str) -> CheckResult {
+/// Holds what was sent reliably, new or again, against the acks that came for it. With `other` what
+/// was never acknowledged is broken by another requirement.
+fn acks_come(
+    visit: &Visit,
+    limit: Duration,
+    (resent, other): (bool, bool),
+    unseen: &'static str,
+) -> CheckResult {
     let mut seen = Vec::new();
     for circuit in visit.circuits() {
         let acks = acks_of(&circuit);
-        let sent = circuit.sent.iter().filter(|w| w.has(Flags::RELIABLE));
+        let judged = |went: &&ToClient<'_>| !other || acks.contains_key(&went.number());
+        let sent = circuit.sent.iter().filter(|w| w.has(Flags::RELIABLE)).filter(judged);
         seen.extend(sent.filter(|w| w.has(Flags::RESENT) == resent).map(|went| {
             let again = if resent { ", sent again" } else { "" };
             let what =
@@ -154,12 +168,19 @@ fn acks_come(visit: &Visit, limit: Duration, resent: bool, unseen: &'static str)
     CheckResult::of(unseen, seen)
 }
 
-fn acked(visit: &Visit, limit: Duration) -> CheckResult {
-    acks_come(visit, limit, false, "nothing reliable was sent to it for long enough")
+fn acked(visit: &Visit) -> CheckResult {
+    let unseen = "nothing reliable was sent to it for long enough";
+    acks_come(visit, Duration::from_secs(10), (false, false), unseen)
+}
+
+fn acked_soon(visit: &Visit) -> CheckResult {
+    let unseen = "it acknowledged nothing";
+    acks_come(visit, Duration::from_secs(2), (false, true), unseen)
 }
 
 fn acked_again(visit: &Visit) -> CheckResult {
-    acks_come(visit, Duration::from_secs(10), true, "nothing had to be sent to it again")
+    let unseen = "nothing that it acknowledged had to be sent to it again";
+    acks_come(visit, Duration::from_secs(10), (true, true), unseen)
 }
 
 fn acks_are_unreliable(visit: &Visit) -> CheckResult {
@@ -237,10 +258,15 @@ fn resent_no_more(visit: &Visit) -> CheckResult {
 fn answered_pings(visit: &Visit, limit: Duration) -> CheckResult {
     let mut seen = Vec::new();
     for circuit in visit.circuits() {
+        let pings = circuit.sent.iter().filter(|went| went.is("StartPingCheck"));
+        let ids = pings.filter_map(|ping| ping.datagram.message.u32("PingID", "PingID"));
+        let asked: HashSet<u32> = ids.collect();
         let mut answers: HashMap<u32, Vec<Duration>> = HashMap::new();
+        let mut others = Vec::new();
         for came in circuit.received.iter().filter(|came| came.is("CompletePingCheck")) {
             if let Some(id) = came.message().and_then(|m| m.u32("PingID", "PingID")) {
                 answers.entry(id).or_default().push(came.at);
+                others.extend((!asked.contains(&id)).then_some((came.at, id)));
             }
         }
         for ping in circuit.sent.iter().filter(|went| went.is("StartPingCheck")) {
@@ -248,7 +274,14 @@ fn answered_pings(visit: &Visit, limit: Duration) -> CheckResult {
             let answers = answers.get(&id).map_or(&[][..], Vec::as_slice);
             let answer = answers.get(answers.partition_point(|at| *at < ping.at)).copied();
             let what = format!("CompletePingCheck with PingID {id}");
-            seen.push(within(limit, ping.at, answer, circuit.watched, ping.index, &what));
+            let mut judged = within(limit, ping.at, answer, circuit.watched, ping.index, &what);
+            let mut others = others.iter().filter(|(at, _)| *at >= ping.at);
+            if let (Some(Err(violation)), None) = (&mut judged, answer)
+                && let Some((_, other)) = others.next()
+            {
+                violation.received = format!("CompletePingCheck with PingID {other}");
+            }
+            seen.push(judged);
         }
     }
     CheckResult::of("it was not pinged, or not for long enough", seen)

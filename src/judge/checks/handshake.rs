@@ -150,11 +150,29 @@ fn updates(visit: &Visit) -> CheckResult {
     times.extend(came.map(|came| (came.index, came.at)));
     let nexts = times.iter().skip(1).map(|(_, at)| Some(*at)).chain([None]);
     let seen = times.iter().zip(nexts).map(|((index, since), next)| {
-        let until = next.unwrap_or(end);
-        let paused = pauses.iter().any(|(from, to)| *from <= until && *to >= *since);
-        (!paused).then(|| within(MOST, *since, next, end, *index, "an AgentUpdate"))?
+        let (since, until) = longest_without((*since, next.unwrap_or(end)), &pauses);
+        let next = next.filter(|next| *next == until);
+        within(MOST, since, next, until, *index, "an AgentUpdate")
     });
     CheckResult::of("it did not stay for long enough", seen)
+}
+
+/// The longest part of a time that lies in no pause.
+fn longest_without(
+    (mut since, until): (Duration, Duration),
+    pauses: &[(Duration, Duration)],
+) -> (Duration, Duration) {
+    let mut longest = (since, since);
+    let mut pauses: Vec<_> = pauses.iter().filter(|(from, to)| from <= to).collect();
+    pauses.sort_unstable();
+    for (from, to) in pauses.into_iter().chain([&(until, until)]) {
+        let free = (since, (*from).clamp(since, until.max(since)));
+        if free.1 - free.0 > longest.1 - longest.0 {
+            longest = free;
+        }
+        since = since.max(*to);
+    }
+    longest
 }
 
 /// While a teleport is under way, and a little longer, and while it said it would pause, a viewer

@@ -86,7 +86,9 @@ fn follows(visit: &Visit) -> CheckResult {
         let came = next.next().map(|(_, at, ..)| at);
         within(Duration::from_secs(20), at, came, visit.until, index, "a call to `next_url`")
     });
-    CheckResult::of("no login of it was answered `indeterminate`", seen)
+    let unseen =
+        "no login of it was answered `indeterminate`, or it was not watched for 20 s after";
+    CheckResult::of(unseen, seen)
 }
 
 fn follows_as_itself(visit: &Visit) -> CheckResult {
@@ -111,7 +113,9 @@ fn logged_in(visit: &Visit) -> impl Iterator<Item = (usize, Duration)> {
 fn needs_inventory_root(visit: &Visit) -> CheckResult {
     let code = visit.received_named("UseCircuitCode").next().map(|came| (came.index, came.at));
     let seen = logged_in(visit).map(|(_, at)| {
-        never(Duration::from_secs(10), at, code, visit.until, "circuit without an inventory root")
+        let what = "circuit after a login reply without `inventory-root`, which is to be taken for a \
+                    login that failed";
+        never(Duration::from_secs(10), at, code, visit.until, what)
     });
     CheckResult::of("it was not watched for 10 s after its login", seen)
 }
@@ -121,7 +125,7 @@ fn goes_on(visit: &Visit) -> CheckResult {
     let seen = logged_in(visit).map(|(index, at)| {
         within(Duration::from_secs(30), at, code, visit.present(), index, "UseCircuitCode")
     });
-    CheckResult::of("it did not log in", seen)
+    CheckResult::of("it did not log in, or was not watched for 30 s after", seen)
 }
 
 fn gives_up(visit: &Visit) -> CheckResult {

@@ -3,7 +3,7 @@
 use super::Check;
 use crate::judge::check_result::{CheckResult, never, rule, within};
 use crate::judge::journey::Sent;
-use crate::judge::visit::Visit;
+use crate::judge::visit::{ToClient, Visit};
 use crate::net::tap::{Passed, RegionIndex};
 use crate::proto::teleport::flags;
 use std::time::Duration;
@@ -26,7 +26,8 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 const LIMIT: Duration = Duration::from_secs(20);
-const NO_TELEPORT: &str = "it did not teleport so to another region";
+const NO_TELEPORT: &str =
+    "it did not teleport so to another region, or did not stay for 20 s after";
 
 fn arrives(visit: &Visit, kind: fn(&Sent) -> bool) -> CheckResult {
     let sent = visit.sent_by("TeleportFinish", true);
@@ -49,7 +50,10 @@ fn without_enable(visit: &Visit) -> CheckResult {
         let came = visit.moved(to);
         within(LIMIT, to.at, came, visit.seen(), to.index, "CompleteAgentMovement there")
     });
-    CheckResult::of("it did not teleport to a region that it had not heard of", seen)
+    CheckResult::of(
+        "it did not teleport to a region that it had not heard of, or did not stay for 20 s after",
+        seen,
+    )
 }
 
 fn asks_the_seed(visit: &Visit) -> CheckResult {
@@ -122,7 +126,12 @@ fn greeted_late(visit: &Visit) -> CheckResult {
 }
 
 fn stays(visit: &Visit) -> CheckResult {
-    let seen = visit.sent_named("TeleportFailed").map(|went| {
+    // One that is never acknowledged was not taken: that is another requirement.
+    let taken = |went: &ToClient<'_>| {
+        let mut acks = visit.received().filter(|came| came.region == went.region);
+        acks.any(|came| came.at >= went.at && came.received.acks.contains(&went.number()))
+    };
+    let seen = visit.sent_named("TeleportFailed").filter(taken).map(|went| {
         let on = visit.received().find(|came| {
             came.region == went.region
                 && came.speaks()
@@ -131,7 +140,7 @@ fn stays(visit: &Visit) -> CheckResult {
         let on = on.map(|came| came.at);
         within(LIMIT, went.at, on, visit.seen(), went.index, "more of it in the region it is in")
     });
-    CheckResult::of("no teleport of it failed while it stayed", seen)
+    CheckResult::of("it acknowledged no TeleportFailed while it stayed", seen)
 }
 
 /// Whoever walks over a border is in neither region until it says that it has come.
@@ -141,7 +150,7 @@ fn crosses(visit: &Visit) -> CheckResult {
         let came = visit.moved(to);
         within(LIMIT, to.at, came, visit.seen(), to.index, "CompleteAgentMovement there")
     });
-    CheckResult::of("it crossed no border on foot", seen)
+    CheckResult::of("it crossed no border on foot, or did not stay for 20 s after", seen)
 }
 
 fn crosses_without_code(visit: &Visit) -> CheckResult {

@@ -38,12 +38,12 @@ pub(super) fn received(name: &str, number: u32, flags: Flags) -> Passed {
     })
 }
 
-fn acks(numbers: &[u32]) -> Passed {
+pub(super) fn acks(numbers: &[u32]) -> Passed {
     let Passed::Received(ack) = received("PacketAck", 90, Flags(0)) else { unreachable!() };
     Passed::Received(Received { acks: numbers.iter().copied().map(Sequence).collect(), ..ack })
 }
 
-fn sent(name: &str, number: u32, flags: Flags) -> Passed {
+pub(super) fn sent(name: &str, number: u32, flags: Flags) -> Passed {
     let message = Message::named(Template::shipped(), name);
     let header = Header { flags, sequence: Sequence(number) };
     Passed::Sent(
@@ -73,17 +73,17 @@ pub(super) type Timed = Vec<(u64, Passed)>;
 pub(super) type ByHand = (&'static str, Timed, Timed);
 
 const NONE: Flags = Flags(0);
-const RELIABLE: Flags = Flags::RELIABLE;
+pub(super) const RELIABLE: Flags = Flags::RELIABLE;
 
-fn resent() -> Flags {
+pub(super) fn resent() -> Flags {
     RELIABLE.with(Flags::RESENT)
 }
 
-fn code() -> (u64, Passed) {
+pub(super) fn code() -> (u64, Passed) {
     (0, received("UseCircuitCode", 1, RELIABLE))
 }
 
-fn update(at: u64, number: u32) -> (u64, Passed) {
+pub(super) fn update(at: u64, number: u32) -> (u64, Passed) {
     (at, received("AgentUpdate", number, NONE))
 }
 
@@ -179,7 +179,7 @@ fn of_arrivals() -> Vec<ByHand> {
         ),
         (
             "TP-FAILED-UDP-1",
-            vec![code(), (1, sent("TeleportFailed", 5, RELIABLE)), update(9, 3)],
+            vec![code(), (1, sent("TeleportFailed", 5, RELIABLE)), (2, acks(&[5])), update(9, 3)],
             vec![
                 code(),
                 (1, sent("TeleportFailed", 5, RELIABLE)),
