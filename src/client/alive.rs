@@ -198,11 +198,10 @@ impl Viewer {
             self.send(circuit, ping, reliable).await;
             let deadline = Instant::now() + self.common.patience(PONG);
             let answered = self.mailbox.wait(deadline, |heard| {
-                let pong = heard
-                    .iter()
-                    .position(|observed| observed.source == source && is_pong(&observed.what, id));
-                // It is ours: no step of a case sees it.
-                pong.map(|at| drop(heard.remove(at)))
+                let mut said = heard.iter_mut().filter(|o| o.source == source && !o.taken);
+                let pong = said.find(|observed| is_pong(&observed.what, id));
+                // It is ours: no step of a case waits for it.
+                pong.map(|pong| pong.taken = true)
                     .or((reliable && link.heard() > before).then_some(()))
             });
             if answered.await.is_some() {

@@ -59,12 +59,13 @@ impl Viewer {
         handshake: bool,
     ) -> std::io::Result<()> {
         let ids = self.session().map(|s| (s.agent_id, s.session_id));
+        let called = CircuitName::new(name);
         let options = CircuitOptions {
             config,
             tamper: self.common.tamper(&self.impair, &self.impaired),
             impairments: self.impairments.clone(),
             handshake: ids.filter(|_| handshake),
-            ..self.common.circuit(remote, CircuitName::new(name), &self.teller)
+            ..self.common.circuit(remote, called.clone(), &self.teller)
         };
         let mailbox = self.mailbox.clone();
         let source = Source::Circuit(name.to_owned());
@@ -84,7 +85,7 @@ impl Viewer {
         }
         let link = CircuitHandle::open(options, move |seen| {
             signs.observe(&seen, session);
-            mailbox.post(source.clone(), What::Udp(Box::new(seen)));
+            mailbox.post(Source::Circuit(called.text()), What::Udp(Box::new(seen)));
         })
         .await?;
         let updates = self.common.updates();

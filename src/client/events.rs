@@ -1,6 +1,7 @@
 //! The event queue's poller: polls until it is stopped or the grid says that the queue is gone.
 
 use super::neighbours::{Caller, Follower};
+use super::place::Signs;
 use super::{Common, Mailbox, Source, Viewer, What};
 use crate::net::CircuitName;
 use crate::net::http::{self, HttpError, Request};
@@ -49,6 +50,8 @@ pub(super) struct Poller {
     name: CircuitName,
     /// How many polls have failed in a row.
     failed: Arc<AtomicU32>,
+    /// What its region's simulator was heard to say.
+    signs: Arc<Signs>,
     /// Calls on the neighbours that are told of.
     follower: Option<Follower>,
 }
@@ -61,9 +64,11 @@ impl Viewer {
             return true;
         }
         let follower = self.follower().filter(|_| self.follows);
-        let queue = (url, CircuitName::new(&self.root));
-        let poller = Poller::new(&self.common, &self.teller, &self.mailbox, queue, follower);
-        self.here().poll(poller);
+        let name = self.link(&self.root).map(|link| link.name().clone());
+        let queue = (url, name.unwrap_or_else(|| CircuitName::new(&self.root)));
+        let signs = self.here().signs.clone();
+        let poller = Poller::new(&self.common, &self.teller, &self.mailbox, queue, signs);
+        self.here().poll(poller.followed_by(follower));
         true
     }
 
@@ -102,13 +107,14 @@ impl Viewer {
 }
 
 impl Poller {
-    /// Of this queue, of the region of that circuit.
+    /// Of this queue, of the region of that circuit, whose simulator is heard by these; it calls on
+    /// nobody.
     pub(super) fn new(
         common: &Common,
         teller: &Teller,
         mailbox: &Mailbox,
         (url, name): (CapUrl, CircuitName),
-        follower: Option<Follower>,
+        signs: Arc<Signs>,
     ) -> Self {
         Self {
             url,
@@ -118,8 +124,14 @@ impl Poller {
             time_factor: common.time_factor,
             name,
             failed: Arc::default(),
-            follower,
+            signs,
+            follower: None,
         }
+    }
+
+    /// The same, and this calls on the neighbours that its events tell of.
+    pub(super) fn followed_by(self, follower: Option<Follower>) -> Self {
+        Self { follower, ..self }
     }
 
     /// Its queue.
@@ -136,7 +148,9 @@ impl Poller {
         let mut ack = None;
         let (mut failures, mut idle) = (0, 0);
         let mut early = Early::default();
-        loop {
+        // Viewers poll the queue of a region that the avatar has left as long as they know that
+        // region (llviewerregion.cpp): some grids tell of the way back on it.
+        while !self.signs.dismissed() {
             self.failed.store(failures, Ordering::Relaxed);
             let body = PollRequest { ack, done: false }.to_xml();
             let request = Request::post(&*self.url, seed::CONTENT_TYPE, body);

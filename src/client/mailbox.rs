@@ -167,6 +167,14 @@ impl Mailbox {
         });
     }
 
+    /// What one circuit said until now was of an earlier stay: no step waits for it any more.
+    pub fn retire(&self, source: &Source) {
+        self.with(|heard| {
+            let said = heard.iter_mut().filter(|observed| observed.source == *source);
+            said.for_each(|observed| observed.taken = true);
+        });
+    }
+
     /// Forgets everything: another case begins.
     pub fn forget(&self) {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Heard::default();

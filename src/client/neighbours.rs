@@ -292,8 +292,9 @@ impl Follower {
         neighbour.place.caps = granted.unwrap_or_default();
         if let Some(url) = neighbour.place.cap("EventQueueGet").map(CapUrl::from) {
             let queue = (url, neighbour.name.clone());
-            let follower = Some(self.clone());
-            neighbour.place.poll(Poller::new(common, teller, mailbox, queue, follower));
+            let signs = neighbour.place.signs.clone();
+            let poller = Poller::new(common, teller, mailbox, queue, signs);
+            neighbour.place.poll(poller.followed_by(Some(self.clone())));
         }
     }
 }
@@ -349,16 +350,45 @@ impl Viewer {
     /// this name, with its capabilities and its queue. False where there is none.
     pub(super) fn adopt(&mut self, address: SocketAddrV4, circuit: &str) -> bool {
         let Some(neighbour) = self.neighbours.take(address) else { return false };
+        self.neighbours.note_own(address, neighbour.place.signs.clone());
+        self.call(neighbour.place, &neighbour.name, circuit);
+        true
+    }
+
+    /// Makes the circuit that is open to a simulator already, since the avatar was there, the one of
+    /// this name. False where there is none. A viewer has one port for all simulators, and some hear
+    /// an agent on no other than its first (WhiteCore LLUDPServer.cs).
+    pub(super) fn resume(&mut self, address: SocketAddrV4, circuit: &str) -> bool {
+        let runs = |link: &CircuitHandle| link.is_open() && link.remote() == address.into();
+        let stays = |place: &Place| !place.was_dismissed() && place.link.as_ref().is_some_and(runs);
+        let found = self.places.iter().find(|(_, place)| stays(place));
+        let Some(before) = found.map(|(name, _)| name.clone()) else { return false };
+        if before == circuit {
+            return true;
+        }
+        if let Some(mut place) = self.places.remove(&before)
+            && let Some(name) = place.link.as_ref().map(|link| link.name().clone())
+        {
+            (place.may_end, place.out_of_view) = (false, false);
+            self.call(place, &name, circuit);
+        }
+        self.mailbox.retire(&Source::Circuit(circuit.to_owned()));
+        if self.root == before {
+            circuit.clone_into(&mut self.root);
+        }
+        true
+    }
+
+    /// The circuit to a region has another name from now on; another that had it closes.
+    fn call(&mut self, place: Place, name: &CircuitName, circuit: &str) {
         if let Some(old) = self.take_link(circuit) {
             old.mute(true);
             old.close();
         }
         self.mailbox.forget_source(&Source::Circuit(circuit.to_owned()));
-        let before = neighbour.name.text();
-        neighbour.name.set(circuit);
+        let before = name.text();
+        name.set(circuit);
         self.mailbox.rename(&before, circuit);
-        self.neighbours.note_own(address, neighbour.place.signs.clone());
-        self.places.insert(circuit.to_owned(), neighbour.place);
-        true
+        self.places.insert(circuit.to_owned(), place);
     }
 }

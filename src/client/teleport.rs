@@ -57,7 +57,7 @@ impl Viewer {
             Journey::Crossing(to) => (to, false),
         };
         self.learn("seed_capability", &*to.seed);
-        let open = self.adopt(to.address, circuit) || (!new && self.link(circuit).is_some());
+        let open = self.adopt(to.address, circuit) || self.resume(to.address, circuit);
         if !open {
             let config = self.common.circuit_config();
             let opened = self.open(circuit, to.address.into(), config, true).await;
@@ -74,9 +74,6 @@ impl Viewer {
         let (from, here) = (session.region, corner(to.handle));
         let beside = from.0.abs_diff(here.0).max(from.1.abs_diff(here.1)) <= REGION_SIZE;
         let left = self.here();
-        if !beside {
-            left.stop_polling();
-        }
         left.out_of_view = !beside;
         left.may_end |= !beside;
         let moved =

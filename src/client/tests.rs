@@ -309,6 +309,58 @@ fn a_teleport_goes_where_its_event_leads() {
     assert_eq!(asked, ["/", "/seed", "/there"]);
 }
 
+/// A grid may know an agent by the port that it came from at first, and hear it on no other.
+#[test]
+fn whoever_comes_back_does_so_on_the_circuit_that_is_still_open() {
+    let (ports, _) = in_the_world(welcome, async |viewer| {
+        let home = viewer.link(ROOT).unwrap();
+        let (first, port) = (home.local(), home.remote().port());
+        let there = to_port(9001, 1, viewer).unwrap();
+        viewer.follow(there, "there", WITHIN).await.unwrap();
+        let back = to_port(port, 1, viewer).unwrap();
+        viewer.follow(back, "back", WITHIN).await.unwrap();
+        assert_eq!(viewer.root, "back");
+        assert!(viewer.link(ROOT).is_none(), "it has the new name");
+        let heard = viewer.mailbox.with(|heard| {
+            let back = Source::Circuit("back".to_owned());
+            heard.iter().filter(|o| o.source == back && !o.taken).count()
+        });
+        assert!(heard > 0, "what it says now goes by the new name");
+        (first, viewer.link("back").unwrap().local())
+    });
+    assert_eq!(ports.0, ports.1);
+}
+
+#[test]
+fn a_queue_is_polled_until_its_region_is_left_for_good() {
+    let polls = |dismissed: bool| {
+        let says = move |message: &Message| match message.name() {
+            "CompleteAgentMovement" if dismissed => {
+                let farewell = Message::named(Template::shipped(), "DisableSimulator");
+                [welcome(message), vec![farewell]].concat()
+            }
+            _ => welcome(message),
+        };
+        let answers = |request: &Request, n: usize| match request.path.as_str() {
+            "/cap/queue" => answer(&PollReply { id: 1, events: Vec::new() }.to_llsd()),
+            "/seed" => {
+                let queue = Llsd::string(format!("{URL}cap/queue"));
+                answer(&Llsd::map([("EventQueueGet", queue)]))
+            }
+            _ => lets_in(request, n),
+        };
+        let (_, asked) = converse_there(answers, says, async |viewer| {
+            viewer.enter("last", WITHIN).await.unwrap();
+            let there = to_port(9001, 1, viewer).unwrap();
+            viewer.follow(there, "there", WITHIN).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        });
+        asked.iter().filter(|(_, request)| request.path == "/cap/queue").count()
+    };
+    assert!(polls(false) > 40, "{}", polls(false));
+    assert!(polls(true) < 10, "{}", polls(true));
+}
+
 #[test]
 fn a_teleport_to_where_nobody_is_does_not_arrive() {
     let (arrived, _) = in_the_world(welcome, async |viewer| {

@@ -64,6 +64,7 @@ pub struct CircuitHandle {
     commands: mpsc::UnboundedSender<Command>,
     local: SocketAddr,
     remote: SocketAddr,
+    name: CircuitName,
     muted: Arc<AtomicBool>,
     signs: Arc<Signs>,
 }
@@ -125,7 +126,7 @@ impl CircuitHandle {
         };
         let port = options.network.bind(any).await?;
         let local = port.address()?;
-        let remote = options.remote;
+        let (remote, name) = (options.remote, options.name.clone());
         let (commands, receiver) = mpsc::unbounded_channel();
         let muted = Arc::new(AtomicBool::new(false));
         let silent = muted.clone();
@@ -137,7 +138,7 @@ impl CircuitHandle {
         };
         let driver = Driver::new(port, options, signs.clone(), muted.clone(), Box::new(seen));
         tokio::spawn(driver.run(receiver));
-        Ok(Self { commands, local, remote, muted, signs })
+        Ok(Self { commands, local, remote, name, muted, signs })
     }
 
     /// Whether nothing more is told of what arrives.
@@ -163,6 +164,11 @@ impl CircuitHandle {
     /// The simulator's end.
     pub fn remote(&self) -> SocketAddr {
         self.remote
+    }
+
+    /// What it is called: whoever changes that changes it everywhere.
+    pub fn name(&self) -> &CircuitName {
+        &self.name
     }
 
     /// Sends a message and tells its number.
