@@ -32,8 +32,13 @@ impl Viewer {
         let came = self.places.values().any(super::Place::has_avatar);
         let mut answered = self.leave_from_here(&session, patience).await;
         // A grid may have ended the session by itself: kicked, or silent for too long.
-        let between = matches!(self.state, State::Between(..));
-        answered = answered || (!between && self.seed_is_gone(&session).await);
+        answered = answered
+            || match self.state {
+                State::Between(_, behind) => {
+                    self.leave_on_the_way(&session, behind, patience).await
+                }
+                _ => self.seed_is_gone(&session).await,
+            };
         if !answered {
             // A circuit of its own takes over whatever the case left behind. What the old ones
             // still hold back or resend, such as a late UseCircuitCode, would take it from us again.
@@ -56,15 +61,36 @@ impl Viewer {
 
     /// Logs out on the circuit where the avatar stands, if it stands anywhere.
     async fn leave_from_here(&self, session: &Session, patience: Duration) -> bool {
-        let Some(place) = self.places.get(&self.root) else { return false };
-        let Some(link) = place.link.as_ref().filter(|link| link.is_open()) else { return false };
-        if !place.has_avatar() || place.was_dismissed() {
-            return false;
+        let here = self.places.get(&self.root);
+        let stands = here.is_some_and(|place| place.has_avatar() && place.stays());
+        stands && self.leave_by(&self.root, session, patience).await
+    }
+
+    /// Logs out of both regions of a teleport that was cut short, on the circuits that are open:
+    /// some simulators hear an agent on no other. Whether both answered.
+    async fn leave_on_the_way(
+        &self,
+        session: &Session,
+        behind: SocketAddrV4,
+        patience: Duration,
+    ) -> bool {
+        let mut left = true;
+        for simulator in [session.simulator, behind] {
+            left &= match self.circuit_to(simulator).map(str::to_owned) {
+                Some(circuit) => self.leave_by(&circuit, session, patience).await,
+                None => false,
+            };
         }
-        // A case may have told the circuit to withhold acks.
-        let acks = Config::viewer().acks;
-        link.configure(move |circuit| circuit.config_mut().acks = acks);
-        self.ask_to_leave(&self.root, session, patience).await.is_some()
+        left
+    }
+
+    async fn leave_by(&self, circuit: &str, session: &Session, patience: Duration) -> bool {
+        if let Some(link) = self.link(circuit) {
+            // A case may have told the circuit to withhold acks.
+            let acks = Config::viewer().acks;
+            link.configure(move |circuit| circuit.config_mut().acks = acks);
+        }
+        self.ask_to_leave(circuit, session, patience).await.is_some()
     }
 
     /// The session has ended on a circuit: nothing of it need be alive any more.

@@ -359,10 +359,7 @@ impl Viewer {
     /// this name. False where there is none. A viewer has one port for all simulators, and some hear
     /// an agent on no other than its first (WhiteCore LLUDPServer.cs).
     pub(super) fn resume(&mut self, address: SocketAddrV4, circuit: &str) -> bool {
-        let runs = |link: &CircuitHandle| link.is_open() && link.remote() == address.into();
-        let stays = |place: &Place| !place.was_dismissed() && place.link.as_ref().is_some_and(runs);
-        let found = self.places.iter().find(|(_, place)| stays(place));
-        let Some(before) = found.map(|(name, _)| name.clone()) else { return false };
+        let Some(before) = self.circuit_to(address).map(str::to_owned) else { return false };
         if before == circuit {
             return true;
         }

@@ -8,6 +8,7 @@ use super::{State, Viewer};
 use crate::net::udp::{CircuitEvent, CircuitHandle};
 use crate::proto::id::{CapUrl, SessionId};
 use crate::proto::login::Session;
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -123,6 +124,11 @@ impl Place {
         self.signs.spot.is_taken()
     }
 
+    /// Whether its circuit runs, and its simulator has not ended it.
+    pub(super) fn stays(&self) -> bool {
+        self.is_open() && !self.was_dismissed()
+    }
+
     /// Whether its simulator has ended the circuit.
     pub fn was_dismissed(&self) -> bool {
         self.signs.dismissed()
@@ -176,6 +182,13 @@ impl Viewer {
     /// A circuit by its name.
     pub fn link(&self, name: &str) -> Option<&CircuitHandle> {
         self.places.get(name)?.link.as_ref()
+    }
+
+    /// The circuit that is open to a simulator, by its name.
+    pub(super) fn circuit_to(&self, simulator: SocketAddrV4) -> Option<&str> {
+        let leads = |link: &CircuitHandle| link.remote() == simulator.into();
+        let there = |place: &Place| place.stays() && place.link.as_ref().is_some_and(leads);
+        self.places.iter().find(|(_, place)| there(place)).map(|(name, _)| &**name)
     }
 
     /// Every circuit, with its name.

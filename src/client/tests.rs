@@ -11,6 +11,7 @@ use crate::proto::message::{Field, Message};
 use crate::proto::teleport::{Destination, TeleportFinish};
 use crate::proto::template::Template;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -329,6 +330,27 @@ fn whoever_comes_back_does_so_on_the_circuit_that_is_still_open() {
         (first, viewer.link("back").unwrap().local())
     });
     assert_eq!(ports.0, ports.1);
+}
+
+#[test]
+fn whoever_is_cut_short_leaves_by_the_circuits_that_are_open() {
+    let codes = Arc::new(AtomicUsize::new(0));
+    let (counted, moves) = (codes.clone(), AtomicUsize::new(0));
+    let says = move |message: &Message| match message.name() {
+        // The second region never says that the avatar has come.
+        "CompleteAgentMovement" if moves.fetch_add(1, Ordering::Relaxed) > 0 => Vec::new(),
+        name => {
+            counted.fetch_add(usize::from(name == "UseCircuitCode"), Ordering::Relaxed);
+            welcome(message)
+        }
+    };
+    let (left, _) = in_the_world(says, async |viewer| {
+        let there = to_port(9001, 1, viewer).unwrap();
+        assert!(viewer.follow(there, "there", Duration::from_secs(5)).await.is_err());
+        viewer.log_out().await
+    });
+    assert!(left);
+    assert_eq!(codes.load(Ordering::Relaxed), 2, "no circuit was opened to log out");
 }
 
 #[test]
