@@ -3,7 +3,7 @@
 use super::case::Attempt;
 use super::reckon::first_of;
 use super::{CaseRecord, Finding, FindingKind, Outcome};
-use crate::suite::Profile;
+use crate::suite::{Known, Profile, wildcard};
 
 /// Completes the blank record of a case.
 pub(super) fn settle(mut record: CaseRecord, attempt: Attempt, profile: &Profile) -> CaseRecord {
@@ -29,20 +29,19 @@ pub(super) fn settle(mut record: CaseRecord, attempt: Attempt, profile: &Profile
 
 /// A failure that the profile describes is known; one that it describes in vain is fixed.
 fn apply(profile: &Profile, record: &mut CaseRecord) {
-    let entries: Vec<_> = profile.known.iter().filter(|k| k.case == record.id).collect();
-    let Some(first) = entries.first() else { return };
-    let recorded = |f: &Finding| {
-        entries.iter().any(|k| f.cites(&k.requirement) && f.received.contains(&k.signature))
+    let entries: Vec<&Known> =
+        profile.known.iter().filter(|known| wildcard(&known.case, &record.id)).collect();
+    let records = |f: &Finding| {
+        let fits = |k: &&&Known| f.cites(&k.requirement) && f.received.contains(&k.signature);
+        entries.iter().find(fits).copied()
     };
-    match record.outcome {
-        // What was not judged was not for what the profile records.
-        Outcome::Fail | Outcome::Warn | Outcome::Blocked
-            if !record.findings.is_empty() && record.findings.iter().all(recorded) =>
-        {
-            record.outcome = Outcome::Known;
-            record.reason = Some(format!("{} ({})", first.reason, first.source));
-        }
-        _ => {}
+    // What was not judged was not for what the profile records.
+    if matches!(record.outcome, Outcome::Fail | Outcome::Warn | Outcome::Blocked)
+        && let Some(all) = record.findings.iter().map(records).collect::<Option<Vec<_>>>()
+        && let Some(first) = all.first()
+    {
+        record.outcome = Outcome::Known;
+        record.reason = Some(format!("{} ({})", first.reason, first.source));
     }
     let broken = |id: &String| record.findings.iter().any(|f| f.cites(id));
     let stale = entries.iter().filter(|known| !known.sometimes).map(|known| &known.requirement);
@@ -60,4 +59,55 @@ fn because(finding: &Finding) -> String {
         path => format!("step {} at {path}", finding.step),
     });
     format!("{stage}: expected {}, received {}", finding.expected, finding.received)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(findings: &[(&str, &str)], known: Vec<Known>) -> (Outcome, Option<String>) {
+        let finding = |(requirement, received): &(&str, &str)| {
+            serde_json::json!({
+                "kind": "broken", "requirement": requirement, "level": "should", "step": "eq.poll",
+                "path": "", "expected": "", "received": received,
+            })
+        };
+        let findings: Vec<_> = findings.iter().map(finding).collect();
+        let record = serde_json::json!({
+            "id": "caps/event_queue/early", "title": "", "outcome": "warn", "requirements": [], "held": [], "passes": 0,
+            "findings": findings, "attempts": 1, "ms": 0.0, "timeline": [], "reproduce": "",
+        });
+        let mut record: CaseRecord = serde_json::from_value(record).unwrap();
+        apply(&Profile { title: String::new(), known }, &mut record);
+        (record.outcome, record.reason)
+    }
+
+    fn known(case: &str, requirement: &str, reason: &str) -> Known {
+        Known {
+            case: case.into(),
+            requirement: requirement.into(),
+            reason: reason.into(),
+            source: "seen".into(),
+            signature: "502".into(),
+            sometimes: true,
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_any_case_is_known_of_each_and_gives_its_own_reason() {
+        let entries = || {
+            let other = known("caps/event_queue/early", "EQ-HOLD-1", "it never holds");
+            vec![other, known("*", "EQ-EARLY-1", "a mark in the queue")]
+        };
+        let (outcome, reason) = judged(&[("EQ-EARLY-1", "status 502")], entries());
+        assert_eq!(outcome, Outcome::Known);
+        assert_eq!(reason.as_deref(), Some("a mark in the queue (seen)"));
+        // A worse answer is not hidden, nor what stands beside it.
+        assert_eq!(judged(&[("EQ-EARLY-1", "status 500")], entries()).0, Outcome::Warn);
+        let both = [("EQ-EARLY-1", "status 502"), ("EQ-FRESH-1", "502")];
+        assert_eq!(judged(&both, entries()).0, Outcome::Warn);
+        assert_eq!(judged(&[], entries()).0, Outcome::Warn);
+        let elsewhere = vec![known("login/*", "EQ-EARLY-1", "a mark in the queue")];
+        assert_eq!(judged(&[("EQ-EARLY-1", "status 502")], elsewhere).0, Outcome::Warn);
+    }
 }

@@ -1,5 +1,6 @@
 //! Profiles: what is known to be broken on a kind of grid, and why.
 
+use super::select::wildcard;
 use super::{Diagnostic, Library, Node, Source};
 use crate::value::unknown;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 /// One known failure.
 #[derive(Clone, Debug)]
 pub struct Known {
-    /// The case that shows it.
+    /// The case that shows it; `*` stands for anything, where it comes and goes.
     pub case: String,
     /// The requirement that is broken.
     pub requirement: String,
@@ -79,7 +80,7 @@ fn known(entry: &Node, library: &Library) -> Result<Known, (String, String)> {
             .ok_or_else(|| (key.to_owned(), format!("a known failure needs `{key}` as text")))
     };
     let case = text("case")?;
-    if !library.cases().any(|c| c.id == case) {
+    if !library.cases().any(|c| wildcard(&case, &c.id)) {
         let what = unknown("case", &case, library.cases().map(|c| c.id.as_str()));
         return Err(("case".into(), what));
     }
@@ -99,6 +100,37 @@ fn known(entry: &Node, library: &Library) -> Result<Known, (String, String)> {
             ("sometimes".to_owned(), "`sometimes` takes true or false".to_owned())
         })?,
     };
+    if case.contains('*') && !sometimes {
+        let what = "what any of several cases may show is not shown by all: `sometimes = true`";
+        return Err(("case".into(), what.to_owned()));
+    }
     let (reason, source) = (text("reason")?, text("source")?);
     Ok(Known { case, requirement, reason, source, signature, sometimes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::template::Template;
+    use crate::suite::Files;
+
+    fn read(case: &str, sometimes: bool) -> Result<usize, String> {
+        let library = Library::load(&Files::shipped(), Template::shipped()).unwrap();
+        let text = format!(
+            "[[known]]\ncase = \"{case}\"\nrequirement = \"EQ-EARLY-1\"\nreason = \"it is so\"\n\
+             source = \"seen\"\nsignature = \"502\"\nsometimes = {sometimes}\n"
+        );
+        let source = Arc::new(Source { path: "profile.toml".into(), text });
+        let read = Profile::read(&source, &library);
+        read.map(|profile| profile.known.len()).map_err(|mistakes| mistakes[0].message.clone())
+    }
+
+    #[test]
+    fn what_any_case_may_show_comes_and_goes() {
+        assert_eq!(read("caps/event_queue/early", false), Ok(1));
+        assert_eq!(read("caps/*", true), Ok(1));
+        let told = read("caps/*", false).unwrap_err();
+        assert!(told.ends_with("`sometimes = true`"), "{told}");
+        assert!(read("caps/nothing*", true).unwrap_err().contains("caps/nothing*"));
+    }
 }
