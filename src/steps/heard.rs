@@ -163,8 +163,8 @@ const INSTEAD: [Instead; 5] = [
     },
 ];
 
-/// Waits for what `find` finds; the grid's words if something else came in its place. With `wanted`
-/// nothing is taken for an answer in its place.
+/// Waits for what `find` finds; the grid's words if something else came in its place. Without
+/// `wanted` nothing is taken for that.
 pub(super) async fn awaited<T>(
     call: &Call<'_>,
     wanted: Option<&str>,
