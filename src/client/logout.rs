@@ -53,6 +53,9 @@ impl Viewer {
                 answered |= self.leave_from(simulator, came, &session, patience).await;
             }
         }
+        if answered {
+            self.wait_for_the_others().await;
+        }
         self.state = State::LoggedOut;
         self.root = ROOT.to_owned();
         self.silence().await;
@@ -111,6 +114,16 @@ impl Viewer {
         let leaving = self.places.iter().filter(|(_, place)| place.out_of_view && place.is_open());
         let limit = self.common.watch(Duration::from_secs(20));
         for (circuit, _) in leaving {
+            self.wait_for(circuit, "DisableSimulator", limit).await;
+        }
+    }
+
+    /// A region beside that the avatar came from closes its circuit a moment after the logout. Whoever
+    /// logs in there before is let in as the agent that is about to be closed (OpenSimulator).
+    async fn wait_for_the_others(&self) {
+        let left = self.places.iter().filter(|(name, place)| **name != self.root && place.stays());
+        let limit = self.common.watch(Duration::from_secs(2));
+        for (circuit, _) in left {
             self.wait_for(circuit, "DisableSimulator", limit).await;
         }
     }
