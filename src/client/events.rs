@@ -29,16 +29,6 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// and the poller is about to hear of it. One that goes on so lives, and fails.
 const GOING: u32 = 2;
 
-/// What ended polls too early, as long as it is not known whether the queue lives.
-#[derive(Default)]
-struct Early(Vec<String>);
-
-impl Early {
-    fn note(&mut self, status: u16, after: Duration) {
-        self.0.push(format!("status {status} after {:.1} s", after.as_secs_f64()));
-    }
-}
-
 /// Polls one event queue.
 pub(super) struct Poller {
     url: CapUrl,
@@ -147,7 +137,8 @@ impl Poller {
     pub(super) async fn run(self) {
         let mut ack = None;
         let (mut failures, mut idle) = (0, 0);
-        let mut early = Early::default();
+        // What ended polls too early, as long as it is not known whether the queue lives.
+        let mut early = Vec::new();
         // Viewers poll the queue of a region that the avatar has left as long as they know that
         // region (llviewerregion.cpp): some grids tell of the way back on it.
         while !self.signs.dismissed() {
@@ -183,7 +174,8 @@ impl Poller {
                     }
                     if self.is_quick(reply.elapsed) {
                         failures += 1;
-                        early.note(reply.status, reply.elapsed);
+                        let after = reply.elapsed.as_secs_f64();
+                        early.push(format!("status {} after {after:.1} s", reply.status));
                         if failures > GOING {
                             self.lives(&mut early);
                         }
@@ -210,8 +202,8 @@ impl Poller {
     }
 
     /// The queue is there: whatever of its answers came early is told.
-    fn lives(&self, early: &mut Early) {
-        for what in early.0.drain(..) {
+    fn lives(&self, early: &mut Vec<String>) {
+        for what in early.drain(..) {
             self.mailbox.post(Source::Events(self.name.text()), What::Early(what));
         }
     }

@@ -1,6 +1,6 @@
 //! Logging out, whatever state the session is in.
 
-use super::{ROOT, State, Viewer, agent_message};
+use super::{Place, ROOT, State, Viewer, agent_message};
 use crate::net::udp::CircuitHandle;
 use crate::proto::circuit::Config;
 use crate::proto::id::Sequence;
@@ -28,7 +28,10 @@ impl Viewer {
             return true;
         };
         let patience = self.common.patience(Duration::from_secs(5));
-        self.wait_for_release().await;
+        // A region out of view closes its circuit some seconds after a teleport. Whoever logs out
+        // before leaves an agent behind there, and on some grids that bars the next login.
+        let leaving = |_: &str, place: &Place| place.out_of_view && place.is_open();
+        self.wait_for_goodbyes(Duration::from_secs(20), leaving).await;
         let came = self.places.values().any(super::Place::has_avatar);
         let mut answered = self.leave_from_here(&session, patience).await;
         // A grid may have ended the session by itself: kicked, or silent for too long.
@@ -39,7 +42,12 @@ impl Viewer {
                 }
                 _ => self.seed_is_gone(&session).await,
             };
-        if !answered {
+        if answered {
+            // A region beside that the avatar came from closes its circuit a moment later. Whoever
+            // logs in there before is let in as the agent that is about to be closed (OpenSimulator).
+            let beside = |name: &str, place: &Place| name != self.root && place.stays();
+            self.wait_for_goodbyes(Duration::from_secs(2), beside).await;
+        } else {
             // A circuit of its own takes over whatever the case left behind. What the old ones
             // still hold back or resend, such as a late UseCircuitCode, would take it from us again.
             self.impair.clear();
@@ -52,9 +60,6 @@ impl Viewer {
             for simulator in [Some(session.simulator), behind].into_iter().flatten() {
                 answered |= self.leave_from(simulator, came, &session, patience).await;
             }
-        }
-        if answered {
-            self.wait_for_the_others().await;
         }
         self.state = State::LoggedOut;
         self.root = ROOT.to_owned();
@@ -79,8 +84,8 @@ impl Viewer {
     ) -> bool {
         let mut left = true;
         for simulator in [session.simulator, behind] {
-            left &= match self.circuit_to(simulator).map(str::to_owned) {
-                Some(circuit) => self.leave_by(&circuit, session, patience).await,
+            left &= match self.circuit_to(simulator) {
+                Some(circuit) => self.leave_by(circuit, session, patience).await,
                 None => false,
             };
         }
@@ -108,22 +113,10 @@ impl Viewer {
         self.stop_events();
     }
 
-    /// A region out of view closes its circuit some seconds after a teleport. Whoever logs out
-    /// before leaves an agent behind there, and on some grids that bars the next login.
-    async fn wait_for_release(&self) {
-        let leaving = self.places.iter().filter(|(_, place)| place.out_of_view && place.is_open());
-        let limit = self.common.watch(Duration::from_secs(20));
-        for (circuit, _) in leaving {
-            self.wait_for(circuit, "DisableSimulator", limit).await;
-        }
-    }
-
-    /// A region beside that the avatar came from closes its circuit a moment after the logout. Whoever
-    /// logs in there before is let in as the agent that is about to be closed (OpenSimulator).
-    async fn wait_for_the_others(&self) {
-        let left = self.places.iter().filter(|(name, place)| **name != self.root && place.stays());
-        let limit = self.common.watch(Duration::from_secs(2));
-        for (circuit, _) in left {
+    /// Waits until the simulators of these regions have closed their circuits, each at most so long.
+    async fn wait_for_goodbyes(&self, limit: Duration, of: impl Fn(&str, &Place) -> bool) {
+        let limit = self.common.watch(limit);
+        for (circuit, _) in self.places.iter().filter(|(name, place)| of(name, place)) {
             self.wait_for(circuit, "DisableSimulator", limit).await;
         }
     }

@@ -316,7 +316,7 @@ impl Stage<'_> {
         for (requirement, (first, count)) in seen {
             if !attempt.findings.iter().any(|finding| finding.cites(requirement)) {
                 let catalogue = &self.library.catalogue;
-                let received = format!("{count} that are not, the first: {}", first.what);
+                let received = format!("{count} others, the first: {}", first.what);
                 let said = (first.right.to_owned(), received);
                 attempt.findings.push(judge::unfit(step, requirement, said, catalogue));
             }

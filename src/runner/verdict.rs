@@ -74,8 +74,9 @@ mod tests {
         };
         let findings: Vec<_> = findings.iter().map(finding).collect();
         let record = serde_json::json!({
-            "id": "caps/event_queue/early", "title": "", "outcome": "warn", "requirements": [], "held": [], "passes": 0,
-            "findings": findings, "attempts": 1, "ms": 0.0, "timeline": [], "reproduce": "",
+            "id": "caps/event_queue/early", "title": "", "outcome": "warn", "requirements": [],
+            "held": [], "findings": findings, "attempts": 1, "passes": 0, "ms": 0.0,
+            "timeline": [], "reproduce": "",
         });
         let mut record: CaseRecord = serde_json::from_value(record).unwrap();
         apply(&Profile { title: String::new(), known }, &mut record);

@@ -152,15 +152,16 @@ mod tests {
         assert_eq!(said(hearing(refused, line)), expected);
     }
 
+    fn alert(viewer: &Viewer) {
+        let text = FieldValue::text("The region is full.");
+        let alert = message("AlertMessage").with("AlertData", "Message", text);
+        says(viewer, 1, Flags::RELIABLE, alert);
+    }
+
     /// What came in place of what is waited for ends the wait; what may be about something else
     /// ends it a little later.
     #[test]
     fn another_answer_ends_the_wait() {
-        let alert = |viewer: &Viewer| {
-            let text = FieldValue::text("The region is full.");
-            let alert = message("AlertMessage").with("AlertData", "Message", text);
-            says(viewer, 1, Flags::RELIABLE, alert);
-        };
         let local = |viewer: &Viewer| says(viewer, 1, Flags::RELIABLE, message("TeleportLocal"));
         let of = |name: &str| format!(r#"do = "eq.expect", message = "{name}", within = "60s""#);
         let finish = said(hearing(local, &of("TeleportFinish")));
@@ -180,12 +181,21 @@ mod tests {
         assert_eq!(crossed, "CrossedRegion within 60 s: no event at all");
     }
 
+    /// A poll that ended early lost nothing: what does not come is missing all the same.
+    #[test]
+    fn an_early_poll_excuses_nothing() {
+        let early = |viewer: &Viewer| {
+            let queue = Source::Events(viewer.root.clone());
+            viewer.mailbox.post(queue, What::Early("status 502 after 0.0 s".into()));
+        };
+        let line = r#"do = "eq.expect", message = "TeleportFinish", within = "1s""#;
+        assert_eq!(said(hearing(early, line)), "TeleportFinish within 1 s: no event at all");
+    }
+
     #[test]
     fn what_comes_behind_an_alert_comes() {
         let both = |viewer: &Viewer| {
-            let text = FieldValue::text("You cannot fly here.");
-            let alert = message("AlertMessage").with("AlertData", "Message", text);
-            says(viewer, 1, Flags::RELIABLE, alert);
+            alert(viewer);
             tells(viewer, "CrossedRegion", Llsd::map([("n", Llsd::Integer(1))]));
         };
         assert!(hearing(both, r#"do = "eq.expect", message = "CrossedRegion""#).is_ok());

@@ -143,14 +143,14 @@ struct Instead {
 const INSTEAD: [Instead; 5] = [
     Instead {
         wanted: &["TeleportStart", "TeleportProgress", "TeleportFinish", "TeleportLocal"],
-        come: &["TeleportFailed"],
+        come: &[REFUSED],
         grace: Duration::ZERO,
     },
     // The avatar was moved within its region, or out of it.
     Instead { wanted: &["TeleportFinish"], come: &["TeleportLocal"], grace: Duration::ZERO },
     Instead { wanted: &["TeleportLocal"], come: &["TeleportFinish"], grace: Duration::ZERO },
     Instead {
-        wanted: &["TeleportFailed"],
+        wanted: &[REFUSED],
         come: &["TeleportFinish", "TeleportLocal"],
         grace: Duration::ZERO,
     },
@@ -189,38 +189,51 @@ pub(super) async fn awaited<T>(
 /// mistake. Nothing that a step has taken is meant, nor its repetition: that answers no later
 /// question.
 fn refusal(heard: &[Observed], wanted: &str) -> Option<(String, Duration)> {
+    if !INSTEAD.iter().any(|instead| instead.wanted.contains(&wanted)) {
+        return None;
+    }
     let taken = heard.iter().rposition(|observed| observed.taken).map_or(0, |at| at + 1);
     let mut left = heard.iter().enumerate().rev().filter(|(_, observed)| !observed.taken);
     left.find_map(|(at, observed)| {
-        let (name, reason) = told(observed)?;
+        let name = name(observed)?;
         let fits = |i: &&Instead| i.wanted.contains(&wanted) && i.come.contains(&name);
         let instead = INSTEAD.iter().find(fits)?;
-        // A refusal is no answer to anything else, whenever it was told.
-        let late = name == "TeleportFailed" || at >= taken;
+        // A refusal answers nothing else, whenever it was told.
+        let answers = name == REFUSED || at >= taken;
         // A grid may give as much text as it likes.
-        let reason = reason.map(|reason| format!(", {:?}", crate::value::cut(&reason, 300)));
-        late.then(|| (format!("{name}{}", reason.unwrap_or_default()), instead.grace))
+        let reason = || reason(observed).map(|why| format!(", {:?}", crate::value::cut(&why, 300)));
+        answers.then(|| (format!("{name}{}", reason().unwrap_or_default()), instead.grace))
     })
 }
 
-/// The name of what was heard, and what it gives as a reason, where it gives any.
-fn told(observed: &Observed) -> Option<(&str, Option<String>)> {
+const REFUSED: &str = "TeleportFailed";
+
+/// The name of a message or an event; none of what was heard before.
+fn name(observed: &Observed) -> Option<&str> {
     match &observed.what {
         What::Udp(seen) => match &**seen {
-            CircuitEvent::Message { message, duplicate: false, .. } => {
-                let reason = match message.name() {
-                    "TeleportFailed" => Some(message.text("Info", "Reason").unwrap_or_default()),
-                    _ => message.text("AlertData", "Message"),
-                };
-                Some((message.name(), reason))
-            }
+            CircuitEvent::Message { message, duplicate: false, .. } => Some(message.name()),
             _ => None,
         },
-        What::Event(event) => {
+        What::Event(event) => Some(&event.message),
+        _ => None,
+    }
+}
+
+/// What a refusal gives as its reason, or an alert says; none of anything else.
+fn reason(observed: &Observed) -> Option<String> {
+    match &observed.what {
+        What::Udp(seen) => match &**seen {
+            CircuitEvent::Message { message, .. } if message.name() == REFUSED => {
+                Some(message.text("Info", "Reason").unwrap_or_default())
+            }
+            CircuitEvent::Message { message, .. } => message.text("AlertData", "Message"),
+            _ => None,
+        },
+        What::Event(event) if event.message == REFUSED => {
             let info = event.body.get("Info").and_then(|info| info.as_array()?.first());
-            let reason = info.and_then(|info| info.get("Reason")?.as_str()).map(str::to_owned);
-            let failed = event.message == "TeleportFailed";
-            Some((&event.message, failed.then(|| reason.unwrap_or_default())))
+            let reason = info.and_then(|info| info.get("Reason")?.as_str());
+            Some(reason.unwrap_or_default().to_owned())
         }
         _ => None,
     }
@@ -333,7 +346,7 @@ pub(super) fn trouble(viewer: &Viewer) -> Option<String> {
             matches!(&observed.source, Source::Events(name) if *name == viewer.root)
         };
         heard.iter().filter(own).find_map(|observed| match &observed.what {
-            What::Trouble(what) | What::Early(what) => Some(what.clone()),
+            What::Trouble(what) => Some(what.clone()),
             _ => None,
         })
     })

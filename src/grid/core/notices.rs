@@ -38,13 +38,9 @@ impl Notices {
     /// A visitor asked for these capabilities, which this grid does not serve: those that were not
     /// told before are, together.
     pub(crate) fn ungranted<'n>(&self, names: impl Iterator<Item = &'n str>) {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut new = Vec::new();
-        for name in names.map(|name| shown(name, LONGEST)) {
-            if told.warnings.len() < MOST && told.warnings.insert(format!("capability {name}")) {
-                new.push(name);
-            }
-        }
+        let shown = names.map(|name| shown(name, LONGEST));
+        let new: Vec<String> =
+            shown.filter(|name| self.is_new(&format!("capability {name}"))).collect();
         match &new[..] {
             [] => {}
             [one] => tracing::warn!("capability {one} is not served here: a visitor asked for it"),
@@ -66,17 +62,21 @@ impl Notices {
     /// A visitor's login call that cannot be read, and why: it is told nothing but a status.
     pub(crate) fn unread_login(&self, why: &str) {
         /// Longer than any reason of ours; it may quote what came.
-        const LONGEST: usize = 200;
-        self.once(format!("a visitor's login call cannot be read: {}", shown(why, LONGEST)));
+        const REASON: usize = 200;
+        self.once(format!("a visitor's login call cannot be read: {}", shown(why, REASON)));
     }
 
     /// Said once, however often it happens.
     fn once(&self, said: String) {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.warnings.len() < MOST && !told.warnings.contains(&said) {
+        if self.is_new(&said) {
             tracing::warn!("{said}");
-            told.warnings.insert(said);
         }
+    }
+
+    /// Whether this was not said before, and is to be: it will not be again.
+    fn is_new(&self, said: &str) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.warnings.len() < MOST && told.warnings.insert(said.to_owned())
     }
 
     /// Its own mistakes so far.
